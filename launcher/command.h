@@ -1,0 +1,35 @@
+// How a subcommand joins the program: it adds its options to the command line, and hands back what to do once they are parsed.
+// The launcher starts MPI where the process was launched by it, parses, runs the action on every rank, and turns an Error into one
+// message on rank 0 and the same exit code on all ranks.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+#include "comm/mpi_runtime.h"
+#include "core/run_log.h"
+
+namespace fer_ddp {
+
+struct Session {
+  World& world;
+  RunLog& log;  // speaks on rank 0 alone
+
+  [[nodiscard]] Communicator& communicator() const { return world.communicator(); }
+};
+
+// Returns the process's exit code.
+using Action = std::function<int(Session&)>;
+
+// Each sets `chosen` when its subcommand was the one on the command line. One file each.
+void add_train_command(CLI::App& app, Action& chosen);
+void add_preprocess_command(CLI::App& app, Action& chosen);
+void add_synthesize_command(CLI::App& app, Action& chosen);
+void add_verify_command(CLI::App& app, Action& chosen);
+void add_evaluate_command(CLI::App& app, Action& chosen);
+void add_replay_command(CLI::App& app, Action& chosen);
+void add_report_command(CLI::App& app, Action& chosen);
+void add_status_command(CLI::App& app, Action& chosen);
+void add_config_command(CLI::App& app, Action& chosen);
+
+}  // namespace fer_ddp

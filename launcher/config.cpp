@@ -1,0 +1,22 @@
+// `fer-ddp config --schema` and `--table`: what the configuration may hold.
+#include <fmt/format.h>
+
+#include "core/config.h"
+#include "launcher/command.h"
+
+namespace fer_ddp {
+
+void add_config_command(CLI::App& app, Action& chosen) {
+  CLI::App* command = app.add_subcommand("config", "Describes the configuration's keys");
+  const auto print = [&chosen](std::string (*document)()) {
+    chosen = [document](Session& session) {
+      if (!session.log.silent()) fmt::print("{}\n", document());
+      return 0;
+    };
+  };
+  command->add_flag_callback("--schema", [print] { print([] { return config_schema().dump(2); }); }, "Print JSON Schema");
+  command->add_flag_callback("--table", [print] { print(config_table_markdown); }, "Print the keys as a Markdown table");
+  command->require_option(1);
+}
+
+}  // namespace fer_ddp

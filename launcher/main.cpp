@@ -1,0 +1,99 @@
+// fer-ddp's entry point: MPI (where launched by it), the command line, one action, one exit code on every rank.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <exception>
+
+#include "comm/agreement.h"
+#include "core/error.h"
+#include "core/host.h"
+#include "launcher/command.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr std::chrono::seconds kTimeoutBeforeConfig{300};
+
+void add_commands(CLI::App& app, Action& chosen) {
+  // Each line joins when its file does.
+  // add_train_command(app, chosen);
+  // add_preprocess_command(app, chosen);
+  // add_synthesize_command(app, chosen);
+  // add_verify_command(app, chosen);
+  // add_evaluate_command(app, chosen);
+  // add_replay_command(app, chosen);
+  // add_report_command(app, chosen);
+  // add_status_command(app, chosen);
+  add_config_command(app, chosen);
+}
+
+// What is wrong with the command line is wrong on every rank, so rank 0 alone says it. --help ends here too, with 0.
+int explain_command_line(const CLI::App& app, const CLI::ParseError& problem, bool silent) {
+  if (problem.get_exit_code() == 0) return silent ? 0 : app.exit(problem);
+  if (!silent) fmt::print(stderr, "error: {}\n  `fer-ddp --help` lists the commands and their options.\n", problem.what());
+  return static_cast<int>(Fault::kUser);
+}
+
+// An Error that all ranks agreed on is printed once and ends them alike. Any other one met this rank alone, while the rest may be
+// waiting for it: it names the rank and ends the job.
+int explain(Session& session, const Error& error, bool agreed) {
+  Communicator& communicator = session.communicator();
+  session.log.error("error", "", {{"what", error.what()}, {"advice", error.advice()}});
+  if (agreed || communicator.size() == 1) {
+    if (!session.log.silent()) fmt::print(stderr, "{}\n", error.message());
+    return error.exit_code();
+  }
+  const std::string prefix = fmt::format("rank {} on {}: ", communicator.rank(), host_name());
+  const bool named = std::string_view(error.what()).starts_with("rank ");
+  fmt::print(stderr, "{}\n", named ? error.message() : Error(error.fault(), prefix + error.what(), error.advice()).message());
+  std::fflush(stderr);
+  communicator.abort(error.exit_code());
+  return error.exit_code();  // GCC does not see that a virtual abort() never returns
+}
+
+int run(Session& session, const Action& action) {
+  try {
+    return action(session);
+  } catch (const AgreedError& error) {
+    return explain(session, error, true);
+  } catch (const Error& error) {
+    return explain(session, error, false);
+  } catch (const std::exception& failure) {
+    return explain(session, machine_error(failure.what()), false);
+  }
+}
+
+int launch(int argument_count, char** arguments) {
+  World world(kTimeoutBeforeConfig);
+  const bool silent = world.communicator().rank() != 0;
+  RunLog log(silent);
+  Session session{world, log};
+
+  CLI::App app("fer-ddp: a distributed data-parallel trainer for facial emotion recognition", "fer-ddp");
+  Action chosen;
+  add_commands(app, chosen);
+  int exit_code = 0;
+  try {
+    app.parse(argument_count, arguments);
+    if (!chosen) throw CLI::CallForHelp();
+    exit_code = run(session, chosen);
+  } catch (const CLI::ParseError& problem) {
+    exit_code = explain_command_line(app, problem, silent);
+  }
+  world.finish();
+  return exit_code;
+}
+
+}  // namespace
+
+}  // namespace fer_ddp
+
+int main(int argument_count, char** arguments) {
+  try {
+    return fer_ddp::launch(argument_count, arguments);
+  } catch (const fer_ddp::Error& error) {
+    fmt::print(stderr, "{}\n", error.message());
+    return error.exit_code();
+  }
+}

@@ -1,0 +1,35 @@
+# Everything fer-ddp links from outside: Debian packages, and LibTorch from its PyPI wheel (cluster/setup/install_dependencies).
+find_package(Threads REQUIRED)
+find_package(MPI REQUIRED COMPONENTS CXX)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(PNG REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+
+# LibTorch. Only libtorch_cpu and libc10 are linked: libtorch.so would pull in libtorch_cuda and every NVIDIA library with it.
+set(FER_DDP_TORCH_VERSION 2.11.0)
+if(DEFINED ENV{XDG_CACHE_HOME} AND NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")
+  set(_cache "$ENV{XDG_CACHE_HOME}")
+else()
+  set(_cache "$ENV{HOME}/.cache")
+endif()
+set(FER_DDP_TORCH_ROOT "${_cache}/fer-ddp/torch-${FER_DDP_TORCH_VERSION}" CACHE PATH
+    "Folder that holds torch/ and nvidia/, unpacked from the wheels")
+if(NOT EXISTS ${FER_DDP_TORCH_ROOT}/torch/lib/libtorch_cpu.so)
+  message(FATAL_ERROR "LibTorch ${FER_DDP_TORCH_VERSION} is not in ${FER_DDP_TORCH_ROOT}. "
+                      "Run ./quickstart --build-only, or cluster/setup/install_dependencies, first.")
+endif()
+foreach(_library c10 torch_cpu)
+  add_library(torch::${_library} SHARED IMPORTED)
+  set_target_properties(torch::${_library} PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/torch/lib/lib${_library}.so)
+endforeach()
+target_include_directories(torch::torch_cpu SYSTEM INTERFACE
+  ${FER_DDP_TORCH_ROOT}/torch/include ${FER_DDP_TORCH_ROOT}/torch/include/torch/csrc/api/include)
+target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
+target_link_options(torch::torch_cpu INTERFACE -Wl,-rpath-link,${FER_DDP_TORCH_ROOT}/nvidia/cu13/lib)

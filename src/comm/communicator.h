@@ -1,0 +1,69 @@
+// How ranks talk: the few collectives that a data-parallel trainer needs, behind one interface. Identity serves a world of one,
+// MPI a world of many; callers never ask which. Collectives are to be called by every rank in the same order, from the thread that
+// made the communicator. Each waits under a deadline and throws Error (the machine's fault) naming rank, host and operation when
+// it passes. No destructor communicates: finish() does what is collective at the end.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fer_ddp {
+
+enum class ReduceOperation { kSum, kMax };
+
+// A reduction under way. The buffer it was started on must stay untouched until wait() has returned.
+class PendingReduction {
+ public:
+  PendingReduction() = default;
+  PendingReduction(const PendingReduction&) = delete;
+  PendingReduction& operator=(const PendingReduction&) = delete;
+  virtual ~PendingReduction() = default;
+  virtual void wait() = 0;
+};
+
+class Communicator {
+ public:
+  Communicator() = default;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  virtual ~Communicator() = default;
+
+  [[nodiscard]] virtual int rank() const = 0;
+  [[nodiscard]] virtual int size() const = 0;         // the world size
+  [[nodiscard]] virtual int node_rank() const = 0;    // among the ranks of this host, from 0
+  [[nodiscard]] virtual int node_size() const = 0;    // ranks on this host
+  [[nodiscard]] virtual std::string name() const = 0;  // "mpi", "identity"
+
+  virtual void barrier() = 0;
+
+  // Every rank ends with the bytes of `root`.
+  virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
+
+  // Every rank ends with the element-wise result; it is bit-identical on all ranks.
+  virtual void all_reduce(std::span<float> values, ReduceOperation operation) = 0;
+  virtual void all_reduce(std::span<double> values, ReduceOperation operation) = 0;
+  virtual void all_reduce(std::span<int64_t> values, ReduceOperation operation) = 0;
+
+  // Starts a sum; what is started first on one rank must be started first on all.
+  [[nodiscard]] virtual std::unique_ptr<PendingReduction> start_sum(std::span<float> values) = 0;
+
+  // Every rank's text, by rank.
+  [[nodiscard]] virtual std::vector<std::string> all_gather(std::string_view text) = 0;
+
+  // Memory that the ranks of one host share, `bytes` long on each host (all ranks pass the same number), zeroed. Valid until
+  // finish(). Writers and readers are ordered by barrier().
+  [[nodiscard]] virtual std::span<std::byte> allocate_node_memory(size_t bytes) = 0;
+
+  // Collective; the last call. Frees the node's memory.
+  virtual void finish() = 0;
+
+  // Ends the whole job now, from any one rank, with this exit code. Does not return.
+  [[noreturn]] virtual void abort(int exit_code) = 0;
+};
+
+}  // namespace fer_ddp

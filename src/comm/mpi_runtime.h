@@ -1,0 +1,41 @@
+// MPI's life in a process: started once by the launcher, finalized once at its end. One main thread calls MPI
+// (MPI_THREAD_FUNNELED); the status service's threads never do.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "comm/communicator.h"
+
+namespace fer_ddp {
+
+// True when this process was started by mpirun, or by srun with PMIx: only then is MPI initialised, so that a laptop's single
+// process pays nothing for it.
+[[nodiscard]] bool launched_by_mpi();
+
+// Refuses a world of one inside a Slurm job of several tasks: srun without PMIx starts singletons that would each train alone.
+// Throws Error (the user's fault) that says how to launch.
+void refuse_singletons_under_slurm(int world_size);
+
+// The world: MPI's where launched_by_mpi(), else the identity. `timeout` bounds every wait.
+class World {
+ public:
+  explicit World(std::chrono::duration<double> timeout);
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  ~World();
+
+  [[nodiscard]] Communicator& communicator() { return *communicator_; }
+
+  // Replaces the bound on every wait, once the configuration is known.
+  void set_timeout(std::chrono::duration<double> timeout);
+
+  // Collective: frees what is shared and finalizes MPI. Not called when the job is aborted.
+  void finish();
+
+ private:
+  std::shared_ptr<std::chrono::duration<double>> timeout_;
+  std::unique_ptr<Communicator> communicator_;
+};
+
+}  // namespace fer_ddp

@@ -1,0 +1,33 @@
+// Files and folders that appear whole or not at all: written aside under a name that begins with a dot and ends in ".partial",
+// fsynced, renamed, and the folder that holds them fsynced as well. A crash leaves at most a *.partial, never half a file under
+// its final name.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace fer_ddp {
+
+// Writes or replaces `path`. Throws Error naming the path and the system's reason.
+void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+
+// Flushes a file's data, or a folder's entries, to the disk.
+void sync_to_disk(const std::filesystem::path& path);
+
+// Where a file or folder that will be called `final_path` is written aside.
+[[nodiscard]] std::filesystem::path partial_path(const std::filesystem::path& final_path);
+
+// Renames `partial_path(final_path)` to `final_path` and syncs the folder. What stood there under the final name must be gone.
+void publish(const std::filesystem::path& final_path);
+
+// The whole file as text. Throws Error (the user's fault) naming the path if it cannot be read.
+[[nodiscard]] std::string read_file(const std::filesystem::path& path);
+
+// Makes the folder and its parents. Throws Error (the user's fault) with the system's reason.
+void make_folder(const std::filesystem::path& path);
+
+}  // namespace fer_ddp

@@ -1,0 +1,36 @@
+#include "core/checksum.h"
+
+#include <fmt/format.h>
+#include <xxhash.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <vector>
+
+#include "core/error.h"
+
+namespace fer_ddp {
+
+namespace {
+
+std::string hexadecimal(XXH128_hash_t hash) { return fmt::format("{:016x}{:016x}", hash.high64, hash.low64); }
+
+}  // namespace
+
+std::string checksum(std::span<const std::byte> bytes) { return hexadecimal(XXH3_128bits(bytes.data(), bytes.size())); }
+
+std::string checksum(std::string_view text) { return checksum(std::as_bytes(std::span(text))); }
+
+std::string file_checksum(const std::filesystem::path& path) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  if (!file) throw machine_error(fmt::format("{}: cannot be read: {}", path.string(), errno_text(errno)));
+  const std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> state(XXH3_createState(), &XXH3_freeState);
+  XXH3_128bits_reset(state.get());
+  std::vector<char> block(size_t{1} << 20);
+  while (const size_t size = std::fread(block.data(), 1, block.size(), file.get()))
+    XXH3_128bits_update(state.get(), block.data(), size);
+  if (std::ferror(file.get()) != 0) throw machine_error(fmt::format("{}: reading failed: {}", path.string(), errno_text(errno)));
+  return hexadecimal(XXH3_128bits_digest(state.get()));
+}
+
+}  // namespace fer_ddp

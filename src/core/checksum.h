@@ -1,0 +1,20 @@
+// XXH3-128 checksums, written as 32 hexadecimal digits. They find damage and difference; they are no defence against an attacker.
+// Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace fer_ddp {
+
+[[nodiscard]] std::string checksum(std::span<const std::byte> bytes);
+[[nodiscard]] std::string checksum(std::string_view text);
+
+// Reads the whole file once. Throws Error (the machine's fault) if it cannot be read.
+[[nodiscard]] std::string file_checksum(const std::filesystem::path& path);
+
+}  // namespace fer_ddp

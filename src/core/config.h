@@ -1,0 +1,78 @@
+// One training run's configuration: flat JSON, every key declared once in option_table.cpp with its type, range and help, its
+// default being the initial value here. The first 13 keys are the seed study's own table. A plain value: copy it freely.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fer_ddp {
+
+struct Config {
+  double learning_rate = 0.001;
+  std::string loss = "categorical_crossentropy";
+  int epochs = 50;
+  int batch_size = 128;  // the global batch, over all ranks
+  std::optional<int> early_stopping_patience = 7;
+  std::optional<int> lr_patience = 5;
+  double lr_reduction_factor = 0.1;
+  std::string optimizer = "Adam";
+  int num_classes = 7;
+  std::vector<int> input_shape = {48, 48, 1};  // height, width, channels
+  bool shuffle = true;
+  bool restore_best_weights = true;
+
+  std::string monitor = "val_loss";
+  double early_stopping_min_delta = 0.0;
+  int early_stopping_start_from_epoch = 0;
+  double lr_min_delta = 1e-4;
+  int lr_cooldown = 0;
+  double min_learning_rate = 0.0;
+
+  std::string name;    // empty: the config file's stem
+  std::string output;  // empty: runs/NAME
+  std::string data;    // a folder of shards, or an input file
+  std::string split = "seed";
+
+  std::string model = "seed_cnn";
+  double dropout = 0.5;
+  std::string init = "glorot_uniform";
+  std::string batch_norm = "global";
+  double label_smoothing = 0.0;
+  double momentum = 0.0;
+  double weight_decay = 0.004;
+  int64_t random_seed = 0;
+
+  std::string device = "auto";
+  std::string precision = "fp32";
+  int threads = 0;
+  double collective_timeout_seconds = 300.0;
+
+  std::optional<int> checkpoint_every_epochs = 1;
+  std::optional<double> checkpoint_every_seconds = 600.0;
+  int keep_checkpoints = 2;
+
+  std::optional<std::string> status_address = "127.0.0.1:0";
+  std::optional<std::string> status_tls_certificate;
+  std::optional<std::string> status_tls_key;
+  std::optional<std::string> status_tls_client_ca;
+  std::optional<std::string> status_token_file;
+};
+
+// Reads `path`, applies `overrides` ("key=value", a later one wins) and fills in name and output. Throws Error (the user's fault)
+// naming key, file and, for an unknown key, the nearest known one. Whether `data` is there is for the reader of the data to say.
+[[nodiscard]] Config load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+
+// The resolved configuration, every key present, in the table's order. load_config reads it back unchanged.
+[[nodiscard]] nlohmann::ordered_json config_to_json(const Config& config);
+
+// JSON Schema (draft 2020-12) of a configuration file.
+[[nodiscard]] nlohmann::ordered_json config_schema();
+
+// The options as a Markdown table, for the README.
+[[nodiscard]] std::string config_table_markdown();
+
+}  // namespace fer_ddp

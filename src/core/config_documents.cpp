@@ -1,0 +1,59 @@
+// The documents derived from the option table: JSON Schema and the README's table.
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "core/config.h"
+#include "core/option_table.h"
+
+namespace fer_ddp {
+
+using nlohmann::ordered_json;
+
+namespace {
+
+ordered_json option_schema(const Option& option) {
+  ordered_json schema;
+  schema["description"] = option.help;
+  if (option.nullable()) {
+    schema["type"] = {option.type_name(), "null"};
+  } else {
+    schema["type"] = option.type_name();
+  }
+  if (option.type_name() == "array") schema["items"] = {{"type", "integer"}};
+  if (!option.choices.empty()) schema["enum"] = option.choices;
+  if (std::isfinite(option.range.low)) schema[option.range.low_excluded ? "exclusiveMinimum" : "minimum"] = option.range.low;
+  if (std::isfinite(option.range.high)) schema[option.range.high_excluded ? "exclusiveMaximum" : "maximum"] = option.range.high;
+  schema["default"] = option.value(Config{});
+  return schema;
+}
+
+}  // namespace
+
+ordered_json config_schema() {
+  ordered_json properties = ordered_json::object();
+  for (const Option& option : option_table()) properties[option.key] = option_schema(option);
+  return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
+          {"title", "fer-ddp configuration"},
+          {"type", "object"},
+          {"properties", properties},
+          {"required", {"data"}},
+          {"additionalProperties", false}};
+}
+
+std::string config_table_markdown() {
+  std::string table = "| key | default | meaning |\n|---|---|---|\n";
+  for (const Option& option : option_table()) {
+    std::string meaning = option.help;
+    if (!option.choices.empty()) {
+      meaning += " (";
+      for (size_t i = 0; i < option.choices.size(); ++i) meaning += fmt::format("{}`{}`", i == 0 ? "" : ", ", option.choices[i]);
+      meaning += ")";
+    }
+    if (const std::string range = option.range.text(); !range.empty()) meaning += fmt::format(" ({})", range);
+    table += fmt::format("| `{}` | `{}` | {} |\n", option.key, option.value(Config{}).dump(), meaning);
+  }
+  return table;
+}
+
+}  // namespace fer_ddp

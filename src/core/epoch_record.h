@@ -1,0 +1,21 @@
+// What one finished epoch leaves behind: a line of history.csv, a point of each curve, an element of GetHistory. A plain value.
+#pragma once
+
+#include <limits>
+
+namespace fer_ddp {
+
+struct EpochRecord {
+  static constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+  int epoch = 0;               // from 0
+  double loss = kMissing;      // mean over the epoch's training images, as seen while training (as Keras does)
+  double accuracy = kMissing;  // share of training images, in [0, 1]
+  double val_loss = kMissing;
+  double val_accuracy = kMissing;
+  double learning_rate = 0;      // as used in this epoch
+  double seconds = 0;            // the whole epoch, evaluation included
+  double images_per_second = 0;  // training images over the time spent training
+};
+
+}  // namespace fer_ddp

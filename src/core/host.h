@@ -1,0 +1,20 @@
+// Facts about the machine that this process runs on. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace fer_ddp {
+
+[[nodiscard]] std::string host_name();
+
+// Fingerprint of this very executable (XXH3 of its bytes), so that ranks can tell that they all run the same build.
+[[nodiscard]] std::string build_fingerprint();
+
+// Largest resident memory this process ever had, in bytes.
+[[nodiscard]] int64_t peak_resident_bytes();
+
+// Seconds since the Unix epoch.
+[[nodiscard]] double wall_clock_seconds();
+
+}  // namespace fer_ddp

@@ -1,0 +1,46 @@
+// The table of options: the one place that says which keys a configuration has. Parser, resolved output, JSON Schema, README table
+// and error messages are all derived from it.
+#pragma once
+
+#include <limits>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/config.h"
+
+namespace fer_ddp {
+
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_excluded = false;
+  bool high_excluded = false;
+
+  [[nodiscard]] bool holds(double value) const;
+  [[nodiscard]] std::string text() const;  // "above 0", "at least 1", "above 0 and below 1"
+};
+
+using OptionMember = std::variant<double Config::*, int Config::*, int64_t Config::*, bool Config::*, std::string Config::*,
+                                  std::vector<int> Config::*, std::optional<int> Config::*, std::optional<double> Config::*,
+                                  std::optional<std::string> Config::*>;
+
+struct Option {
+  std::string key;
+  OptionMember member;
+  std::string help;                  // one sentence, no full stop
+  Range range{};                     // numbers
+  std::vector<std::string> choices{};  // texts; empty: any
+
+  [[nodiscard]] std::string type_name() const;  // JSON Schema's: "number", "integer", "boolean", "string", "array"
+  [[nodiscard]] bool nullable() const;
+  [[nodiscard]] nlohmann::ordered_json value(const Config& config) const;
+
+  // Throws Error (the user's fault); `where` names the file or the command-line option the value came from.
+  void set(Config& config, const nlohmann::ordered_json& value, const std::string& where) const;
+};
+
+[[nodiscard]] std::span<const Option> option_table();
+
+}  // namespace fer_ddp

@@ -1,0 +1,43 @@
+// What a command says while it runs: lines for people on standard error (rank 0 alone) and, once a run's folder is known, the same
+// events as JSON objects in log.jsonl, one a line: {"time": "2026-01-31T12:00:00.000Z", "level": "info", "event": "...", ...}.
+// Thread-safe: a mutex serialises writers.
+#pragma once
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace fer_ddp {
+
+enum class LogLevel { kInfo, kWarning, kError };
+
+class RunLog {
+ public:
+  // A silent log writes nothing to standard error: ranks other than 0.
+  explicit RunLog(bool silent) : silent_(silent) {}
+
+  // Appends to `path` from now on. Throws Error if it cannot be opened.
+  void open_file(const std::filesystem::path& path);
+
+  // A line for people, and an event with `fields` (an object) for programs. An empty `line` says nothing to people.
+  void info(const std::string& event, const std::string& line, const nlohmann::ordered_json& fields = {});
+  void warning(const std::string& event, const std::string& line, const nlohmann::ordered_json& fields = {});
+  void error(const std::string& event, const std::string& line, const nlohmann::ordered_json& fields = {});
+
+  [[nodiscard]] bool silent() const { return silent_; }
+
+ private:
+  void write(LogLevel level, const std::string& event, const std::string& line, const nlohmann::ordered_json& fields);
+
+  bool silent_;
+  std::mutex mutex_;
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_{nullptr, &std::fclose};
+};
+
+// The moment as "2026-01-31T12:00:00.000Z" (UTC).
+[[nodiscard]] std::string timestamp_now();
+
+}  // namespace fer_ddp

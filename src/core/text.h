@@ -1,0 +1,27 @@
+// Words and numbers as people read them: digits grouped by thousands, durations, and the nearest known word to a mistyped one.
+// Pure functions.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace fer_ddp {
+
+// 35887 -> "35,887".
+[[nodiscard]] std::string grouped(int64_t number);
+
+// Seconds as "8 s", "3 min 20 s" or "2 h 05 min".
+[[nodiscard]] std::string human_duration(double seconds);
+
+// Seven significant digits, shortest form, "nan" for NaN: how history.csv and replay print metrics.
+[[nodiscard]] std::string metric_text(double value);
+
+// The word of `known` with the smallest edit distance to `word`, or an empty text where none is within half of the word's length.
+[[nodiscard]] std::string nearest_word(std::string_view word, std::span<const std::string> known);
+
+// "a, b or c".
+[[nodiscard]] std::string joined_choices(std::span<const std::string> words);
+
+}  // namespace fer_ddp
