@@ -18,7 +18,9 @@ PositionRange rank_share(PositionRange range, int rank, int world_size) {
 }
 
 std::vector<int32_t> epoch_order(int64_t rows, bool shuffle, uint64_t seed, int epoch) {
-  if (shuffle) return random_permutation(static_cast<int32_t>(rows), {seed, RandomPurpose::kShuffle, static_cast<uint32_t>(epoch)});
+  if (shuffle)
+    return random_permutation(static_cast<int32_t>(rows),
+                              {seed, RandomPurpose::kShuffle, static_cast<uint32_t>(epoch)});
   std::vector<int32_t> order(static_cast<size_t>(rows));
   std::iota(order.begin(), order.end(), 0);
   return order;

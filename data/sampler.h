@@ -1,6 +1,6 @@
-// Which rows make global batch b of epoch e, and which of them are a rank's. Pure functions of (rows, batch size, seed, epoch, rank,
-// world size): the global batch never depends on the world size, and the ranks' shares, in rank order, are the global batch.
-// The last batch of an epoch is as small as it must be; a rank's share may be empty.
+// Which rows make global batch b of epoch e, and which of them are a rank's. Pure functions of (rows, batch size, seed,
+// epoch, rank, world size): the global batch never depends on the world size, and the ranks' shares, in rank order, are
+// the global batch. The last batch of an epoch is as small as it must be; a rank's share may be empty.
 #pragma once
 
 #include <cstdint>

@@ -31,5 +31,8 @@ foreach(_library c10 torch_cpu)
 endforeach()
 target_include_directories(torch::torch_cpu SYSTEM INTERFACE
   ${FER_DDP_TORCH_ROOT}/torch/include ${FER_DDP_TORCH_ROOT}/torch/include/torch/csrc/api/include)
+# Its include folder brings an {fmt} of its own, newer than Debian's library: what includes torch takes that one's headers alone.
+# The two live in namespaces of their own versions.
+target_compile_definitions(torch::torch_cpu INTERFACE FMT_HEADER_ONLY)
 target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
 target_link_options(torch::torch_cpu INTERFACE -Wl,-rpath-link,${FER_DDP_TORCH_ROOT}/nvidia/cu13/lib)

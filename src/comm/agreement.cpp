@@ -32,7 +32,10 @@ void agree(Communicator& communicator, const std::optional<Error>& mine) {
   communicator.all_reduce(std::span<int64_t>(failures), ReduceOperation::kMax);
   if (failures[0] == 0) return;
   std::string report;
-  if (mine) report = nlohmann::json{mine->exit_code(), mine->what(), mine->advice(), host_name()}.dump();
+  if (mine) {  // a file's name may hold bytes that are not UTF-8, which JSON cannot
+    report = nlohmann::json{mine->exit_code(), mine->what(), mine->advice(), host_name()}.dump(
+        -1, ' ', false, nlohmann::json::error_handler_t::replace);
+  }
   const std::vector<std::string> reports = communicator.all_gather(report);
   const auto first = std::find_if(reports.begin(), reports.end(), [](const std::string& text) { return !text.empty(); });
   const auto found = nlohmann::json::parse(*first);

@@ -1,7 +1,10 @@
-// What one finished epoch leaves behind: a line of history.csv, a point of each curve, an element of GetHistory. A plain value.
+// What one finished epoch leaves behind: a line of history.csv, a point of each curve, an element of GetHistory. A
+// plain value.
 #pragma once
 
 #include <limits>
+#include <optional>
+#include <span>
 
 namespace fer_ddp {
 
@@ -17,5 +20,10 @@ struct EpochRecord {
   double seconds = 0;            // the whole epoch, evaluation included
   double images_per_second = 0;  // training images over the time spent training
 };
+
+// The epoch with the lowest validation loss, and with the highest validation accuracy. The earliest wins a tie, NaN
+// never wins.
+[[nodiscard]] std::optional<int> best_epoch_by_loss(std::span<const EpochRecord> history);
+[[nodiscard]] std::optional<int> best_epoch_by_accuracy(std::span<const EpochRecord> history);
 
 }  // namespace fer_ddp

@@ -1,0 +1,63 @@
+// FER2013 as CSV: fer2013.csv, icml_face_data.csv and train.csv, the columns told by the header.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "data/csv_index.h"
+#include "data/csv_row.h"
+#include "data/importer.h"
+#include "data/source_file.h"
+
+namespace fer_ddp {
+
+// Neighbouring rows as they stand in the file, with as many readable bytes behind them as the fast parser may look at.
+class CsvRowText {
+ public:
+  void load(const SourceFile& file, const CsvIndex& index, PositionRange rows);
+
+  // The i-th of the loaded rows.
+  [[nodiscard]] std::string_view operator[](int64_t i) const;
+
+ private:
+  std::span<const int64_t> begins_;
+  std::vector<char> text_;
+};
+
+class CsvImporter final : public Importer {
+ public:
+  CsvImporter(std::unique_ptr<SourceFile> file, CsvColumns columns, CsvIndex index, const std::filesystem::path& input);
+
+  [[nodiscard]] const Source& source() const override { return source_; }
+  [[nodiscard]] const std::vector<Split>& usage() const override { return index_.usage; }
+  void read(std::span<const int32_t> source_rows, std::span<uint8_t> images, std::span<uint8_t> labels) override;
+  void check(PositionRange rows) override;
+
+  // Where the input that the user knows is another file than the CSV.
+  void set_source_file(int64_t bytes, const std::string& checksum);
+
+ private:
+  // At most kRowsAtOnce neighbouring rows.
+  void read_run(PositionRange rows, uint8_t* images, uint8_t* labels);
+  // Four neighbouring rows, the fast way; false where one of them needs the thorough one.
+  [[nodiscard]] bool read_plain(int64_t first, uint8_t* images, uint8_t* labels) const;
+  [[nodiscard]] int64_t row_length(int64_t row) const;  // in bytes, with its line end and blank lines after it
+  [[nodiscard]] Error row_error(int64_t row, const std::string& reason) const;
+
+  std::unique_ptr<SourceFile> file_;
+  CsvColumns columns_;
+  CsvIndex index_;
+  std::string input_;
+  Source source_;
+  CsvRowText text_;
+};
+
+// Collective. Reads `csv`, and calls it `input` where it speaks to people: they differ where the input had to be
+// unpacked.
+[[nodiscard]] std::unique_ptr<CsvImporter> open_csv(const std::filesystem::path& csv,
+                                                    const std::filesystem::path& input, Communicator& communicator);
+
+}  // namespace fer_ddp

@@ -1,0 +1,137 @@
+#include "data/csv_index.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "comm/agreement.h"
+#include "data/block_checksum.h"
+#include "data/sampler.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr uint8_t kUnknownUsage = 255;
+
+// One rank's part of the index: the rows whose preceding line ends within a range of the file. The line that a range
+// begins in belongs to the rank before, or is the header.
+class IndexPart {
+ public:
+  IndexPart(const SourceFile& file, const CsvColumns& columns) : file_(file), columns_(columns) {}
+
+  void scan(PositionRange bytes) {
+    std::vector<char> block(static_cast<size_t>(std::min(kChecksumBlock, bytes.size())));
+    for (int64_t begin = bytes.begin; begin < bytes.end; begin += kChecksumBlock) {
+      const std::span<char> part =
+          std::span(block).first(static_cast<size_t>(std::min(kChecksumBlock, bytes.end - begin)));
+      file_.read(begin, part);
+      checksums_.add(part);
+      take({part.data(), part.size()}, begin);
+    }
+    finish_last_line(bytes.end);
+  }
+
+  // As text, to be gathered from all ranks.
+  [[nodiscard]] std::string begins() const {
+    return {reinterpret_cast<const char*>(begins_.data()), begins_.size() * sizeof(int64_t)};
+  }
+  [[nodiscard]] const std::string& usage() const { return usage_; }
+  [[nodiscard]] const std::string& checksum_digits() const { return checksums_.digits(); }
+
+ private:
+  void take(std::string_view text, int64_t offset) {
+    size_t begin = 0;
+    for (size_t end = text.find('\n'); end != std::string_view::npos; end = text.find('\n', begin)) {
+      end_line(text.substr(begin, end - begin));
+      begin = end + 1;
+      line_begin_ = offset + static_cast<int64_t>(begin);
+    }
+    if (line_begin_ >= 0) keep(text.substr(begin));
+  }
+
+  // The last line may go on in the next rank's range.
+  void finish_last_line(int64_t offset) {
+    std::array<char, 4096> piece;
+    while (line_begin_ >= 0 && offset < file_.size() && static_cast<int64_t>(line_head_.size()) < kLongestCsvRow) {
+      const std::span<char> part =
+          std::span(piece).first(std::min<size_t>(piece.size(), static_cast<size_t>(file_.size() - offset)));
+      file_.read(offset, part);
+      const std::string_view text(part.data(), part.size());
+      const size_t end = text.find('\n');
+      keep(text.substr(0, end));
+      if (end != std::string_view::npos) break;
+      offset += static_cast<int64_t>(text.size());
+    }
+    end_line({});
+  }
+
+  void keep(std::string_view text) {
+    const auto room = static_cast<size_t>(kLongestCsvRow) - line_head_.size();
+    line_head_.append(text.substr(0, room));
+  }
+
+  void end_line(std::string_view tail) {
+    if (line_begin_ < 0) return;
+    if (line_head_.empty()) {
+      add_row(tail);
+    } else {
+      keep(tail);
+      add_row(line_head_);
+      line_head_.clear();
+    }
+  }
+
+  void add_row(std::string_view row) {
+    row = without_line_end(row);
+    if (row.empty()) return;
+    begins_.push_back(line_begin_);
+    if (columns_.usage < 0) return;
+    CsvFields fields;
+    Split split{};
+    const bool known = split_csv_row(row, columns_, fields) && parse_usage(fields.usage, split);
+    usage_.push_back(static_cast<char>(known ? static_cast<uint8_t>(split) : kUnknownUsage));
+  }
+
+  const SourceFile& file_;
+  const CsvColumns& columns_;
+  int64_t line_begin_ = -1;  // of the line under way; -1 before the first line end
+  std::string line_head_;    // what earlier blocks held of it
+  std::vector<int64_t> begins_;
+  std::string usage_;
+  BlockChecksums checksums_;
+};
+
+// Whole blocks, so that the checksum does not depend on the ranks.
+PositionRange byte_share(int64_t size, const Communicator& communicator) {
+  const PositionRange blocks =
+      rank_share({0, (size + kChecksumBlock - 1) / kChecksumBlock}, communicator.rank(), communicator.size());
+  return {std::min(blocks.begin * kChecksumBlock, size), std::min(blocks.end * kChecksumBlock, size)};
+}
+
+std::string gathered(Communicator& communicator, const std::string& mine) {
+  std::string all;
+  for (const std::string& part : communicator.all_gather(mine)) all += part;
+  return all;
+}
+
+}  // namespace
+
+CsvIndex index_csv(const SourceFile& file, const CsvColumns& columns, Communicator& communicator) {
+  IndexPart part(file, columns);
+  run_together(communicator, [&] { part.scan(byte_share(file.size(), communicator)); });
+
+  CsvIndex index;
+  const std::string begins = gathered(communicator, part.begins());
+  index.begins.resize(begins.size() / sizeof(int64_t) + 1);
+  std::memcpy(index.begins.data(), begins.data(), begins.size());
+  index.begins.back() = file.size();
+  for (const char code : gathered(communicator, part.usage())) {
+    index.has_unknown_usage |= static_cast<uint8_t>(code) == kUnknownUsage;
+    index.usage.push_back(static_cast<Split>(code));
+  }
+  index.checksum = combined_checksum(gathered(communicator, part.checksum_digits()));
+  return index;
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,96 @@
+#include "data/dataset.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "comm/agreement.h"
+#include "core/checksum.h"
+#include "core/error.h"
+#include "data/shard_file.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr size_t kAlignment = 64;  // bytes: a cache line
+
+size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+
+struct WritableSplit {
+  std::span<uint8_t> images;
+  std::span<uint8_t> labels;
+};
+
+size_t split_bytes(int64_t rows) {
+  return aligned(static_cast<size_t>(rows) * kImagePixels) + aligned(static_cast<size_t>(rows));
+}
+
+// Each split's images, then its labels.
+PerSplit<WritableSplit> allocate_splits(const Manifest& manifest, Communicator& communicator) {
+  size_t bytes = kAlignment;
+  for (const Split split : kSplits) bytes += split_bytes(manifest.rows(split));
+  const std::span<std::byte> memory = communicator.allocate_node_memory(bytes);
+  auto* at = reinterpret_cast<uint8_t*>(memory.data());
+  PerSplit<WritableSplit> splits;
+  for (const Split split : kSplits) {
+    const auto rows = static_cast<size_t>(manifest.rows(split));
+    splits[split] = {{at, rows * kImagePixels}, {at + aligned(rows * kImagePixels), rows}};
+    at += split_bytes(manifest.rows(split));
+  }
+  return splits;
+}
+
+void read_shard(const fs::path& shards, const Manifest& manifest, int shard, const PerSplit<WritableSplit>& into) {
+  require_intact_file(shards, manifest, shard);
+  const ShardEntry& entry = manifest.shards[static_cast<size_t>(shard)];
+  const ShardReader reader(shards / entry.file, entry);
+  for (const Split split : kSplits) {
+    const PositionRange rows = shard_rows(manifest.rows(split), shard, manifest.shard_count());
+    const auto begin = static_cast<size_t>(rows.begin);
+    const auto count = static_cast<size_t>(rows.size());
+    std::vector<int32_t> source_rows(count);
+    reader.read(split, 0,
+                {into[split].images.subspan(begin * kImagePixels, count * kImagePixels),
+                 into[split].labels.subspan(begin, count), source_rows});
+  }
+}
+
+ClassCounts counted(std::span<const uint8_t> labels) {
+  ClassCounts counts{};
+  for (const uint8_t label : labels) ++counts[label];
+  return counts;
+}
+
+}  // namespace
+
+Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
+  std::string text;
+  Manifest manifest;
+  run_on_rank_0(communicator, [&] { text = read_manifest_text(shards); });
+  text = broadcast_text(communicator, text);
+  run_together(communicator, [&] {
+    manifest = parse_manifest(text, shards / kManifestName);
+    require_consistent(manifest, shards / kManifestName);
+  });
+
+  const PerSplit<WritableSplit> memory = allocate_splits(manifest, communicator);
+  run_together(communicator, [&] {
+    const PositionRange mine =
+        rank_share({0, manifest.shard_count()}, communicator.node_rank(), communicator.node_size());
+    for (int64_t shard = mine.begin; shard < mine.end; ++shard)
+      read_shard(shards, manifest, static_cast<int>(shard), memory);
+  });
+  communicator.barrier();
+
+  PerSplit<SplitView> splits;
+  for (const Split split : kSplits) splits[split] = {memory[split].images, memory[split].labels};
+  run_together(communicator, [&] {
+    for (const Split split : kSplits) require_class_counts(counted(splits[split].labels), manifest, split, shards);
+  });
+  return {std::move(manifest), checksum(text), splits};
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,46 @@
+// The images in memory, one copy for each host, shared by its ranks: what training and evaluation read.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+
+#include "comm/communicator.h"
+#include "data/manifest.h"
+#include "data/split.h"
+
+namespace fer_ddp {
+
+// The rows of a split in the order of their source. Views into the node's shared memory: never written again, valid
+// until the communicator's finish().
+struct SplitView {
+  std::span<const uint8_t> images;  // [n, 48, 48]
+  std::span<const uint8_t> labels;  // 0 to 6
+
+  [[nodiscard]] int64_t size() const { return static_cast<int64_t>(labels.size()); }
+};
+
+// Cheap to copy: copies share the images.
+class Dataset {
+ public:
+  Dataset(Manifest manifest, std::string fingerprint, const PerSplit<SplitView>& splits)
+      : manifest_(std::move(manifest)), fingerprint_(std::move(fingerprint)), splits_(splits) {}
+
+  [[nodiscard]] const Manifest& manifest() const { return manifest_; }
+  [[nodiscard]] const SplitView& split(Split split) const { return splits_[split]; }
+
+  // The checksum of the manifest, which holds those of the shards: equal for equal data, split and shards.
+  [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
+
+ private:
+  Manifest manifest_;
+  std::string fingerprint_;
+  PerSplit<SplitView> splits_;
+};
+
+// Collective. Checks the shards (files' checksums, chunks' checksums, rows, labels, class counts) and reads them; the
+// ranks of a host share the work. Any number of shards is read by any number of ranks. Throws AgreedError.
+[[nodiscard]] Dataset load_dataset(const std::filesystem::path& shards, Communicator& communicator);
+
+}  // namespace fer_ddp

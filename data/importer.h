@@ -1,0 +1,45 @@
+// What every form of input becomes: numbered rows, each with a picture, a label and perhaps the official split's word
+// on where it belongs. One class for each family of forms implements this; open_importer picks it by the input's
+// content, never by its name.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "data/image_rows.h"
+#include "data/manifest.h"
+#include "data/sampler.h"
+#include "data/split.h"
+
+namespace fer_ddp {
+
+class Importer {
+ public:
+  Importer() = default;
+  Importer(const Importer&) = delete;
+  Importer& operator=(const Importer&) = delete;
+  virtual ~Importer() = default;
+
+  [[nodiscard]] virtual const Source& source() const = 0;
+
+  // Each row's official split; empty where the input does not say.
+  [[nodiscard]] virtual const std::vector<Split>& usage() const = 0;
+
+  // Reads `source_rows` (ascending) into images and labels of that many rows. Not collective. Throws Error (the user's
+  // fault) naming file, row and reason where a row is broken.
+  virtual void read(std::span<const int32_t> source_rows, std::span<uint8_t> images, std::span<uint8_t> labels) = 0;
+
+  // Reads all rows of the range and drops them: throws the Error of the lowest broken one. Not collective.
+  virtual void check(PositionRange rows) = 0;
+};
+
+// Collective. `scratch` is a folder that all ranks see, for what must be unpacked; the caller removes it. Throws
+// AgreedError (the user's fault) where the input is missing, of no known form, or broken.
+[[nodiscard]] std::unique_ptr<Importer> open_importer(const std::filesystem::path& input,
+                                                      const std::filesystem::path& scratch, Communicator& communicator);
+
+}  // namespace fer_ddp

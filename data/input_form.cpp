@@ -1,0 +1,98 @@
+#include "data/input_form.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "core/error.h"
+#include "data/manifest.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+using namespace std::string_view_literals;
+
+namespace {
+
+constexpr std::string_view kAccepted = "Accepted are fer2013.csv, icml_face_data.csv and train.csv, plain or gzipped.";
+
+// How a form that is known, but not accepted, begins; and what to say of it.
+struct KnownForm {
+  size_t offset;
+  std::string_view mark;
+  std::string_view is;
+  std::string_view advice;
+};
+
+constexpr std::string_view kUnpack = "Unpack it and give the CSV file inside.";
+constexpr std::string_view kDownload =
+    "The data itself is elsewhere: download the file again, from a browser that is logged in there.";
+
+constexpr std::array kRefusedForms = {
+    KnownForm{0, "PK\x03\x04"sv, "a zip archive", kUnpack},
+    KnownForm{257, "ustar"sv, "a tar archive", kUnpack},
+    KnownForm{0, "7z\xBC\xAF\x27\x1C"sv, "a 7z archive", kUnpack},
+    KnownForm{0, "Rar!"sv, "a RAR archive", kUnpack},
+    KnownForm{0, "BZh"sv, "a bzip2 file", "Unpack it with bunzip2."},
+    KnownForm{0,
+              "\xFD"
+              "7zXZ"sv,
+              "an xz file", "Unpack it with unxz."},
+    KnownForm{0, "\x28\xB5\x2F\xFD"sv, "a Zstandard file", "Unpack it with unzstd."},
+    KnownForm{0, "\x89HDF"sv, "an HDF5 file",
+              "Shards are read as a whole folder: give the folder that holds manifest.json to `data`."},
+    KnownForm{0, "\x89PNG"sv, "a PNG picture", kAccepted},
+    KnownForm{0, "\xFF\xD8\xFF"sv, "a JPEG picture", kAccepted},
+    KnownForm{0, "\xFF\xFE"sv, "UTF-16 text", "Save it as UTF-8."},
+    KnownForm{0, "\xFE\xFF"sv, "UTF-16 text", "Save it as UTF-8."},
+    KnownForm{0, "version https://git-lfs"sv, "a Git LFS pointer, not the data", "Fetch the data with git lfs pull."},
+};
+
+bool looks_like_html(std::string_view head) {
+  const size_t begin = head.find_first_not_of(" \t\r\n");
+  return begin != std::string_view::npos && head[begin] == '<';
+}
+
+bool is_text(std::string_view head) {
+  return std::none_of(head.begin(), head.end(), [](char letter) {
+    return static_cast<unsigned char>(letter) < ' ' && letter != '\t' && letter != '\r' && letter != '\n';
+  });
+}
+
+}  // namespace
+
+InputForm recognize_form(std::string_view head, const fs::path& path) {
+  const auto refuse = [&](std::string_view what, std::string_view advice) {
+    return user_error(fmt::format("{}: is {}", path.string(), what), std::string(advice));
+  };
+  if (head.empty()) throw refuse("empty", "Copy or download it again.");
+  if (head.starts_with("\x1F\x8B"sv)) return InputForm::kGzip;
+  for (const KnownForm& form : kRefusedForms) {
+    if (head.size() > form.offset && head.substr(form.offset).starts_with(form.mark))
+      throw refuse(form.is, form.advice);
+  }
+  if (looks_like_html(head)) throw refuse("a web page, not the data", kDownload);
+  if (!is_text(head)) throw refuse("not a text file, and of no known form", kAccepted);
+  return InputForm::kCsv;
+}
+
+void refuse_folder(const fs::path& folder) {
+  if (is_shard_folder(folder)) {
+    throw user_error(fmt::format("{}: is a folder of shards already", folder.string()),
+                     "Give it to `data` in the configuration, or to fer-ddp verify.");
+  }
+  std::vector<std::string> files;
+  std::error_code failure;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failure)) {
+    const std::string name = entry.path().filename().string();
+    if (name.ends_with(".csv") || name.ends_with(".csv.gz")) files.push_back(entry.path().string());
+  }
+  std::sort(files.begin(), files.end());
+  throw user_error(fmt::format("{}: is a folder; folders of pictures are not read yet", folder.string()),
+                   files.empty() ? std::string(kAccepted) : fmt::format("Did you mean {}?", files.front()));
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,26 @@
+// Any form of input to verified shards. The ranks share the work: each indexes its part of the input, then imports,
+// writes, syncs and reads back its part of the shards. The bytes written depend on the input, the number of shards and
+// the split rule, never on the number of ranks. All or nothing: whatever fails, the output folder is left as it was.
+#pragma once
+
+#include <filesystem>
+
+#include "comm/communicator.h"
+#include "core/run_log.h"
+#include "data/manifest.h"
+#include "data/split.h"
+
+namespace fer_ddp {
+
+struct PreprocessOptions {
+  std::filesystem::path input{};
+  std::filesystem::path output{};
+  int shards = 4;
+  SplitRule split_rule = SplitRule::kSeed;
+  bool overwrite = false;  // replaces shards that are there already
+};
+
+// Collective. Returns the manifest that was written. Throws AgreedError.
+Manifest preprocess(const PreprocessOptions& options, Communicator& communicator, RunLog& log);
+
+}  // namespace fer_ddp

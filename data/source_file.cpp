@@ -1,0 +1,45 @@
+#include "data/source_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "core/error.h"
+
+namespace fer_ddp {
+
+SourceFile::SourceFile(const std::filesystem::path& path)
+    : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
+  if (descriptor_ < 0) throw user_error(fmt::format("{}: cannot be read: {}", path.string(), errno_text(errno)));
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    ::close(descriptor_);
+    throw user_error(fmt::format("{}: is not a regular file", path.string()));
+  }
+  size_ = status.st_size;
+}
+
+SourceFile::~SourceFile() { ::close(descriptor_); }
+
+void SourceFile::read(int64_t offset, std::span<char> into) const {
+  while (!into.empty()) {
+    const ssize_t got = ::pread(descriptor_, into.data(), into.size(), offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw machine_error(fmt::format("{}: reading failed: {}", path_.string(), errno_text(errno)));
+    if (got == 0) throw user_error(fmt::format("{}: became shorter while it was read", path_.string()));
+    into = into.subspan(static_cast<size_t>(got));
+    offset += got;
+  }
+}
+
+std::string SourceFile::head(int64_t length) const {
+  std::string text(static_cast<size_t>(std::min(length, size_)), '\0');
+  read(0, text);
+  return text;
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,129 @@
+#include "data/staging_folder.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <system_error>
+
+#include "comm/agreement.h"
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "data/manifest.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Without "." and "..", links and a slash at the end, so that its name and its parent are what they seem.
+fs::path resolved(const fs::path& path) {
+  const fs::path whole = fs::weakly_canonical(fs::absolute(path));
+  return whole.has_filename() ? whole : whole.parent_path();
+}
+
+bool belongs_to_shards(const fs::path& file) {
+  const std::string name = file.filename().string();
+  return name == kManifestName || (name.starts_with("shard-") && name.ends_with(".h5"));
+}
+
+void refuse_output(const fs::path& shown, const fs::path& output, bool overwrite) {
+  if (!fs::exists(output)) return;
+  if (!fs::is_directory(output))
+    throw user_error(fmt::format("{}: is a file, expected a folder to be made", shown.string()),
+                     "Name another output.");
+  if (fs::is_empty(output)) return;
+  for (const fs::directory_entry& entry : fs::directory_iterator(output)) {
+    if (belongs_to_shards(entry.path())) continue;
+    throw user_error(
+        fmt::format("{}: holds other files than shards, such as {}", shown.string(), entry.path().filename().string()),
+        "Name a new or an empty folder: --overwrite replaces shards alone.");
+  }
+  if (!overwrite)
+    throw user_error(fmt::format("{}: holds shards already", shown.string()),
+                     "Give --overwrite to replace them, or name another output.");
+}
+
+fs::path topmost_missing(fs::path path) {
+  fs::path missing;
+  for (; !path.empty() && !fs::exists(path); path = path.parent_path()) missing = path;
+  return missing;
+}
+
+// Where the system refuses a path of the user's choice, the fault is the user's.
+void with_reason(const fs::path& path, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const fs::filesystem_error& failure) {
+    throw user_error(fmt::format("{}: cannot be made: {}", path.string(), failure.code().message()));
+  }
+}
+
+}  // namespace
+
+StagingFolder::StagingFolder(const fs::path& output, bool overwrite, Communicator& communicator)
+    : communicator_(communicator) {
+  run_together(communicator, [&] {
+    with_reason(output, [&] {
+      output_ = resolved(output);
+      partial_ = partial_path(output_);
+    });
+  });
+  run_on_rank_0(communicator, [&] {
+    with_reason(output, [&] {
+      refuse_output(output, output_, overwrite);
+      make();
+    });
+  });
+}
+
+StagingFolder::~StagingFolder() { discard(); }
+
+void StagingFolder::make() {
+  fs::remove_all(partial_);  // what a killed process left
+  made_parent_ = topmost_missing(partial_.parent_path());
+  made_ = true;
+  try {
+    make_folder(scratch());
+  } catch (...) {
+    discard();  // a constructor that throws has no destructor
+    throw;
+  }
+}
+
+void StagingFolder::discard() noexcept {
+  if (!made_) return;
+  made_ = false;
+  std::error_code ignored;
+  fs::remove_all(partial_, ignored);
+  if (made_parent_.empty()) return;
+  for (fs::path parent = partial_.parent_path(); fs::remove(parent, ignored) && parent != made_parent_;)
+    parent = parent.parent_path();
+}
+
+void StagingFolder::publish() {
+  run_on_rank_0(communicator_, [&] {
+    fs::remove_all(scratch());
+    sync_to_disk(partial_);
+    replace_output();
+    made_ = false;
+  });
+}
+
+// Moves the old folder away in one step before the new one comes in one step: nobody sees a mixture of both.
+void StagingFolder::replace_output() {
+  const fs::path old = output_.parent_path() / fmt::format(".{}.replaced.partial", output_.filename().string());
+  fs::remove_all(old);
+  const bool replaces = fs::exists(output_);
+  if (replaces) fs::rename(output_, old);
+  try {
+    fer_ddp::publish(output_);
+  } catch (...) {
+    std::error_code ignored;
+    if (replaces) fs::rename(old, output_, ignored);
+    throw;
+  }
+  fs::remove_all(old);
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,21 @@
+// A run's output folder before training: refused if it already holds a run, emptied on --overwrite, checked and gone on with on
+// --resume. Rank 0 alone.
+#pragma once
+
+#include <filesystem>
+
+#include "core/config.h"
+#include "core/run_log.h"
+
+namespace fer_ddp {
+
+enum class ExistingRun { kRefuse, kOverwrite, kResume };
+
+// Does the folder hold a run, finished or not?
+[[nodiscard]] bool holds_run(const std::filesystem::path& folder);
+
+// Makes the folder ready and writes config.json. Throws Error (the user's fault) if it holds a run that is neither to be overwritten
+// nor resumed, or if a resumed run's configuration differs in a key that its past depends on.
+void prepare_output(const Config& config, ExistingRun existing);
+
+}  // namespace fer_ddp

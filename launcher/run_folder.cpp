@@ -1,0 +1,100 @@
+#include "launcher/run_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "data/manifest.h"
+#include "report/history.h"
+#include "report/html_report.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json read_json(const fs::path& path) {
+  try {
+    return Json::parse(read_file(path));
+  } catch (const Json::exception& problem) {
+    throw user_error(fmt::format("{}: not JSON: {}", path.string(), problem.what()), "Was the file changed by hand?");
+  }
+}
+
+// "runs/baseline/" -> "baseline".
+std::string folder_name(const fs::path& folder) {
+  const fs::path whole = fs::absolute(folder).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
+}
+
+// Empty where the configuration has no such key, or no text there.
+std::string text_of(const Json& config, const char* key) {
+  const bool there = config.is_object() && config.contains(key) && config.at(key).is_string();
+  return there ? config.at(key).get<std::string>() : std::string();
+}
+
+std::string run_name(const fs::path& folder, const Json& config) {
+  const std::string name = text_of(config, "name");
+  return name.empty() ? folder_name(folder) : name;
+}
+
+void add_data(ReportRun& run, const fs::path& shards) {
+  const Manifest manifest = read_manifest(shards);
+  run.class_counts = {manifest.class_counts[Split::kTrain], manifest.class_counts[Split::kValidation],
+                      manifest.class_counts[Split::kTest]};
+}
+
+// Runs of one name are told apart by their folders.
+void make_names_differ(std::span<ReportRun> runs, std::span<const fs::path> folders) {
+  std::vector<std::string> names;
+  for (const ReportRun& run : runs) names.push_back(run.name);
+  for (size_t i = 0; i < runs.size(); ++i) {
+    if (std::count(names.begin(), names.end(), names[i]) > 1) runs[i].name = folders[i].lexically_normal().string();
+  }
+}
+
+}  // namespace
+
+std::optional<fs::path> shards_of_run(const fs::path& folder, const Json& config) {
+  for (const fs::path& candidate : {fs::path(text_of(config, "data")), folder / "shards"}) {
+    if (!candidate.empty() && is_shard_folder(candidate)) return candidate;
+  }
+  return std::nullopt;
+}
+
+ReportRun read_run(const fs::path& folder, RunLog& log) {
+  const fs::path config = folder / "config.json";
+  const fs::path history = folder / "history.csv";
+  const fs::path result = folder / "result.json";
+  if (!fs::exists(config) && !fs::exists(history)) {
+    throw user_error(fmt::format("{}: no run is here", folder.string()),
+                     "A run's folder holds config.json and history.csv; by default it is runs/NAME.");
+  }
+  ReportRun run;
+  if (fs::exists(config)) run.config = read_json(config);
+  run.name = run_name(folder, run.config);
+  if (fs::exists(history)) run.history = epoch_records(read_history(history));
+  if (fs::exists(result)) run.result = run_result_from_json(read_json(result), result.string());
+  try {
+    const std::optional<fs::path> shards = shards_of_run(folder, run.config);
+    if (shards) add_data(run, *shards);
+  } catch (const Error& problem) {
+    log.warning("report_without_data", fmt::format("The report goes without the data: {}", problem.what()));
+  }
+  return run;
+}
+
+void write_report(std::span<const fs::path> folders, const fs::path& output, RunLog& log) {
+  std::vector<ReportRun> runs;
+  for (const fs::path& folder : folders) runs.push_back(read_run(folder, log));
+  make_names_differ(runs, folders);
+  write_file_atomically(output, html_report(runs));
+}
+
+}  // namespace fer_ddp

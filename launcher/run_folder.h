@@ -1,0 +1,27 @@
+// A run's folder as the commands find it: config.json, history.csv, result.json, and the shards that the run learnt
+// from, read back for the report. Rank 0 alone.
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+
+#include "core/run_log.h"
+#include "report/report_run.h"
+
+namespace fer_ddp {
+
+// Throws Error (the user's fault) where `folder` holds no run, or a file of it cannot be understood. Shards that are
+// damaged or out of reach leave the report without its pictures and class counts, and a warning.
+[[nodiscard]] ReportRun read_run(const std::filesystem::path& folder, RunLog& log);
+
+// The shards that the run of `folder` learnt from: its configuration's data, or the ones made beside the run. None if
+// neither is there (any more).
+[[nodiscard]] std::optional<std::filesystem::path> shards_of_run(const std::filesystem::path& folder,
+                                                                 const nlohmann::ordered_json& config);
+
+// The report on one run, or on several compared, as one page at `output`.
+void write_report(std::span<const std::filesystem::path> folders, const std::filesystem::path& output, RunLog& log);
+
+}  // namespace fer_ddp

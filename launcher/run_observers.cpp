@@ -1,0 +1,83 @@
+#include "launcher/run_observers.h"
+
+#include <cstdio>
+#include <filesystem>
+
+#include "core/exact_number.h"
+#include "report/history.h"
+#include "report/progress.h"
+#include "report/tensorboard.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+class HistoryFile final : public TrainingObserver {
+ public:
+  HistoryFile(fs::path path, const TrainingState& state) : path_(std::move(path)) { write_history(path_, state.history); }
+  void on_epoch(const TrainingState& state, const EpochDecision&) override { write_history(path_, state.history); }
+
+ private:
+  fs::path path_;
+};
+
+class TensorBoardEvents final : public TrainingObserver {
+ public:
+  TensorBoardEvents(const fs::path& folder, const TrainingState& state) : writer_(folder, state.epoch) {}
+  void on_epoch(const TrainingState& state, const EpochDecision&) override { writer_.add_epoch(state.history.back()); }
+
+ private:
+  TensorBoardWriter writer_;
+};
+
+class TerminalAndLog final : public TrainingObserver {
+ public:
+  TerminalAndLog(const Config& config, RunLog& log) : epochs_(config.epochs), log_(log), line_(stderr, true) {}
+
+  void on_step(const StepReport& report) override {
+    if (!line_.due()) return;
+    line_.show({.epoch = report.epoch,
+                .epochs = epochs_,
+                .steps_done = report.steps_done,
+                .steps = report.steps_per_epoch,
+                .loss = report.loss,
+                .accuracy = report.accuracy,
+                .images_per_second = report.images_per_second,
+                .seconds_left = report.seconds_left});
+  }
+
+  void on_epoch(const TrainingState& state, const EpochDecision& decision) override {
+    line_.clear();
+    const EpochRecord& record = state.history.back();
+    log_.info("epoch", epoch_text(record, epochs_, decision.is_best),
+              {{"epoch", record.epoch},
+               {"loss", exact_number(record.loss)},
+               {"accuracy", exact_number(record.accuracy)},
+               {"val_loss", exact_number(record.val_loss)},
+               {"val_accuracy", exact_number(record.val_accuracy)},
+               {"learning_rate", record.learning_rate},
+               {"next_learning_rate", decision.next_learning_rate},
+               {"is_best", decision.is_best},
+               {"stop_reason", stop_reason_name(decision.stop_reason)}});
+  }
+
+ private:
+  int epochs_;
+  RunLog& log_;
+  ProgressLine line_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log, const TrainingState& state) {
+  const fs::path folder = config.output;
+  std::vector<std::unique_ptr<TrainingObserver>> observers;
+  observers.push_back(std::make_unique<HistoryFile>(folder / "history.csv", state));
+  observers.push_back(std::make_unique<TensorBoardEvents>(folder, state));
+  observers.push_back(std::make_unique<TerminalAndLog>(config, log));
+  return observers;
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,18 @@
+// What rank 0 keeps of a run while it trains: history.csv, TensorBoard events, log.jsonl, the lines in the terminal. Each is a
+// TrainingObserver of its own; none is made on other ranks.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/config.h"
+#include "core/run_log.h"
+#include "train/training_observer.h"
+
+namespace fer_ddp {
+
+// In the order in which they are to be told. `state` is where training begins: an earlier part's history is written out first.
+[[nodiscard]] std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log,
+                                                                                const TrainingState& state);
+
+}  // namespace fer_ddp

@@ -1,0 +1,37 @@
+#include "launcher/sample_faces.h"
+
+#include <algorithm>
+
+#include "data/image_rows.h"
+#include "data/shard_file.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int64_t kRowsLookedAt = 64 * kChunkRows;  // enough for dozens of the rarest class
+
+bool shows_something(const Face& face) {
+  return std::any_of(face.begin(), face.end(), [&face](uint8_t pixel) { return pixel != face.front(); });
+}
+
+}  // namespace
+
+std::array<std::vector<Face>, kExpressionCount> sample_faces(const std::filesystem::path& shards,
+                                                             const Manifest& manifest, size_t per_class) {
+  const ShardEntry& shard = manifest.shards.front();
+  ImageRows rows(std::min(shard.rows[Split::kTrain], kRowsLookedAt));
+  ShardReader(shards / shard.file, shard).read(Split::kTrain, 0, rows.first(static_cast<int64_t>(rows.labels.size())));
+
+  std::array<std::vector<Face>, kExpressionCount> faces;
+  for (size_t row = 0; row < rows.labels.size(); ++row) {
+    std::vector<Face>& of_class = faces[rows.labels[row]];
+    if (of_class.size() == per_class) continue;
+    Face face;
+    std::copy_n(rows.images.begin() + static_cast<ptrdiff_t>(row * face.size()), face.size(), face.begin());
+    if (shows_something(face)) of_class.push_back(face);
+  }
+  return faces;
+}
+
+}  // namespace fer_ddp

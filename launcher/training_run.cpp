@@ -1,0 +1,210 @@
+#include "launcher/training_run.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "comm/agreement.h"
+#include "comm/preflight.h"
+#include "core/atomic_file.h"
+#include "core/cpu_placement.h"
+#include "core/error.h"
+#include "core/host.h"
+#include "core/run_result.h"
+#include "core/text.h"
+#include "data/dataset.h"
+#include "data/preprocess.h"
+#include "launcher/run_folder.h"
+#include "launcher/run_observers.h"
+#include "model/weights.h"
+#include "train/stop_signal.h"
+#include "train/trainer.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+void require_supported_device(const Config& config) {
+  if (config.device != "cuda") return;
+  throw user_error("device is cuda, but this fer-ddp has no CUDA plug-in (libfer_ddp_cuda.so)",
+                   "Set device to cpu, or to auto, which takes a GPU where there is one that can be used.");
+}
+
+void refuse_impossible(const Config& config, const Communicator& communicator) {
+  refuse_singletons_under_slurm(communicator.size());
+  require_supported_device(config);
+  if (config.data.empty())
+    throw user_error("data is not set", "Give the config a data key, or --set data=fer2013.csv (or a folder of shards).");
+}
+
+// Takes this rank's share of the node's cores; returns how many threads it runs.
+int place_threads(const Config& config, const Communicator& communicator) {
+  const int fair = fair_thread_count(take_node_share(), communicator.node_rank(), communicator.node_size());
+  const int threads = config.threads > 0 ? config.threads : fair;
+  at::set_num_threads(threads);
+  keep_freed_memory();
+  return threads;
+}
+
+std::vector<RankPlace> gather_places(Communicator& communicator, int threads) {
+  const nlohmann::json own = {host_name(), fmt::format("cpu, {} thread{}", threads, threads == 1 ? "" : "s")};
+  std::vector<RankPlace> places;
+  for (const std::string& text : communicator.all_gather(own.dump())) {
+    const auto place = nlohmann::json::parse(text);
+    places.push_back({static_cast<int>(places.size()), place[0].get<std::string>(), place[1].get<std::string>()});
+  }
+  return places;
+}
+
+// The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on resume.
+fs::path provide_shards(const Config& config, Session& session) {
+  const fs::path made = fs::path(config.output) / "shards";
+  std::array<int64_t, 1> to_make = {0};
+  run_on_rank_0(session.communicator(), [&] { to_make[0] = is_shard_folder(config.data) ? 0 : is_shard_folder(made) ? 1 : 2; });
+  session.communicator().broadcast(std::as_writable_bytes(std::span(to_make)), 0);
+  if (to_make[0] == 0) return config.data;
+  if (to_make[0] == 2) {
+    preprocess({.input = config.data, .output = made, .split_rule = parse_split_rule(config.split)}, session.communicator(),
+               session.log);
+  }
+  return made;
+}
+
+Dataset load_training_data(const Config& config, Session& session) {
+  const fs::path shards = provide_shards(config, session);
+  Dataset dataset = load_dataset(shards, session.communicator());
+  run_together(session.communicator(), [&] {
+    if (dataset.split(Split::kTrain).size() == 0)
+      throw user_error(fmt::format("{}: the training split is empty", shards.string()), "Preprocess an input with more rows.");
+    if (dataset.manifest().split_rule != parse_split_rule(config.split))
+      throw user_error(fmt::format("{}: the shards are split by the rule {}, the config says {}", shards.string(),
+                                   split_rule_name(dataset.manifest().split_rule), config.split),
+                       "Preprocess again with --split, or set split in the config.");
+  });
+  return dataset;
+}
+
+void say_what_starts(const Config& config, const Dataset& dataset, const std::vector<RankPlace>& places, RunLog& log) {
+  const auto rows = [&](Split split) { return grouped(dataset.split(split).size()); };
+  log.info("start",
+           fmt::format("{}: {} on {} rank{} ({}), {} training, {} validation, {} test images, global batch {}", config.name,
+                       config.model, places.size(), places.size() == 1 ? "" : "s", places.front().device, rows(Split::kTrain),
+                       rows(Split::kValidation), rows(Split::kTest), config.batch_size),
+           {{"world_size", places.size()}, {"host", places.front().host}, {"config", config_to_json(config)}});
+}
+
+// Loads the newest good checkpoint into the trainer; says so, or that there is none yet.
+void resume_training(Trainer& trainer, const CheckpointFolder& checkpoints, Session& session) {
+  CheckpointFiles files;
+  run_on_rank_0(session.communicator(), [&] {
+    std::vector<std::string> passed_over;
+    files = checkpoints.read_newest(passed_over).value_or(CheckpointFiles{});
+    for (const std::string& line : passed_over) session.log.warning("checkpoint_passed_over", line);
+  });
+  files = broadcast_files(session.communicator(), files);
+  if (files.empty()) {
+    session.log.info("resume", "no checkpoint yet: starting from the beginning");
+    return;
+  }
+  run_together(session.communicator(), [&] { trainer.resume(files); });
+  const TrainingState& state = trainer.state();
+  session.log.info("resume", fmt::format("resuming at epoch {}, step {}", state.epoch + 1, state.step + 1),
+                   {{"epoch", state.epoch}, {"step", state.step}});
+}
+
+RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, const Model& model,
+                    const std::vector<RankPlace>& places, const std::string& started) {
+  const TrainingState& state = trainer.state();
+  int64_t parameters = static_cast<int64_t>(model.store().size());
+  for (const Buffer& buffer : model.buffers()) parameters += buffer.value.numel();
+  return {.stop_reason = stop_reason_name(state.stop_reason),
+          .epochs_run = static_cast<int>(state.history.size()),
+          .best_epoch_by_loss = best_epoch_by_loss(state.history),
+          .best_epoch_by_accuracy = best_epoch_by_accuracy(state.history),
+          .final_epoch = state.history.back().epoch,
+          .restored_epoch = outcome.restored_epoch,
+          .test = outcome.test,
+          .seconds = trainer.run_seconds(),
+          .world_size = static_cast<int>(places.size()),
+          .parameters = parameters,
+          .ranks = places,
+          .started = started,
+          .finished = timestamp_now()};
+}
+
+void write_results(const Config& config, const Model& model, const RunResult& result, RunLog& log) {
+  const fs::path folder = config.output;
+  write_file_atomically(folder / "model.safetensors", encode_safetensors(copy_weights(model), {{"format", "pt"}}));
+  write_file_atomically(folder / "result.json", run_result_to_json(result).dump(2) + "\n");
+  const std::array<fs::path, 1> runs = {folder};
+  write_report(runs, folder / "report.html", log);
+  std::string line = fmt::format("done ({}) in {}", result.stop_reason, human_duration(result.seconds));
+  if (result.restored_epoch) line += fmt::format(", weights of epoch {}", *result.restored_epoch + 1);
+  if (result.test) line += fmt::format(", test accuracy {:.4f}, loss {:.4f}", result.test->accuracy(), result.test->loss);
+  log.info("done", line + fmt::format("\nreport: {}", (folder / "report.html").string()), run_result_to_json(result));
+}
+
+int run_trainer(const Config& config, ExistingRun existing, const Dataset& dataset, Model& model,
+                const std::vector<RankPlace>& places, Session& session) {
+  Communicator& communicator = session.communicator();
+  const std::string started = timestamp_now();
+  const StopSignal signal;
+  const CheckpointFolder checkpoints(fs::path(config.output) / "checkpoints", config.keep_checkpoints);
+  std::vector<std::unique_ptr<TrainingObserver>> observers;
+  Trainer trainer(config, model,
+                  {.communicator = communicator,
+                   .dataset = dataset,
+                   .checkpoints = checkpoints,
+                   .stop_requested = [&signal] { return signal.raised(); }});
+  if (existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
+  run_on_rank_0(communicator, [&] {
+    observers = make_run_observers(config, session.log, trainer.state());
+    for (const auto& observer : observers) trainer.add_observer(*observer);
+  });
+  const TrainingOutcome outcome = trainer.run();
+  if (outcome.interrupted) {
+    const TrainingState& state = trainer.state();
+    session.log.info("stopped",
+                     fmt::format("stopped at epoch {}, step {} after a checkpoint: run again with --resume to go on",
+                                 state.epoch + 1, state.step),
+                     {{"epoch", state.epoch}, {"step", state.step}});
+    return kExitStoppedAfterCheckpoint;
+  }
+  run_on_rank_0(communicator, [&] {
+    write_results(config, model, result_of(trainer, outcome, model, places, started), session.log);
+  });
+  return 0;
+}
+
+}  // namespace
+
+int train_run(const Config& config, ExistingRun existing, Session& session) {
+  Communicator& communicator = session.communicator();
+  run_together(communicator, [&] { refuse_impossible(config, communicator); });
+  session.world.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
+  require_agreement(communicator, {{"configuration", config_to_json(config).dump()}, {"build", build_fingerprint()}});
+  std::array<int64_t, 1> over = {0};
+  run_on_rank_0(communicator, [&] {
+    prepare_output(config, existing);
+    session.log.open_file(fs::path(config.output) / "log.jsonl");
+    over[0] = existing == ExistingRun::kResume && fs::exists(fs::path(config.output) / "result.json") ? 1 : 0;
+  });
+  communicator.broadcast(std::as_writable_bytes(std::span(over)), 0);
+  if (over[0] != 0) {
+    session.log.info("over", fmt::format("{}: the run is over, there is nothing to resume; see result.json", config.output));
+    return 0;
+  }
+  const int threads = place_threads(config, communicator);
+  const std::vector<RankPlace> places = gather_places(communicator, threads);
+  const Dataset dataset = load_training_data(config, session);
+  std::unique_ptr<Model> model;
+  run_together(communicator, [&] { model = make_model(config); });
+  require_agreement(communicator, {{"set of shards", dataset.fingerprint()}, {"model", model->description()}});
+  say_what_starts(config, dataset, places, session.log);
+  return run_trainer(config, existing, dataset, *model, places, session);
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,16 @@
+// One run of training from its configuration to its report: preflight, data, model, training, results. Every rank runs it; what
+// touches the run's folder or the terminal happens on rank 0.
+#pragma once
+
+#include "core/config.h"
+#include "launcher/command.h"
+#include "launcher/output_folder.h"
+
+namespace fer_ddp {
+
+inline constexpr int kExitStoppedAfterCheckpoint = 75;  // EX_TEMPFAIL: run again to go on
+
+// Collective. Returns the exit code: 0 done, 75 stopped after a checkpoint. Throws AgreedError, or Error for what met one rank alone.
+int train_run(const Config& config, ExistingRun existing, Session& session);
+
+}  // namespace fer_ddp

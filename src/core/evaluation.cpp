@@ -1,0 +1,91 @@
+#include "core/evaluation.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace fer_ddp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+double share(int64_t part, int64_t whole) {
+  return whole == 0 ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+int64_t hits(const Evaluation& evaluation, int label) {
+  const auto index = static_cast<size_t>(label);
+  return evaluation.confusion[index][index];
+}
+
+Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
+
+double number_or_nan(const Json& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
+}
+
+}  // namespace
+
+ClassCounts Evaluation::true_counts() const {
+  ClassCounts counts{};
+  for (size_t label = 0; label < counts.size(); ++label) counts[label] = total(confusion[label]);
+  return counts;
+}
+
+ClassCounts Evaluation::predicted_counts() const {
+  ClassCounts counts{};
+  for (const ClassCounts& row : confusion) {
+    for (size_t label = 0; label < counts.size(); ++label) counts[label] += row[label];
+  }
+  return counts;
+}
+
+double Evaluation::accuracy() const {
+  int64_t right = 0;
+  for (int label = 0; label < kExpressionCount; ++label) right += hits(*this, label);
+  return share(right, images);
+}
+
+double Evaluation::precision(int label) const {
+  return share(hits(*this, label), predicted_counts()[static_cast<size_t>(label)]);
+}
+
+double Evaluation::recall(int label) const {
+  return share(hits(*this, label), true_counts()[static_cast<size_t>(label)]);
+}
+
+double Evaluation::f1(int label) const {
+  const auto index = static_cast<size_t>(label);
+  return share(2 * hits(*this, label), true_counts()[index] + predicted_counts()[index]);
+}
+
+Json evaluation_to_json(const Evaluation& evaluation) {
+  Json classes = Json::array();
+  for (int label = 0; label < kExpressionCount; ++label) {
+    classes.push_back({{"name", kExpressionNames[static_cast<size_t>(label)]},
+                       {"precision", number_or_null(evaluation.precision(label))},
+                       {"recall", number_or_null(evaluation.recall(label))},
+                       {"f1", number_or_null(evaluation.f1(label))},
+                       {"images", evaluation.true_counts()[static_cast<size_t>(label)]}});
+  }
+  return {{"loss", number_or_null(evaluation.loss)},
+          {"accuracy", number_or_null(evaluation.accuracy())},
+          {"images", evaluation.images},
+          {"confusion", evaluation.confusion},
+          {"per_class", std::move(classes)}};
+}
+
+Evaluation evaluation_from_json(const Json& document, const std::string& where) {
+  try {
+    return {.loss = number_or_nan(document.at("loss")),
+            .images = document.at("images").get<int64_t>(),
+            .confusion = document.at("confusion").get<ConfusionMatrix>()};
+  } catch (const Json::exception& problem) {
+    throw user_error(fmt::format("{}: not an evaluation: {}", where, problem.what()));
+  }
+}
+
+}  // namespace fer_ddp

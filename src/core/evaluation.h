@@ -1,0 +1,43 @@
+// What a model does on a split: mean loss and the confusion matrix, from which accuracy and the per-class scores
+// follow. A plain value: ranks sum theirs entry by entry before anything is divided. Its JSON form stands in
+// result.json under "test".
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "core/expressions.h"
+
+namespace fer_ddp {
+
+// Images counted by [true class][predicted class].
+using ConfusionMatrix = std::array<std::array<int64_t, kExpressionCount>, kExpressionCount>;
+
+struct Evaluation {
+  double loss = std::numeric_limits<double>::quiet_NaN();  // mean over the images
+  int64_t images = 0;
+  ConfusionMatrix confusion{};
+
+  // Shares in [0, 1]; NaN where nothing was there to divide by.
+  [[nodiscard]] double accuracy() const;
+  [[nodiscard]] double precision(int label) const;  // of the images called `label`, those that are
+  [[nodiscard]] double recall(int label) const;     // of the images of `label`, those called so
+  [[nodiscard]] double f1(int label) const;         // harmonic mean of both; 0 for a class that is never called
+
+  // How many images of each class there are, and how many were taken for it.
+  [[nodiscard]] ClassCounts true_counts() const;
+  [[nodiscard]] ClassCounts predicted_counts() const;
+};
+
+// {"loss", "accuracy", "images", "confusion", "per_class": [{"name", "precision", "recall", "f1", "images"}]}; NaN
+// becomes null.
+[[nodiscard]] nlohmann::ordered_json evaluation_to_json(const Evaluation& evaluation);
+
+// Reads loss, images and confusion; the rest follows from them. Throws Error (the user's fault), `where` naming the
+// document.
+[[nodiscard]] Evaluation evaluation_from_json(const nlohmann::ordered_json& document, const std::string& where);
+
+}  // namespace fer_ddp

@@ -1,0 +1,81 @@
+#include "core/run_result.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+
+namespace fer_ddp {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json epoch_or_null(const std::optional<int>& epoch) { return epoch ? Json(*epoch) : Json(nullptr); }
+
+std::optional<int> optional_epoch(const Json& document, const char* key) {
+  const Json& value = document.at(key);
+  return value.is_null() ? std::nullopt : std::optional(value.get<int>());
+}
+
+Json ranks_to_json(const std::vector<RankPlace>& ranks) {
+  Json places = Json::array();
+  for (const RankPlace& place : ranks) {
+    places.push_back({{"rank", place.rank}, {"host", place.host}, {"device", place.device}});
+  }
+  return places;
+}
+
+std::vector<RankPlace> ranks_from_json(const Json& document) {
+  std::vector<RankPlace> ranks;
+  for (const Json& place : document) {
+    ranks.push_back({.rank = place.at("rank").get<int>(),
+                     .host = place.at("host").get<std::string>(),
+                     .device = place.at("device").get<std::string>()});
+  }
+  return ranks;
+}
+
+}  // namespace
+
+Json run_result_to_json(const RunResult& result) {
+  const Json test = result.test ? evaluation_to_json(*result.test) : Json(nullptr);
+  return {{"stop_reason", result.stop_reason},
+          {"best_epoch_by_loss", epoch_or_null(result.best_epoch_by_loss)},
+          {"best_epoch_by_accuracy", epoch_or_null(result.best_epoch_by_accuracy)},
+          {"final_epoch", epoch_or_null(result.final_epoch)},
+          {"restored_epoch", epoch_or_null(result.restored_epoch)},
+          {"test_loss", result.test ? test.at("loss") : Json(nullptr)},
+          {"test_accuracy", result.test ? test.at("accuracy") : Json(nullptr)},
+          {"seconds", result.seconds},
+          {"world_size", result.world_size},
+          {"epochs_run", result.epochs_run},
+          {"parameters", result.parameters},
+          {"test", test},
+          {"ranks", ranks_to_json(result.ranks)},
+          {"started", result.started},
+          {"finished", result.finished}};
+}
+
+RunResult run_result_from_json(const Json& document, const std::string& where) {
+  try {
+    RunResult result{.stop_reason = document.at("stop_reason").get<std::string>(),
+                     .epochs_run = document.at("epochs_run").get<int>(),
+                     .best_epoch_by_loss = optional_epoch(document, "best_epoch_by_loss"),
+                     .best_epoch_by_accuracy = optional_epoch(document, "best_epoch_by_accuracy"),
+                     .final_epoch = optional_epoch(document, "final_epoch"),
+                     .restored_epoch = optional_epoch(document, "restored_epoch"),
+                     .test = std::nullopt,
+                     .seconds = document.at("seconds").get<double>(),
+                     .world_size = document.at("world_size").get<int>(),
+                     .parameters = document.at("parameters").get<int64_t>(),
+                     .ranks = ranks_from_json(document.at("ranks")),
+                     .started = document.at("started").get<std::string>(),
+                     .finished = document.at("finished").get<std::string>()};
+    if (!document.at("test").is_null()) result.test = evaluation_from_json(document.at("test"), where);
+    return result;
+  } catch (const Json::exception& problem) {
+    throw user_error(fmt::format("{}: not a run's result: {}", where, problem.what()));
+  }
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,82 @@
+#include "model/safetensors.h"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "core/error.h"
+
+namespace fer_ddp {
+
+static_assert(std::endian::native == std::endian::little, "safetensors data is little-endian");
+
+namespace {
+
+constexpr size_t kLengthBytes = 8;
+
+Error damaged(const std::string& source, const std::string& reason) {
+  return user_error(fmt::format("{}: not a usable safetensors file: {}", source, reason),
+                    "Was it cut short, or written by another tool? fer-ddp reads fp32 tensors.");
+}
+
+StoredTensor read_tensor(const nlohmann::json& entry, std::string_view data, const std::string& name,
+                         const std::string& source) {
+  if (entry.at("dtype") != "F32")
+    throw damaged(source, fmt::format("{} is {}, expected F32", name, entry.at("dtype").get<std::string>()));
+  StoredTensor tensor{entry.at("shape").get<std::vector<int64_t>>(), {}};
+  const auto begin = entry.at("data_offsets").at(0).get<size_t>();
+  const auto end = entry.at("data_offsets").at(1).get<size_t>();
+  size_t bytes = sizeof(float);
+  for (const int64_t extent : tensor.shape) {
+    if (extent < 0 || (extent > 0 && bytes > data.size() / static_cast<size_t>(extent)))
+      throw damaged(source, fmt::format("{} has a shape larger than the file", name));
+    bytes *= static_cast<size_t>(extent);
+  }
+  if (begin > end || end > data.size() || end - begin != bytes)
+    throw damaged(source, fmt::format("{} does not lie within the file's data", name));
+  tensor.values.resize(bytes / sizeof(float));
+  std::memcpy(tensor.values.data(), data.data() + begin, bytes);
+  return tensor;
+}
+
+}  // namespace
+
+std::string encode_safetensors(const StoredTensors& tensors, const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header = nlohmann::ordered_json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  size_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const size_t end = offset + tensor.values.size() * sizeof(float);
+    header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
+  const uint64_t length = text.size();
+  std::string bytes(reinterpret_cast<const char*>(&length), kLengthBytes);
+  bytes += text;
+  for (const auto& [name, tensor] : tensors)
+    bytes.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float));
+  return bytes;
+}
+
+StoredTensors decode_safetensors(std::string_view bytes, const std::string& source) {
+  uint64_t length = 0;
+  if (bytes.size() < kLengthBytes) throw damaged(source, "it is shorter than its header");
+  std::memcpy(&length, bytes.data(), kLengthBytes);
+  if (length > bytes.size() - kLengthBytes) throw damaged(source, "it is shorter than its header");
+  const std::string_view data = bytes.substr(kLengthBytes + length);
+  StoredTensors tensors;
+  try {
+    const auto header = nlohmann::json::parse(bytes.substr(kLengthBytes, length));
+    for (const auto& [name, entry] : header.items())
+      if (name != "__metadata__") tensors[name] = read_tensor(entry, data, name, source);
+  } catch (const nlohmann::json::exception&) {
+    throw damaged(source, "its header is not the JSON it should be");
+  }
+  return tensors;
+}
+
+}  // namespace fer_ddp

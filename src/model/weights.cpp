@@ -1,0 +1,58 @@
+#include "model/weights.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+
+namespace fer_ddp {
+
+namespace {
+
+std::map<std::string, at::Tensor> all_tensors(const Model& model) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const Parameter& parameter : model.store().parameters()) tensors[parameter.name] = parameter.value.detach();
+  for (const Buffer& buffer : model.buffers()) tensors[buffer.name] = buffer.value;
+  return tensors;
+}
+
+}  // namespace
+
+StoredTensors copy_weights(const Model& model) {
+  StoredTensors stored;
+  for (const auto& [name, tensor] : all_tensors(model)) {
+    const at::Tensor row_major = tensor.contiguous();
+    const float* values = row_major.const_data_ptr<float>();
+    stored[name] = {row_major.sizes().vec(), {values, values + row_major.numel()}};
+  }
+  return stored;
+}
+
+void set_weights(Model& model, const StoredTensors& tensors, const std::string& source) {
+  const auto own = all_tensors(model);
+  const auto refuse = [&](const std::string& reason) {
+    return user_error(fmt::format("{}: {}", source, reason), "The file must hold the weights of this very model.");
+  };
+  for (const auto& [name, tensor] : own) {
+    const auto found = tensors.find(name);
+    if (found == tensors.end()) throw refuse(fmt::format("tensor {} is missing", name));
+    if (!std::ranges::equal(found->second.shape, tensor.sizes())) {
+      throw refuse(fmt::format("tensor {} has shape [{}], expected [{}]", name, fmt::join(found->second.shape, ", "),
+                               fmt::join(tensor.sizes(), ", ")));
+    }
+  }
+  for (const auto& [name, stored] : tensors)
+    if (!own.contains(name)) throw refuse(fmt::format("tensor {} is not one of the model's", name));
+  for (const auto& [name, tensor] : own) {
+    const StoredTensor& stored = tensors.at(name);
+    tensor.copy_(at::from_blob(const_cast<float*>(stored.values.data()), stored.shape, at::kFloat));
+  }
+}
+
+void load_weights(Model& model, const std::filesystem::path& path) { 
+  set_weights(model, decode_safetensors(read_file(path), path.string()), path.string());
+ }
+
+}  // namespace fer_ddp

@@ -1,0 +1,90 @@
+#include "report/tensorboard.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "core/error.h"
+#include "core/host.h"
+#include "fer_ddp/tensorboard/event.pb.h"
+#include "report/crc32c.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+template <class Unsigned>
+void append_little_endian(std::string& bytes, Unsigned number) {
+  for (size_t i = 0; i < sizeof(Unsigned); ++i) bytes += static_cast<char>((number >> (8 * i)) & 0xff);
+}
+
+// A name that no file has yet: two starts of a run within a second, in one process, are told apart by the last number.
+fs::path unused_path(const fs::path& folder) {
+  const std::string stem = fmt::format("events.out.tfevents.{:010}.{}.{}", static_cast<int64_t>(wall_clock_seconds()),
+                                       host_name(), ::getpid());
+  for (int number = 0;; ++number) {
+    const fs::path path = folder / fmt::format("{}.{}", stem, number);
+    if (!fs::exists(path)) return path;
+  }
+}
+
+tensorboard::Event event_at(int epoch) {
+  tensorboard::Event event;
+  event.set_wall_time(wall_clock_seconds());
+  event.set_step(epoch);
+  return event;
+}
+
+void add_scalar(tensorboard::Summary& summary, const char* tag, double value) {
+  tensorboard::Summary::Value* scalar = summary.add_value();
+  scalar->set_tag(tag);
+  scalar->set_simple_value(static_cast<float>(value));
+}
+
+}  // namespace
+
+std::string tfrecord(std::string_view bytes) {
+  std::string record;
+  append_little_endian(record, static_cast<uint64_t>(bytes.size()));
+  append_little_endian(record, masked_crc32c(record));
+  record += bytes;
+  append_little_endian(record, masked_crc32c(bytes));
+  return record;
+}
+
+TensorBoardWriter::TensorBoardWriter(const fs::path& folder, int first_epoch)
+    : path_(unused_path(folder)), file_(path_, std::ios::binary) {
+  if (!file_) throw machine_error(fmt::format("{}: cannot be written: {}", path_.string(), errno_text(errno)));
+  tensorboard::Event version = event_at(0);
+  version.set_file_version("brain.Event:2");
+  write_record(version.SerializeAsString());
+  tensorboard::Event start = event_at(first_epoch);
+  start.mutable_session_log()->set_status(tensorboard::SessionLog::START);
+  write_record(start.SerializeAsString());
+}
+
+void TensorBoardWriter::add_epoch(const EpochRecord& record) {
+  tensorboard::Event event = event_at(record.epoch);
+  tensorboard::Summary& summary = *event.mutable_summary();
+  add_scalar(summary, "loss/train", record.loss);
+  add_scalar(summary, "loss/validation", record.val_loss);
+  add_scalar(summary, "accuracy/train", record.accuracy);
+  add_scalar(summary, "accuracy/validation", record.val_accuracy);
+  add_scalar(summary, "learning_rate", record.learning_rate);
+  add_scalar(summary, "images_per_second", record.images_per_second);
+  write_record(event.SerializeAsString());
+}
+
+void TensorBoardWriter::write_record(std::string_view bytes) {
+  file_ << tfrecord(bytes) << std::flush;
+  if (!file_) {
+    throw machine_error(fmt::format("{}: writing failed: {}", path_.string(), errno_text(errno)),
+                        "Is the disk full, or a quota reached?");
+  }
+}
+
+}  // namespace fer_ddp

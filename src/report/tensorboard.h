@@ -1,0 +1,37 @@
+// Scalars for TensorBoard: an event file in the run's folder, events.out.tfevents.SECONDS.HOST.PROCESS.NUMBER, with
+// each epoch's metrics at step = epoch (from 0). Each start of a run opens a file of its own; TensorBoard joins them.
+// Rank 0 alone, one thread.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include "core/epoch_record.h"
+
+namespace fer_ddp {
+
+class TensorBoardWriter {
+ public:
+  // Makes a new file in `folder`. What earlier files say about `first_epoch` and later ones no longer counts: a resumed
+  // run does them again. Throws Error if the file cannot be made.
+  TensorBoardWriter(const std::filesystem::path& folder, int first_epoch);
+
+  // Adds loss/train, loss/validation, accuracy/train, accuracy/validation, learning_rate and images_per_second, and
+  // hands them to the operating system at once. Throws Error if that fails.
+  void add_epoch(const EpochRecord& record);
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  void write_record(std::string_view bytes);
+
+  std::filesystem::path path_;
+  std::ofstream file_;
+};
+
+// A TFRecord: the length, its masked checksum, the bytes, their masked checksum; little-endian.
+[[nodiscard]] std::string tfrecord(std::string_view bytes);
+
+}  // namespace fer_ddp

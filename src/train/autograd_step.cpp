@@ -1,0 +1,93 @@
+#include "train/autograd_step.h"
+
+#include <torch/csrc/autograd/function_hook.h>
+
+#include <utility>
+
+#include "core/expressions.h"
+
+namespace fer_ddp {
+
+namespace {
+
+// A bucket of 1 MiB: large enough that its all-reduce is worth its start, small enough that several overlap with backward.
+constexpr size_t kSmallestBucket = (size_t{1} << 20) / sizeof(float);
+constexpr int64_t kUpdateGrain = 1 << 16;  // weights a thread updates at once
+
+// Called by autograd, on the thread that runs backward, when a parameter's gradient is complete.
+class MarkReady final : public torch::autograd::PostAccumulateGradHook {
+ public:
+  MarkReady(GradientBuckets& buckets, size_t parameter) : buckets_(buckets), parameter_(parameter) {}
+  void operator()(const torch::autograd::Variable&) override { buckets_.mark_ready(parameter_); }
+
+ private:
+  GradientBuckets& buckets_;
+  size_t parameter_;
+};
+
+SumOverRanks statistics_sum(Communicator& communicator, const Config& config) {
+  if (config.batch_norm == "local") return [](std::span<double>) {};
+  return [&communicator](std::span<double> sums) { communicator.all_reduce(sums, ReduceOperation::kSum); };
+}
+
+at::Tensor labels_of(const BatchShare& share) {
+  at::Tensor labels = at::empty({static_cast<int64_t>(share.rows.size())}, at::kLong);
+  for (size_t i = 0; i < share.rows.size(); ++i)
+    labels.data_ptr<int64_t>()[i] = share.labels[static_cast<size_t>(share.rows[i])];
+  return labels;
+}
+
+}  // namespace
+
+at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& labels, double label_smoothing) {
+  return at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum, -100, label_smoothing);
+}
+
+AutogradStep::AutogradStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
+    : model_(model),
+      optimizer_(optimizer),
+      buckets_(model.store(), communicator, kSmallestBucket),
+      sum_statistics_(statistics_sum(communicator, config)),
+      label_smoothing_(config.label_smoothing) {
+  const auto& parameters = model.store().parameters();
+  for (size_t i = 0; i < parameters.size(); ++i)
+    torch::autograd::impl::set_post_acc_grad_hooks(parameters[i].value, std::make_unique<MarkReady>(buckets_, i));
+}
+
+AutogradStep::~AutogradStep() {
+  for (const Parameter& parameter : model_.store().parameters())
+    torch::autograd::impl::set_post_acc_grad_hooks(parameter.value, nullptr);
+}
+
+BatchSums AutogradStep::run(const BatchShare& share, double learning_rate) {
+  model_.store().clear_gradients();
+  const BatchSums sums = forward_and_backward(share);
+  buckets_.finish();
+  update(learning_rate);
+  return sums;
+}
+
+BatchSums AutogradStep::forward_and_backward(const BatchShare& share) {
+  const at::Tensor images = normalized_images(static_cast<int64_t>(share.rows.size()), [&](int64_t i) {
+    return share.images.data() + static_cast<int64_t>(share.rows[static_cast<size_t>(i)]) * kImagePixels;
+  });
+  const at::Tensor labels = labels_of(share);
+  const ForwardContext context{
+      .training = true, .epoch = share.epoch, .first_position = share.first_position, .sum_statistics = sum_statistics_};
+  const at::Tensor logits = model_.forward(images, context);
+  const at::Tensor loss = summed_loss(logits, labels, label_smoothing_);
+  torch::autograd::backward({loss / static_cast<double>(share.global_images)}, {});
+  const at::NoGradGuard no_grad;
+  return {.loss = loss.item<double>(), .correct = (logits.argmax(1) == labels).sum().item<int64_t>()};
+}
+
+void AutogradStep::update(double learning_rate) {
+  optimizer_.begin_step(learning_rate);
+  const std::span<float> weights = model_.store().weights();
+  const std::span<const float> gradients = model_.store().gradients();
+  at::parallel_for(0, static_cast<int64_t>(weights.size()), kUpdateGrain, [&](int64_t begin, int64_t end) {
+    optimizer_.update(weights, gradients, static_cast<size_t>(begin), static_cast<size_t>(end));
+  });
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,37 @@
+// The training step by LibTorch's autograd: any Model, on the CPU. Gradients land in the model's flat buffer and are summed over the
+// ranks bucket by bucket while backward still runs; the mean over the global batch is taken in the loss.
+#pragma once
+
+#include <memory>
+
+#include "comm/communicator.h"
+#include "model/model.h"
+#include "optim/optimizer.h"
+#include "train/gradient_buckets.h"
+#include "train/training_step.h"
+
+namespace fer_ddp {
+
+class AutogradStep final : public TrainingStep {
+ public:
+  // All three outlive the step.
+  AutogradStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config);
+  ~AutogradStep() override;
+
+  BatchSums run(const BatchShare& share, double learning_rate) override;
+
+ private:
+  BatchSums forward_and_backward(const BatchShare& share);
+  void update(double learning_rate);
+
+  Model& model_;
+  Optimizer& optimizer_;
+  GradientBuckets buckets_;
+  SumOverRanks sum_statistics_;
+  double label_smoothing_;
+};
+
+// Mean cross-entropy's numerator: the sum over the images, with Keras' label smoothing. logits [n, 7], labels [n] int64.
+[[nodiscard]] at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& labels, double label_smoothing);
+
+}  // namespace fer_ddp

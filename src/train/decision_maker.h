@@ -1,0 +1,35 @@
+// Rank 0's judge: early stopping, plateau and checkpoint schedule behind one question an epoch.
+#pragma once
+
+#include <optional>
+
+#include "comm/communicator.h"
+#include "core/config.h"
+#include "train/early_stopping.h"
+#include "train/epoch_decision.h"
+#include "train/plateau.h"
+
+namespace fer_ddp {
+
+class DecisionMaker {
+ public:
+  explicit DecisionMaker(const Config& config);
+
+  // `value` is the monitored metric of `epoch`, `learning_rate` the one it was trained with.
+  [[nodiscard]] EpochDecision decide(int epoch, std::optional<double> value, double learning_rate);
+
+  [[nodiscard]] nlohmann::ordered_json state() const;
+  void restore(const nlohmann::ordered_json& state);
+
+ private:
+  int epochs_;
+  std::optional<int> checkpoint_every_epochs_;
+  EarlyStopping early_stopping_;
+  Plateau plateau_;
+};
+
+// Collective. Rank 0 alone decides; every rank gets its decision.
+[[nodiscard]] EpochDecision decide_together(Communicator& communicator, DecisionMaker& decisions, int epoch,
+                                            std::optional<double> value, double learning_rate);
+
+}  // namespace fer_ddp

@@ -1,0 +1,55 @@
+#include "train/evaluator.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "data/sampler.h"
+#include "train/autograd_step.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int64_t kImagesAtOnce = 64;  // activations stay within the caches
+
+struct Sums {
+  double loss = 0;
+  std::array<int64_t, kExpressionCount * kExpressionCount> confusion{};
+};
+
+void add_batch(Model& model, const SplitView& split, PositionRange rows, double label_smoothing, Sums& sums) {
+  const at::Tensor images = normalized_images(
+      rows.size(), [&](int64_t i) { return split.images.data() + (rows.begin + i) * kImagePixels; });
+  at::Tensor labels = at::empty({rows.size()}, at::kLong);
+  for (int64_t i = 0; i < rows.size(); ++i)
+    labels.data_ptr<int64_t>()[i] = split.labels[static_cast<size_t>(rows.begin + i)];
+  const at::Tensor logits = model.forward(images, {});
+  sums.loss += summed_loss(logits, labels, label_smoothing).item<double>();
+  const at::Tensor called = logits.argmax(1);
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    const int64_t cell = labels.const_data_ptr<int64_t>()[i] * kExpressionCount + called.const_data_ptr<int64_t>()[i];
+    ++sums.confusion[static_cast<size_t>(cell)];
+  }
+}
+
+}  // namespace
+
+Evaluation evaluate(Model& model, const SplitView& split, const Config& config, Communicator& communicator) {
+  const at::NoGradGuard no_grad;
+  Sums sums;
+  const PositionRange mine = rank_share({0, split.size()}, communicator.rank(), communicator.size());
+  for (int64_t begin = mine.begin; begin < mine.end; begin += kImagesAtOnce)
+    add_batch(model, split, {begin, std::min(begin + kImagesAtOnce, mine.end)}, config.label_smoothing, sums);
+  communicator.all_reduce(std::span(&sums.loss, 1), ReduceOperation::kSum);
+  communicator.all_reduce(std::span<int64_t>(sums.confusion), ReduceOperation::kSum);
+
+  Evaluation evaluation;
+  evaluation.images = split.size();
+  if (split.size() > 0) evaluation.loss = sums.loss / static_cast<double>(split.size());
+  for (size_t cell = 0; cell < sums.confusion.size(); ++cell)
+    evaluation.confusion[cell / kExpressionCount][cell % kExpressionCount] = sums.confusion[cell];
+  return evaluation;
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,44 @@
+// Gradients reduced while backward still runs. The flat gradient buffer is cut into buckets, in the order in which backward
+// finishes them (last layer first). A bucket's sum over the ranks starts when its last gradient is there and all buckets before it
+// have started, so that every rank starts them in one and the same order. Two verbs: mark_ready, finish.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "model/parameter_store.h"
+
+namespace fer_ddp {
+
+class GradientBuckets {
+ public:
+  // `smallest_bucket` in elements: parameters are gathered until a bucket holds that many.
+  GradientBuckets(ParameterStore& store, Communicator& communicator, size_t smallest_bucket);
+
+  // The gradient of store.parameters()[parameter] is complete for this step.
+  void mark_ready(size_t parameter);
+
+  // Starts what has not started (a parameter that got no gradient counts as zero), waits for all, and is ready for the next step.
+  void finish();
+
+  [[nodiscard]] size_t bucket_count() const { return buckets_.size(); }
+
+ private:
+  struct Bucket {
+    std::span<float> values;
+    size_t parameters = 0;  // how many it holds
+    size_t missing = 0;     // how many of them this step still waits for
+    std::unique_ptr<PendingReduction> reduction;
+  };
+
+  void start_ready_buckets();
+
+  Communicator& communicator_;
+  std::vector<Bucket> buckets_;
+  std::vector<size_t> bucket_of_parameter_;
+  size_t started_ = 0;
+};
+
+}  // namespace fer_ddp

@@ -1,0 +1,30 @@
+#include "train/step_vote.h"
+
+#include <array>
+#include <span>
+#include <utility>
+
+namespace fer_ddp {
+
+StepVote::StepVote(Communicator& communicator, std::function<bool()> stop_requested,
+                   std::optional<std::chrono::duration<double>> checkpoint_every)
+    : communicator_(communicator),
+      stop_requested_(std::move(stop_requested)),
+      checkpoint_every_(checkpoint_every),
+      last_checkpoint_(std::chrono::steady_clock::now()) {}
+
+VoteResult StepVote::cast(const BatchSums& share) {
+  std::array<double, 4> ballot = {share.loss, static_cast<double>(share.correct), stop_requested_() ? 1.0 : 0.0,
+                                  checkpoint_due() ? 1.0 : 0.0};
+  communicator_.all_reduce(std::span<double>(ballot), ReduceOperation::kSum);
+  return {.sums = {.loss = ballot[0], .correct = static_cast<int64_t>(ballot[1])},
+          .stop = ballot[2] > 0,
+          .checkpoint = ballot[3] > 0};
+}
+
+bool StepVote::checkpoint_due() const {
+  return communicator_.rank() == 0 && checkpoint_every_ &&
+         std::chrono::steady_clock::now() - last_checkpoint_ >= *checkpoint_every_;
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,41 @@
+// The vote at a step boundary: one small sum over the ranks carries the step's loss and accuracy, and whether any rank has been
+// signalled to stop or rank 0's clock says that a checkpoint is due. All ranks get the same answer at the same step.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+
+#include "comm/communicator.h"
+#include "train/training_step.h"
+
+namespace fer_ddp {
+
+struct VoteResult {
+  BatchSums sums;  // over the global batch
+  bool stop = false;
+  bool checkpoint = false;
+};
+
+class StepVote {
+ public:
+  // `stop_requested` is asked on every rank at every step. No `checkpoint_every`: the clock asks for none.
+  StepVote(Communicator& communicator, std::function<bool()> stop_requested,
+           std::optional<std::chrono::duration<double>> checkpoint_every);
+
+  // Collective.
+  [[nodiscard]] VoteResult cast(const BatchSums& share);
+
+  // A checkpoint was written: the clock starts anew.
+  void checkpoint_written() { last_checkpoint_ = std::chrono::steady_clock::now(); }
+
+ private:
+  [[nodiscard]] bool checkpoint_due() const;
+
+  Communicator& communicator_;
+  std::function<bool()> stop_requested_;
+  std::optional<std::chrono::duration<double>> checkpoint_every_;
+  std::chrono::steady_clock::time_point last_checkpoint_;
+};
+
+}  // namespace fer_ddp

@@ -1,0 +1,211 @@
+#include "train/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "comm/agreement.h"
+#include "comm/preflight.h"
+#include "core/checksum.h"
+#include "data/sampler.h"
+#include "model/weights.h"
+#include "train/autograd_step.h"
+
+namespace fer_ddp {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Adds the time it lives to `seconds`.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& seconds) : seconds_(seconds), start_(Clock::now()) {}
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
+  ~Stopwatch() { seconds_ += std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+ private:
+  double& seconds_;
+  Clock::time_point start_;
+};
+
+std::optional<std::chrono::duration<double>> checkpoint_interval(const Config& config) {
+  if (!config.checkpoint_every_seconds) return std::nullopt;
+  return std::chrono::duration<double>(*config.checkpoint_every_seconds);
+}
+
+}  // namespace
+
+Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroundings)
+    : config_(config),
+      model_(model),
+      surroundings_(std::move(surroundings)),
+      optimizer_(make_optimizer(config, model.store().size())),
+      step_(std::make_unique<AutogradStep>(model, *optimizer_, surroundings_.communicator, config)),
+      decisions_(config),
+      vote_(surroundings_.communicator, surroundings_.stop_requested, checkpoint_interval(config)),
+      start_(Clock::now()) {
+  state_.learning_rate = config.learning_rate;
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::resume(const CheckpointFiles& files) { decode_checkpoint(files, parts()); }
+
+TrainingOutcome Trainer::run() {
+  while (state_.stop_reason == StopReason::kNone) {
+    if (!train_epoch()) return {.interrupted = true, .restored_epoch = {}, .test = {}};
+    finish_epoch();
+  }
+  return conclude();
+}
+
+bool Trainer::train_epoch() {
+  announce(TrainingPhase::kTraining);
+  const int64_t rows = surroundings_.dataset.split(Split::kTrain).size();
+  const int64_t steps = steps_per_epoch(rows, config_.batch_size);
+  const std::vector<int32_t> order =
+      epoch_order(rows, config_.shuffle, static_cast<uint64_t>(config_.random_seed), state_.epoch);
+  while (state_.step < steps) {
+    const VoteResult vote = run_step(order);
+    report_step(steps);
+    if (vote.stop || vote.checkpoint) save_checkpoint();
+    if (vote.stop) return false;
+  }
+  return true;
+}
+
+VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
+  const Stopwatch training(state_.progress.training_seconds);
+  const Stopwatch epoch(state_.progress.seconds);
+  const SplitView& split = surroundings_.dataset.split(Split::kTrain);
+  const PositionRange batch = global_batch(split.size(), config_.batch_size, state_.step);
+  const PositionRange mine = rank_share(batch, surroundings_.communicator.rank(), surroundings_.communicator.size());
+  const BatchSums share = step_->run(
+      {.images = split.images,
+       .labels = split.labels,
+       .rows = std::span(order).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
+       .global_images = batch.size(),
+       .first_position = mine.begin,
+       .epoch = state_.epoch},
+      state_.learning_rate);
+  const VoteResult vote = vote_.cast(share);
+  state_.progress.loss += vote.sums.loss;
+  state_.progress.correct += vote.sums.correct;
+  state_.progress.images += batch.size();
+  ++state_.step;
+  return vote;
+}
+
+void Trainer::finish_epoch() {
+  Evaluation validation;
+  {
+    const Stopwatch epoch(state_.progress.seconds);
+    announce(TrainingPhase::kEvaluating);
+    synchronize_replicas();
+    validation = evaluate(model_, surroundings_.dataset.split(Split::kValidation), config_, surroundings_.communicator);
+  }
+  record(validation);
+  const double monitored = config_.monitor == "val_loss" ? validation.loss : validation.accuracy();
+  // An empty validation split leaves the metric missing, as in Keras without validation data.
+  const std::optional<double> value = validation.images > 0 ? std::optional(monitored) : std::nullopt;
+  apply(decide_together(surroundings_.communicator, decisions_, state_.epoch, value, state_.learning_rate));
+}
+
+void Trainer::record(const Evaluation& validation) {
+  const EpochProgress& progress = state_.progress;
+  const auto images = static_cast<double>(progress.images);
+  state_.history.push_back({.epoch = state_.epoch,
+                            .loss = progress.loss / images,
+                            .accuracy = static_cast<double>(progress.correct) / images,
+                            .val_loss = validation.loss,
+                            .val_accuracy = validation.accuracy(),
+                            .learning_rate = state_.learning_rate,
+                            .seconds = progress.seconds,
+                            .images_per_second = images / progress.training_seconds});
+}
+
+void Trainer::apply(const EpochDecision& decision) {
+  if (decision.is_best) {
+    best_weights_ = copy_weights(model_);
+    state_.best_epoch = state_.epoch;
+  }
+  ++state_.epoch;
+  state_.step = 0;
+  state_.progress = {};
+  state_.learning_rate = decision.next_learning_rate;
+  state_.stop_reason = decision.stop_reason;
+  if (decision.save_checkpoint) save_checkpoint();
+  for (TrainingObserver* observer : observers_) observer->on_epoch(state_, decision);
+}
+
+TrainingOutcome Trainer::conclude() {
+  TrainingOutcome outcome;
+  if (config_.restore_best_weights && best_weights_) {
+    set_weights(model_, *best_weights_, "the best epoch's weights");
+    outcome.restored_epoch = state_.best_epoch;
+  }
+  announce(TrainingPhase::kTesting);
+  const SplitView& test = surroundings_.dataset.split(Split::kTest);
+  if (test.size() > 0) outcome.test = evaluate(model_, test, config_, surroundings_.communicator);
+  return outcome;
+}
+
+// Replicas must be one: weights are, by construction, and this proves it once an epoch; BatchNorm's running statistics are averaged
+// where each rank has gathered its own.
+void Trainer::synchronize_replicas() {
+  Communicator& communicator = surroundings_.communicator;
+  if (config_.batch_norm == "local") {
+    for (const Buffer& buffer : model_.buffers()) {
+      const std::span<float> values(buffer.value.data_ptr<float>(), static_cast<size_t>(buffer.value.numel()));
+      communicator.all_reduce(values, ReduceOperation::kSum);
+      for (float& value : values) value /= static_cast<float>(communicator.size());
+    }
+  }
+  require_agreement(communicator, {{"set of weights", checksum(std::as_bytes(model_.store().weights()))}});
+}
+
+void Trainer::save_checkpoint() {
+  announce(TrainingPhase::kCheckpointing);
+  run_on_rank_0(surroundings_.communicator, [&] {
+    TrainingState saved = state_;
+    saved.earlier_seconds = run_seconds();
+    Checkpointed all = parts();
+    surroundings_.checkpoints.write(
+        state_.epoch, state_.step,
+        encode_checkpoint({saved, all.model, all.optimizer, all.decisions, all.best_weights}));
+  });
+  vote_.checkpoint_written();
+  if (state_.stop_reason == StopReason::kNone) announce(TrainingPhase::kTraining);
+}
+
+void Trainer::announce(TrainingPhase phase) {
+  for (TrainingObserver* observer : observers_) observer->on_phase(phase);
+}
+
+void Trainer::report_step(int64_t steps) {
+  const EpochProgress& progress = state_.progress;
+  const auto images = static_cast<double>(progress.images);
+  const double seconds_a_step = progress.training_seconds / static_cast<double>(state_.step);
+  const int64_t steps_left = (config_.epochs - state_.epoch) * steps - state_.step;
+  const StepReport report{.epoch = state_.epoch,
+                          .steps_done = state_.step,
+                          .steps_per_epoch = steps,
+                          .learning_rate = state_.learning_rate,
+                          .loss = progress.loss / images,
+                          .accuracy = static_cast<double>(progress.correct) / images,
+                          .images_per_second = images / progress.training_seconds,
+                          .seconds_left = seconds_a_step * static_cast<double>(steps_left)};
+  for (TrainingObserver* observer : observers_) observer->on_step(report);
+}
+
+double Trainer::run_seconds() const {
+  return state_.earlier_seconds + std::chrono::duration<double>(Clock::now() - start_).count();
+}
+
+Checkpointed Trainer::parts() { return {state_, model_, *optimizer_, decisions_, best_weights_}; }
+
+}  // namespace fer_ddp

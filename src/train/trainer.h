@@ -1,0 +1,82 @@
+// The training loop: for each epoch, for each global batch: gather, forward, backward, reduce, update; then evaluate, decide, apply,
+// record. Devices, ranks and overlap stand behind the step and the communicator; every rank runs the same loop.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "core/config.h"
+#include "data/dataset.h"
+#include "model/model.h"
+#include "train/checkpoint.h"
+#include "train/decision_maker.h"
+#include "train/evaluator.h"
+#include "train/step_vote.h"
+#include "train/training_observer.h"
+#include "train/training_step.h"
+
+namespace fer_ddp {
+
+// How run() ended. `interrupted`: a checkpoint was written and the run can go on from it; nothing else is set then.
+struct TrainingOutcome {
+  bool interrupted = false;
+  std::optional<int> restored_epoch;  // whose weights the model now holds, where they were restored
+  std::optional<Evaluation> test;
+};
+
+// What the trainer is given from outside.
+struct TrainerSurroundings {
+  Communicator& communicator;
+  const Dataset& dataset;
+  CheckpointFolder checkpoints;
+  std::function<bool()> stop_requested;  // asked at every step boundary
+};
+
+class Trainer {
+ public:
+  Trainer(const Config& config, Model& model, TrainerSurroundings surroundings);
+  ~Trainer();
+
+  // Observers are told in the order of their joining, and outlive run(). The launcher gives them to rank 0 alone.
+  void add_observer(TrainingObserver& observer) { observers_.push_back(&observer); }
+
+  // Goes on from a checkpoint's files instead of from the beginning. All ranks pass the same.
+  void resume(const CheckpointFiles& files);
+
+  // Collective. Trains until the epochs are done, early stopping ends it, or a stop is asked for.
+  TrainingOutcome run();
+
+  [[nodiscard]] const TrainingState& state() const { return state_; }
+  [[nodiscard]] double run_seconds() const;  // earlier parts of a resumed run included
+
+ private:
+  bool train_epoch();  // false: stopped at a step boundary
+  VoteResult run_step(const std::vector<int32_t>& order);
+  void finish_epoch();
+  void record(const Evaluation& validation);
+  void apply(const EpochDecision& decision);
+  TrainingOutcome conclude();
+  void synchronize_replicas();
+  void save_checkpoint();
+  void announce(TrainingPhase phase);
+  void report_step(int64_t steps);
+  [[nodiscard]] Checkpointed parts();
+
+  const Config& config_;
+  Model& model_;
+  TrainerSurroundings surroundings_;
+  std::vector<TrainingObserver*> observers_;
+  std::unique_ptr<Optimizer> optimizer_;
+  std::unique_ptr<TrainingStep> step_;
+  DecisionMaker decisions_;
+  StepVote vote_;
+  TrainingState state_;
+  std::optional<StoredTensors> best_weights_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+}  // namespace fer_ddp

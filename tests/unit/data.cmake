@@ -1,0 +1,9 @@
+# The data room's unit tests. Real images are read only where FER2013_CSV points to them.
+foreach(_subject split sampler pixel_text csv_row preprocess verify shard_format real_file)
+  fer_ddp_test(data_${_subject}_test
+    SOURCES ${TEST_DIR}/data_${_subject}.cpp
+    LINKS fer_ddp_data)
+  target_include_directories(data_${_subject}_test PRIVATE ${CMAKE_SOURCE_DIR})
+endforeach()
+target_link_libraries(data_preprocess_test PRIVATE ZLIB::ZLIB)
+target_link_libraries(data_shard_format_test PRIVATE hdf5::hdf5)

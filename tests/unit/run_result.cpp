@@ -1,0 +1,92 @@
+#include "core/run_result.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/epoch_record.h"
+#include "core/error.h"
+
+namespace fer_ddp {
+namespace {
+
+using ::testing::HasSubstr;
+using Json = nlohmann::ordered_json;
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+RunResult finished_run() {
+  Evaluation test{.loss = 1.3, .images = 4};
+  test.confusion[3][3] = 3;
+  test.confusion[4][3] = 1;
+  return {.stop_reason = "early_stopping",
+          .epochs_run = 15,
+          .best_epoch_by_loss = 7,
+          .best_epoch_by_accuracy = 12,
+          .final_epoch = 14,
+          .restored_epoch = 7,
+          .test = test,
+          .seconds = 61.5,
+          .world_size = 2,
+          .parameters = 839431,
+          .ranks = {{0, "node1", "cpu"}, {1, "node2", "cpu"}},
+          .started = "2026-01-31T12:00:00.000Z",
+          .finished = "2026-01-31T12:01:01.500Z"};
+}
+
+TEST(RunResult, TheDocumentNamesTestLossAndAccuracyAtItsTop) {
+  const Json document = run_result_to_json(finished_run());
+  EXPECT_EQ(document["test_loss"], 1.3);
+  EXPECT_EQ(document["test_accuracy"], 0.75);
+}
+
+TEST(RunResult, ReadsBackAsItWasWritten) {
+  const Json document = run_result_to_json(finished_run());
+  EXPECT_EQ(run_result_to_json(run_result_from_json(document, "result.json")), document);
+}
+
+TEST(RunResult, ARunThatWasStoppedEarlyHasNoTestAndNoRestoredEpoch) {
+  RunResult stopped = finished_run();
+  stopped.test.reset();
+  stopped.restored_epoch.reset();
+  const Json document = run_result_to_json(stopped);
+  EXPECT_EQ(document["test_accuracy"], nullptr);
+  EXPECT_EQ(document["restored_epoch"], nullptr);
+  const RunResult read = run_result_from_json(document, "result.json");
+  EXPECT_FALSE(read.test);
+  EXPECT_FALSE(read.restored_epoch);
+}
+
+TEST(RunResult, AMissingKeyIsTheUsersErrorAndIsNamed) {
+  Json document = run_result_to_json(finished_run());
+  document.erase("world_size");
+  try {
+    (void)run_result_from_json(document, "runs/a/result.json");
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::kUser);
+    EXPECT_THAT(error.what(), HasSubstr("runs/a/result.json: not a run's result"));
+    EXPECT_THAT(error.what(), HasSubstr("world_size"));
+  }
+}
+
+TEST(BestEpoch, LossAndAccuracyMayDisagree) {
+  const std::vector<EpochRecord> history = {{.epoch = 0, .val_loss = 1.3, .val_accuracy = 0.50},
+                                            {.epoch = 1, .val_loss = 1.2, .val_accuracy = 0.51},
+                                            {.epoch = 2, .val_loss = 1.4, .val_accuracy = 0.54}};
+  EXPECT_EQ(best_epoch_by_loss(history), 1);
+  EXPECT_EQ(best_epoch_by_accuracy(history), 2);
+}
+
+TEST(BestEpoch, TheEarliestWinsATie) {
+  const std::vector<EpochRecord> history = {{.epoch = 0, .val_loss = 1.3}, {.epoch = 1, .val_loss = 1.3}};
+  EXPECT_EQ(best_epoch_by_loss(history), 0);
+}
+
+TEST(BestEpoch, NotANumberIsNeverBest) {
+  const std::vector<EpochRecord> history = {{.epoch = 0, .val_loss = kNan}, {.epoch = 1, .val_loss = 2.0}};
+  EXPECT_EQ(best_epoch_by_loss(history), 1);
+  EXPECT_EQ(best_epoch_by_accuracy(history), std::nullopt);
+}
+
+}  // namespace
+}  // namespace fer_ddp
