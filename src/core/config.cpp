@@ -84,7 +84,8 @@ void check_together(const Config& config, const std::string& where) {
 Config load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
   const std::string where = path.string();
   Config config;
-  for (const auto& [key, value] : parse_object(read_file(path), where).items()) find_option(key, where).set(config, value, where);
+  const ordered_json object = parse_object(read_file(path), where);
+  for (const auto& [key, value] : object.items()) find_option(key, where).set(config, value, where);
   for (const std::string& assignment : overrides) apply_override(config, assignment);
   if (config.name.empty()) config.name = path.stem().string();
   if (config.output.empty()) config.output = "runs/" + config.name;

@@ -23,7 +23,8 @@ bool is_complete(const fs::path& checkpoint) { return fs::exists(checkpoint / kM
 // The files of a complete checkpoint. Throws Error or nlohmann::json::exception if any is missing or not as it was written.
 CheckpointFiles read_checked(const fs::path& checkpoint) {
   CheckpointFiles files;
-  for (const auto& [name, expected] : nlohmann::json::parse(read_file(checkpoint / kMark)).items()) {
+  const auto checksums = nlohmann::json::parse(read_file(checkpoint / kMark));
+  for (const auto& [name, expected] : checksums.items()) {
     std::string bytes = read_file(checkpoint / name);
     if (checksum(bytes) != expected.get<std::string>()) throw machine_error(fmt::format("{} is damaged", name));
     files[name] = std::move(bytes);
