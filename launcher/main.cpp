@@ -16,15 +16,15 @@ namespace {
 constexpr std::chrono::seconds kTimeoutBeforeConfig{300};
 
 void add_commands(CLI::App& app, Action& chosen) {
-  // Each line joins when its file does.
   add_train_command(app, chosen);
   add_preprocess_command(app, chosen);
-  // add_synthesize_command(app, chosen);
+  add_synthesize_command(app, chosen);
   add_verify_command(app, chosen);
   add_evaluate_command(app, chosen);
   add_replay_command(app, chosen);
   add_report_command(app, chosen);
-  // add_status_command(app, chosen);
+  add_status_command(app, chosen);
+  add_stop_command(app, chosen);
   add_config_command(app, chosen);
 }
 

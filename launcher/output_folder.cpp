@@ -65,7 +65,10 @@ void prepare_output(const Config& config, ExistingRun existing) {
     if (existing == ExistingRun::kOverwrite) fs::remove_all(folder);
   }
   make_folder(folder);
-  write_file_atomically(folder / kConfigFile, config_to_json(config).dump(2) + "\n");
+}
+
+void mark_as_run(const Config& config) {
+  write_file_atomically(fs::path(config.output) / kConfigFile, config_to_json(config).dump(2) + "\n");
 }
 
 }  // namespace fer_ddp

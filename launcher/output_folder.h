@@ -14,8 +14,12 @@ enum class ExistingRun { kRefuse, kOverwrite, kResume };
 // Does the folder hold a run, finished or not?
 [[nodiscard]] bool holds_run(const std::filesystem::path& folder);
 
-// Makes the folder ready and writes config.json. Throws Error (the user's fault) if it holds a run that is neither to be overwritten
+// Makes the folder ready. Throws Error (the user's fault) if it holds a run that is neither to be overwritten
 // nor resumed, or if a resumed run's configuration differs in a key that its past depends on.
 void prepare_output(const Config& config, ExistingRun existing);
+
+// Writes config.json: from now on the folder holds a run. Called when all that can be wrong before the first step has been looked at,
+// so that a start that failed does not stand in the way of the next.
+void mark_as_run(const Config& config);
 
 }  // namespace fer_ddp

@@ -9,6 +9,8 @@
 #include "core/error.h"
 #include "data/manifest.h"
 #include "report/history.h"
+#include "launcher/sample_faces.h"
+#include "report/face_grid.h"
 #include "report/html_report.h"
 
 namespace fer_ddp {
@@ -44,10 +46,13 @@ std::string run_name(const fs::path& folder, const Json& config) {
   return name.empty() ? folder_name(folder) : name;
 }
 
+constexpr size_t kFacesOfEachClass = 4;
+
 void add_data(ReportRun& run, const fs::path& shards) {
   const Manifest manifest = read_manifest(shards);
   run.class_counts = {manifest.class_counts[Split::kTrain], manifest.class_counts[Split::kValidation],
                       manifest.class_counts[Split::kTest]};
+  run.faces_png = face_grid_png(sample_faces(shards, manifest, kFacesOfEachClass));
 }
 
 // Runs of one name are told apart by their folders.

@@ -69,14 +69,60 @@ class TerminalAndLog final : public TrainingObserver {
   ProgressLine line_;
 };
 
+class StatusReporter final : public TrainingObserver {
+ public:
+  StatusReporter(StatusBoard& board, const TrainingState& state) : board_(board) { board_.set_history(state.history); }
+
+  void on_phase(TrainingPhase phase) override {
+    board_.update([phase](StatusSnapshot& status) { status.phase = run_phase(phase); });
+  }
+
+  void on_step(const StepReport& report) override {
+    board_.update([&report](StatusSnapshot& status) {
+      status.epoch = report.epoch;
+      status.step = report.steps_done;
+      status.steps_per_epoch = report.steps_per_epoch;
+      status.learning_rate = report.learning_rate;
+      status.loss = report.loss;
+      status.accuracy = report.accuracy;
+      status.images_per_second = report.images_per_second;
+      status.eta_seconds = report.seconds_left;
+    });
+  }
+
+  void on_epoch(const TrainingState& state, const EpochDecision& decision) override {
+    board_.set_history(state.history);
+    if (!decision.stop) return;
+    board_.update([&decision](StatusSnapshot& status) {
+      status.stop_reason = stop_reason_name(decision.stop_reason);
+      status.eta_seconds.reset();
+    });
+  }
+
+ private:
+  static RunPhase run_phase(TrainingPhase phase) {
+    switch (phase) {
+      case TrainingPhase::kTraining: return RunPhase::kTraining;
+      case TrainingPhase::kEvaluating: return RunPhase::kEvaluating;
+      case TrainingPhase::kCheckpointing: return RunPhase::kCheckpointing;
+      case TrainingPhase::kTesting: return RunPhase::kTesting;
+    }
+    return RunPhase::kTraining;
+  }
+
+  StatusBoard& board_;
+};
+
 }  // namespace
 
-std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log, const TrainingState& state) {
+std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log, StatusBoard& board,
+                                                                  const TrainingState& state) {
   const fs::path folder = config.output;
   std::vector<std::unique_ptr<TrainingObserver>> observers;
   observers.push_back(std::make_unique<HistoryFile>(folder / "history.csv", state));
   observers.push_back(std::make_unique<TensorBoardEvents>(folder, state));
   observers.push_back(std::make_unique<TerminalAndLog>(config, log));
+  observers.push_back(std::make_unique<StatusReporter>(board, state));
   return observers;
 }
 

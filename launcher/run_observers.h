@@ -1,4 +1,5 @@
-// What rank 0 keeps of a run while it trains: history.csv, TensorBoard events, log.jsonl, the lines in the terminal. Each is a
+// What rank 0 keeps of a run while it trains: history.csv, TensorBoard events, log.jsonl, the lines in the terminal, the
+// status board. Each is a
 // TrainingObserver of its own; none is made on other ranks.
 #pragma once
 
@@ -7,12 +8,13 @@
 
 #include "core/config.h"
 #include "core/run_log.h"
+#include "status/board.h"
 #include "train/training_observer.h"
 
 namespace fer_ddp {
 
 // In the order in which they are to be told. `state` is where training begins: an earlier part's history is written out first.
 [[nodiscard]] std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log,
-                                                                                const TrainingState& state);
+                                                                                StatusBoard& board, const TrainingState& state);
 
 }  // namespace fer_ddp

@@ -17,13 +17,12 @@ bool shows_something(const Face& face) {
 
 }  // namespace
 
-std::array<std::vector<Face>, kExpressionCount> sample_faces(const std::filesystem::path& shards,
-                                                             const Manifest& manifest, size_t per_class) {
+FacesByClass sample_faces(const std::filesystem::path& shards, const Manifest& manifest, size_t per_class) {
   const ShardEntry& shard = manifest.shards.front();
   ImageRows rows(std::min(shard.rows[Split::kTrain], kRowsLookedAt));
   ShardReader(shards / shard.file, shard).read(Split::kTrain, 0, rows.first(static_cast<int64_t>(rows.labels.size())));
 
-  std::array<std::vector<Face>, kExpressionCount> faces;
+  FacesByClass faces;
   for (size_t row = 0; row < rows.labels.size(); ++row) {
     std::vector<Face>& of_class = faces[rows.labels[row]];
     if (of_class.size() == per_class) continue;

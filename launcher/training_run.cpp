@@ -18,6 +18,8 @@
 #include "launcher/run_folder.h"
 #include "launcher/run_observers.h"
 #include "model/weights.h"
+#include "launcher/live_status.h"
+#include "status/address.h"
 #include "train/stop_signal.h"
 #include "train/trainer.h"
 
@@ -36,6 +38,7 @@ void require_supported_device(const Config& config) {
 void refuse_impossible(const Config& config, const Communicator& communicator) {
   refuse_singletons_under_slurm(communicator.size());
   require_supported_device(config);
+  if (config.status_address) require_loopback(*config.status_address);
   if (config.data.empty())
     throw user_error("data is not set", "Give the config a data key, or --set data=fer2013.csv (or a folder of shards).");
 }
@@ -60,21 +63,24 @@ std::vector<RankPlace> gather_places(Communicator& communicator, int threads) {
 }
 
 // The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on resume.
-fs::path provide_shards(const Config& config, Session& session) {
+fs::path provide_shards(const Config& config, ExistingRun existing, Session& session) {
   const fs::path made = fs::path(config.output) / "shards";
-  std::array<int64_t, 1> to_make = {0};
-  run_on_rank_0(session.communicator(), [&] { to_make[0] = is_shard_folder(config.data) ? 0 : is_shard_folder(made) ? 1 : 2; });
-  session.communicator().broadcast(std::as_writable_bytes(std::span(to_make)), 0);
-  if (to_make[0] == 0) return config.data;
-  if (to_make[0] == 2) {
-    preprocess({.input = config.data, .output = made, .split_rule = parse_split_rule(config.split)}, session.communicator(),
-               session.log);
+  enum Source : int64_t { kGiven, kMade, kToMake };
+  std::array<int64_t, 1> source = {kGiven};
+  run_on_rank_0(session.communicator(), [&] {
+    if (!is_shard_folder(config.data)) source[0] = existing == ExistingRun::kResume && is_shard_folder(made) ? kMade : kToMake;
+  });
+  session.communicator().broadcast(std::as_writable_bytes(std::span(source)), 0);
+  if (source[0] == kGiven) return config.data;
+  if (source[0] == kToMake) {
+    preprocess({.input = config.data, .output = made, .split_rule = parse_split_rule(config.split), .overwrite = true},
+               session.communicator(), session.log);
   }
   return made;
 }
 
-Dataset load_training_data(const Config& config, Session& session) {
-  const fs::path shards = provide_shards(config, session);
+Dataset load_training_data(const Config& config, ExistingRun existing, Session& session) {
+  const fs::path shards = provide_shards(config, existing, session);
   Dataset dataset = load_dataset(shards, session.communicator());
   run_together(session.communicator(), [&] {
     if (dataset.split(Split::kTrain).size() == 0)
@@ -147,36 +153,47 @@ void write_results(const Config& config, const Model& model, const RunResult& re
   log.info("done", line + fmt::format("\nreport: {}", (folder / "report.html").string()), run_result_to_json(result));
 }
 
+// Tells people and programs that the run stopped on request and can go on.
+int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog& log) {
+  board.update([](StatusSnapshot& status) { status.stop_reason = stop_reason_name(StopReason::kStopRequested); });
+  log.info("stopped",
+           fmt::format("stopped at epoch {}, step {} after a checkpoint: run again with --resume to go on", state.epoch + 1, state.step),
+           {{"epoch", state.epoch}, {"step", state.step}});
+  return kExitStoppedAfterCheckpoint;
+}
+
 int run_trainer(const Config& config, ExistingRun existing, const Dataset& dataset, Model& model,
                 const std::vector<RankPlace>& places, Session& session) {
   Communicator& communicator = session.communicator();
   const std::string started = timestamp_now();
   const StopSignal signal;
   const CheckpointFolder checkpoints(fs::path(config.output) / "checkpoints", config.keep_checkpoints);
+  StatusBoard board({.run = config.name, .epochs = config.epochs, .learning_rate = config.learning_rate, .ranks = places});
   std::vector<std::unique_ptr<TrainingObserver>> observers;
   Trainer trainer(config, model,
                   {.communicator = communicator,
                    .dataset = dataset,
                    .checkpoints = checkpoints,
-                   .stop_requested = [&signal] { return signal.raised(); }});
+                   .stop_requested = [&] { return signal.raised() || board.stop_requested(); }});
   if (existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
+  std::optional<LiveStatus> live;
   run_on_rank_0(communicator, [&] {
-    observers = make_run_observers(config, session.log, trainer.state());
+    mark_as_run(config);
+    observers = make_run_observers(config, session.log, board, trainer.state());
     for (const auto& observer : observers) trainer.add_observer(*observer);
+    if (config.status_address) live.emplace(*config.status_address, config, board, session.log);
   });
   const TrainingOutcome outcome = trainer.run();
+  int exit_code = 0;
   if (outcome.interrupted) {
-    const TrainingState& state = trainer.state();
-    session.log.info("stopped",
-                     fmt::format("stopped at epoch {}, step {} after a checkpoint: run again with --resume to go on",
-                                 state.epoch + 1, state.step),
-                     {{"epoch", state.epoch}, {"step", state.step}});
-    return kExitStoppedAfterCheckpoint;
+    exit_code = conclude_interrupted(trainer.state(), board, session.log);
+  } else {
+    run_on_rank_0(communicator, [&] {
+      write_results(config, model, result_of(trainer, outcome, model, places, started), session.log);
+    });
   }
-  run_on_rank_0(communicator, [&] {
-    write_results(config, model, result_of(trainer, outcome, model, places, started), session.log);
-  });
-  return 0;
+  board.update([](StatusSnapshot& status) { status.phase = RunPhase::kDone; });
+  return exit_code;
 }
 
 }  // namespace
@@ -199,7 +216,7 @@ int train_run(const Config& config, ExistingRun existing, Session& session) {
   }
   const int threads = place_threads(config, communicator);
   const std::vector<RankPlace> places = gather_places(communicator, threads);
-  const Dataset dataset = load_training_data(config, session);
+  const Dataset dataset = load_training_data(config, existing, session);
   std::unique_ptr<Model> model;
   run_together(communicator, [&] { model = make_model(config); });
   require_agreement(communicator, {{"set of shards", dataset.fingerprint()}, {"model", model->description()}});

@@ -1,13 +1,18 @@
 # What quickstart, tests/run and the other set-up scripts share; sourced, never run.
 # Each script names its work in steps: a title, then the command's own output, then the time it took.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034  # its variables are for the scripts that source it
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache_folder=${XDG_CACHE_HOME:-$HOME/.cache}/fer-ddp
 
 current_step=
-trap 'status=$?; if [ $status -ne 0 ] && [ -n "$current_step" ]; then
-        echo "error: \"$current_step\" failed with exit code $status; the reason stands above" >&2; fi' EXIT
+name_failed_step() {
+  local status=$?
+  if [ "$status" -ne 0 ] && [ -n "$current_step" ]; then
+    printf 'error: "%s" failed with exit code %d; the reason stands above\n' "$current_step" "$status" >&2
+  fi
+}
+trap name_failed_step EXIT
 
 # step TITLE COMMAND [ARGUMENT...]
 step() {

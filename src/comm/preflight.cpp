@@ -16,7 +16,7 @@ std::string excerpt(const std::string& value) { return value.size() <= 120 ? val
 }  // namespace
 
 void require_agreement(Communicator& communicator, const std::vector<Fact>& facts) {
-  const std::vector<std::string> reports = communicator.all_gather(nlohmann::json{host_name(), facts}.dump());
+  const std::vector<std::string> reports = communicator.all_gather(nlohmann::json{host_name(), facts}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   std::vector<nlohmann::json> parsed;
   for (const std::string& report : reports) parsed.push_back(nlohmann::json::parse(report));
   for (size_t rank = 1; rank < parsed.size(); ++rank) {

@@ -32,9 +32,9 @@ struct Config {
   int lr_cooldown = 0;
   double min_learning_rate = 0.0;
 
-  std::string name;    // empty: the config file's stem
-  std::string output;  // empty: runs/NAME
-  std::string data;    // a folder of shards, or an input file
+  std::string name{};    // empty: the config file's stem
+  std::string output{};  // empty: runs/NAME
+  std::string data{};    // a folder of shards, or an input file
   std::string split = "seed";
 
   std::string model = "seed_cnn";
@@ -56,10 +56,10 @@ struct Config {
   int keep_checkpoints = 2;
 
   std::optional<std::string> status_address = "127.0.0.1:0";
-  std::optional<std::string> status_tls_certificate;
-  std::optional<std::string> status_tls_key;
-  std::optional<std::string> status_tls_client_ca;
-  std::optional<std::string> status_token_file;
+  std::optional<std::string> status_tls_certificate{};
+  std::optional<std::string> status_tls_key{};
+  std::optional<std::string> status_tls_client_ca{};
+  std::optional<std::string> status_token_file{};
 };
 
 // Reads `path`, applies `overrides` ("key=value", a later one wins) and fills in name and output. Throws Error (the user's fault)

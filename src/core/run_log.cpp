@@ -29,7 +29,7 @@ void RunLog::write(LogLevel level, const std::string& event, const std::string& 
   nlohmann::ordered_json record = {{"time", timestamp_now()}, {"level", name}, {"event", event}};
   if (!line.empty()) record["message"] = line;
   if (fields.is_object()) record.update(fields);
-  fmt::print(file_.get(), "{}\n", record.dump());
+  fmt::print(file_.get(), "{}\n", record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   std::fflush(file_.get());
 }
 

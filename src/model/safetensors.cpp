@@ -71,6 +71,7 @@ StoredTensors decode_safetensors(std::string_view bytes, const std::string& sour
   StoredTensors tensors;
   try {
     const auto header = nlohmann::json::parse(bytes.substr(kLengthBytes, length));
+    if (!header.is_object()) throw damaged(source, "its header is not the JSON it should be");
     for (const auto& [name, entry] : header.items())
       if (name != "__metadata__") tensors[name] = read_tensor(entry, data, name, source);
   } catch (const nlohmann::json::exception&) {

@@ -1,0 +1,39 @@
+// A client of a run's status service. Every call has a deadline; a service that does not answer is an Error (the machine's fault).
+// One thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "status/snapshot.h"
+
+namespace fer_ddp {
+
+class StatusClient {
+ public:
+  // Does not connect yet.
+  explicit StatusClient(const std::string& address);
+  StatusClient(const StatusClient&) = delete;
+  StatusClient& operator=(const StatusClient&) = delete;
+  ~StatusClient();
+
+  struct Answer {
+    StatusSnapshot snapshot;
+    std::string json;  // the message in proto3 JSON, one line
+  };
+
+  [[nodiscard]] Answer status();
+  [[nodiscard]] std::vector<EpochRecord> history();
+  void request_stop();
+
+  // Calls `seen` with each status until the stream ends with the run.
+  void watch(double updates_per_second, const std::function<void(const Answer&)>& seen);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace fer_ddp

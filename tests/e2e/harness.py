@@ -1,0 +1,56 @@
+"""What the end-to-end tests share: run the executable, alone or under mpiexec, in a folder of the test's own."""
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+FER_DDP = sys.argv[1] if len(sys.argv) > 1 else "fer-ddp"
+MPIEXEC = sys.argv[2] if len(sys.argv) > 2 else "mpiexec"
+GOLDEN = pathlib.Path(os.environ.get("FER_DDP_GOLDEN_FOLDER", "tests/golden"))
+
+os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT", "1")
+os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+
+
+def command(*arguments, ranks: int = 0) -> list:
+    """The words of a call; 0 ranks: without mpiexec."""
+    launcher = [MPIEXEC, "--oversubscribe", "--bind-to", "none", "-n", str(ranks)] if ranks else []
+    return [*launcher, FER_DDP, *map(str, arguments)]
+
+
+def run(*arguments, ranks: int = 0, expected: int = 0, **options) -> subprocess.CompletedProcess:
+    """Runs to the end; fails the test unless it exits with `expected`."""
+    done = subprocess.run(command(*arguments, ranks=ranks), capture_output=True, text=True, timeout=200, **options)
+    assert done.returncode == expected, f"{arguments} exited {done.returncode}, expected {expected}:\n{done.stderr}{done.stdout}"
+    return done
+
+
+def faces(folder: pathlib.Path, images: int = 280) -> pathlib.Path:
+    """A small csv of synthetic faces."""
+    path = folder / "faces.csv"
+    run("synthesize", path, "--images", images)
+    return path
+
+
+def config(folder: pathlib.Path, name: str = "exp", **keys) -> pathlib.Path:
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps({"output": str(folder / "runs" / name), "batch_size": 32, "epochs": 3, **keys}))
+    return path
+
+
+def history(run_folder: pathlib.Path, timed: bool = False) -> list:
+    """The lines of history.csv as dictionaries, without the columns that measure time."""
+    with open(run_folder / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return rows if timed else [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+
+
+def in_folder(test) -> None:
+    """Calls test(folder) in a temporary working directory."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chdir(name)
+        test(pathlib.Path(name))
+        os.chdir("/")

@@ -1,0 +1,144 @@
+// One training step between real MPI processes: its numbers are those of a world of one, whatever the world size, also where ranks
+// have uneven shares of the batch or none.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "comm/identity_communicator.h"
+#include "core/expressions.h"
+#include "data/sampler.h"
+#include "tests/mpi/world.h"
+#include "train/autograd_step.h"
+#include "train/decision_maker.h"
+#include "train/evaluator.h"
+#include "train/step_vote.h"
+
+namespace fer_ddp {
+
+namespace {
+
+struct Faces {
+  std::vector<uint8_t> images;
+  std::vector<uint8_t> labels;
+  std::vector<int32_t> rows;
+
+  explicit Faces(int count)
+      : images(static_cast<size_t>(count) * kImagePixels), labels(static_cast<size_t>(count)), rows(static_cast<size_t>(count)) {
+    RandomStream random(1, RandomPurpose::kSyntheticFaces, 0);
+    for (uint8_t& pixel : images) pixel = static_cast<uint8_t>(random.next() >> 24);
+    for (uint8_t& label : labels) label = static_cast<uint8_t>(random.next_below(kExpressionCount));
+    std::iota(rows.begin(), rows.end(), 0);
+  }
+};
+
+struct Trained {
+  std::vector<float> gradients;
+  std::vector<float> statistics;
+  double loss = 0;
+  int64_t correct = 0;
+};
+
+// Two steps over all of `faces`: the gradients of the second one and the sums of both.
+Trained train(Communicator& communicator, const Faces& faces) {
+  Config config;
+  config.random_seed = 3;
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  AutogradStep step(*model, *optimizer, communicator, config);
+  StepVote vote(communicator, [] { return false; }, std::nullopt);
+  const auto count = static_cast<int64_t>(faces.rows.size());
+  const PositionRange mine = rank_share({0, count}, communicator.rank(), communicator.size());
+  Trained trained;
+  for (int i = 0; i < 2; ++i) {
+    const BatchSums share = step.run(
+        {.images = faces.images,
+         .labels = faces.labels,
+         .rows = std::span(faces.rows).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
+         .global_images = count,
+         .first_position = mine.begin,
+         .epoch = 0},
+        1e-5);
+    const VoteResult result = vote.cast(share);
+    EXPECT_FALSE(result.stop);
+    trained.loss += result.sums.loss;
+    trained.correct += result.sums.correct;
+  }
+  trained.gradients.assign(model->store().gradients().begin(), model->store().gradients().end());
+  const float* mean = model->buffers()[0].value.const_data_ptr<float>();
+  trained.statistics.assign(mean, mean + 32);
+  return trained;
+}
+
+double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  return largest;
+}
+
+double largest(const std::vector<float>& values) {
+  double found = 0;
+  for (const float value : values) found = std::max(found, std::abs(static_cast<double>(value)));
+  return found;
+}
+
+class StepOverImages : public ::testing::TestWithParam<int> {};
+
+TEST_P(StepOverImages, DoesNotDependOnTheWorldSize) {
+  const Faces faces(GetParam());
+  const Trained together = train(world_communicator(), faces);
+  const Trained alone = train(*make_identity_communicator(), faces);
+  EXPECT_NEAR(together.loss, alone.loss, 1e-5 * alone.loss);
+  EXPECT_EQ(together.correct, alone.correct);
+  EXPECT_LT(largest_difference(together.gradients, alone.gradients), 1e-3 * largest(alone.gradients));
+  EXPECT_LT(largest_difference(together.statistics, alone.statistics), 1e-6);
+}
+
+// 1, 2 and 3 images leave ranks of a world of four without any.
+INSTANTIATE_TEST_SUITE_P(Counts, StepOverImages, ::testing::Values(1, 2, 3, 13, 32));
+
+TEST(StepVote, OneRanksSignalStopsAll) {
+  Communicator& world = world_communicator();
+  const int last = world.size() - 1;
+  StepVote vote(world, [&] { return world.rank() == last; }, std::nullopt);
+  EXPECT_TRUE(vote.cast({}).stop);
+}
+
+TEST(StepVote, RankZerosClockAsksForACheckpoint) {
+  Communicator& world = world_communicator();
+  StepVote never(world, [] { return false; }, std::nullopt);
+  EXPECT_FALSE(never.cast({}).checkpoint);
+  StepVote always(world, [] { return false; }, std::chrono::duration<double>(0));
+  EXPECT_TRUE(always.cast({}).checkpoint);
+}
+
+TEST(Decision, EveryRankGetsRankZeros) {
+  Communicator& world = world_communicator();
+  Config config;
+  config.epochs = 1;
+  DecisionMaker decisions(config);
+  // Only rank 0's value is looked at.
+  const EpochDecision decision = decide_together(world, decisions, 0, world.rank() == 0 ? 1.0 : std::nan(""), 0.5);
+  EXPECT_TRUE(decision.is_best);
+  EXPECT_TRUE(decision.stop);
+  EXPECT_TRUE(decision.save_checkpoint);
+  EXPECT_EQ(decision.stop_reason, StopReason::kEpochsDone);
+  EXPECT_EQ(decision.next_learning_rate, 0.5);
+}
+
+TEST(Evaluation, CountsEveryImageOnceAtAnyWorldSize) {
+  const Faces faces(37);
+  const Config config;
+  const auto model = make_model(config);
+  const SplitView split{.images = faces.images, .labels = faces.labels};
+  const Evaluation together = evaluate(*model, split, config, world_communicator());
+  const Evaluation alone = evaluate(*model, split, config, *make_identity_communicator());
+  EXPECT_EQ(together.images, 37);
+  EXPECT_EQ(together.confusion, alone.confusion);
+  EXPECT_NEAR(together.loss, alone.loss, 1e-6);
+}
+
+}  // namespace
+
+}  // namespace fer_ddp

@@ -1,0 +1,126 @@
+#include "core/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/error.h"
+#include "temporary_folder.h"
+
+namespace fer_ddp {
+
+namespace {
+
+using ::testing::HasSubstr;
+
+class ConfigFile : public ::testing::Test {
+ protected:
+  [[nodiscard]] Config load(const std::string& text, const std::vector<std::string>& overrides = {}) const {
+    const std::filesystem::path path = folder_.path() / "exp.json";
+    std::ofstream(path) << text;
+    return load_config(path, overrides);
+  }
+
+  [[nodiscard]] std::string error_of(const std::string& text, const std::vector<std::string>& overrides = {}) const {
+    try {
+      static_cast<void>(load(text, overrides));
+    } catch (const Error& error) {
+      EXPECT_EQ(error.exit_code(), 2);
+      return error.message();
+    }
+    return "no error";
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ConfigFile, AnEmptyObjectGivesTheDefaultsOfTheStudy) {
+  const Config config = load("{}");
+  EXPECT_EQ(config.learning_rate, 0.001);
+  EXPECT_EQ(config.batch_size, 128);
+  EXPECT_EQ(config.early_stopping_patience, 7);
+  EXPECT_EQ(config.lr_patience, 5);
+  EXPECT_EQ(config.name, "exp");
+  EXPECT_EQ(config.output, "runs/exp");
+}
+
+TEST_F(ConfigFile, TheResolvedConfigurationReadsBackUnchanged) {
+  const Config config = load(R"({"learning_rate": 0.01, "early_stopping_patience": null, "name": "a", "status_address": null})");
+  const auto resolved = config_to_json(config);
+  EXPECT_EQ(config_to_json(load(resolved.dump())), resolved);
+}
+
+TEST_F(ConfigFile, AnUnknownKeyNamesTheNearestKnownOne) {
+  const std::string message = error_of(R"({"learning_rat": 0.1})");
+  EXPECT_THAT(message, HasSubstr("exp.json: unknown key \"learning_rat\""));
+  EXPECT_THAT(message, HasSubstr("Did you mean \"learning_rate\"?"));
+}
+
+TEST_F(ConfigFile, AWrongTypeIsRefused) {
+  EXPECT_THAT(error_of(R"({"epochs": "ten"})"), HasSubstr("epochs is \"ten\", expected a whole number at least 1"));
+  EXPECT_THAT(error_of(R"({"epochs": 1.5})"), HasSubstr("epochs is 1.5"));
+  EXPECT_THAT(error_of(R"({"shuffle": 1})"), HasSubstr("shuffle is 1, expected true or false"));
+  EXPECT_THAT(error_of(R"({"learning_rate": null})"), HasSubstr("learning_rate is null"));
+  EXPECT_THAT(error_of(R"({"input_shape": "48"})"), HasSubstr("input_shape"));
+}
+
+TEST_F(ConfigFile, AValueOutOfRangeIsRefused) {
+  EXPECT_THAT(error_of(R"({"batch_size": 0})"), HasSubstr("batch_size is 0, expected a whole number at least 1"));
+  EXPECT_THAT(error_of(R"({"batch_size": 99999999999})"), HasSubstr("batch_size"));
+  EXPECT_THAT(error_of(R"({"lr_reduction_factor": 1})"), HasSubstr("above 0 and below 1"));
+  EXPECT_THAT(error_of(R"({"optimizer": "Adamm"})"), HasSubstr("Adam, AdamW or SGD"));
+  EXPECT_THAT(error_of(R"({"input_shape": [48, 48, 3]})"), HasSubstr("[48,48,3]"));
+}
+
+TEST_F(ConfigFile, WhatIsNotAJsonObjectIsRefused) {
+  EXPECT_THAT(error_of("{\"epochs\": 3,}"), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error_of(""), HasSubstr("not valid JSON"));
+  EXPECT_THAT(error_of("[1]"), HasSubstr("not a JSON object"));
+  EXPECT_THAT(error_of(R"({"epochs": 3, "epochs": 4})"), HasSubstr("given twice"));
+}
+
+TEST_F(ConfigFile, AMissingFileIsTheUsersMistake) {
+  EXPECT_THROW(static_cast<void>(load_config(folder_.path() / "absent.json")), Error);
+}
+
+TEST_F(ConfigFile, TheLastOverrideWins) {
+  const Config config = load(R"({"epochs": 3})", {"epochs=4", "epochs=5", "name=7", "early_stopping_patience=null"});
+  EXPECT_EQ(config.epochs, 5);
+  EXPECT_EQ(config.name, "7");
+  EXPECT_FALSE(config.early_stopping_patience.has_value());
+}
+
+TEST_F(ConfigFile, AnOverrideIsCheckedLikeTheFile) {
+  EXPECT_THAT(error_of("{}", {"epoch=5"}), HasSubstr("Did you mean \"epochs\"?"));
+  EXPECT_THAT(error_of("{}", {"epochs"}), HasSubstr("expected key=value"));
+  EXPECT_THAT(error_of("{}", {"epochs=0"}), HasSubstr("--set epochs=0"));
+}
+
+// Whoever adds, drops or renames a key changes what users' files may hold: it is to be meant.
+TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
+  std::vector<std::string> keys;
+  const auto resolved = config_to_json(Config{});
+  for (const auto& [key, value] : resolved.items()) keys.push_back(key);
+  EXPECT_THAT(keys, ::testing::ElementsAre(
+                        "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+                        "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
+                        "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta",
+                        "lr_cooldown", "min_learning_rate", "name", "output", "data", "split", "model", "dropout", "init",
+                        "batch_norm", "label_smoothing", "momentum", "weight_decay", "random_seed", "device", "precision",
+                        "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
+                        "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key",
+                        "status_tls_client_ca", "status_token_file"));
+}
+
+TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {
+  const auto schema = config_schema();
+  EXPECT_EQ(schema["properties"]["optimizer"]["enum"].size(), 3U);
+  EXPECT_EQ(schema["properties"]["early_stopping_patience"]["type"], (nlohmann::ordered_json{"integer", "null"}));
+  EXPECT_EQ(schema["properties"]["learning_rate"]["exclusiveMinimum"], 0.0);
+  EXPECT_FALSE(schema["additionalProperties"].get<bool>());
+}
+
+}  // namespace
+
+}  // namespace fer_ddp

@@ -1,0 +1,68 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+
+#include "core/atomic_file.h"
+#include "core/checksum.h"
+#include "core/error.h"
+#include "core/exact_number.h"
+#include "core/run_log.h"
+#include "temporary_folder.h"
+
+namespace fer_ddp {
+
+namespace {
+
+TEST(AtomicFile, ReplacesWhatStoodThereAndLeavesNothingElse) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder.path() / "a", std::string_view("one"));
+  write_file_atomically(folder.path() / "a", std::string_view("two"));
+  EXPECT_EQ(read_file(folder.path() / "a"), "two");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+TEST(AtomicFile, AFolderThatIsNotThereIsAnError) {
+  const TemporaryFolder folder;
+  EXPECT_THROW(write_file_atomically(folder.path() / "absent" / "a", std::string_view("one")), Error);
+}
+
+TEST(AtomicFile, ReadingAFolderOrNothingIsTheUsersMistake) {
+  const TemporaryFolder folder;
+  EXPECT_THROW(static_cast<void>(read_file(folder.path())), Error);
+  EXPECT_THROW(static_cast<void>(read_file(folder.path() / "absent")), Error);
+}
+
+TEST(Checksum, OfAFileIsThatOfItsBytes) {
+  const TemporaryFolder folder;
+  const std::string bytes(3'000'000, 'x');
+  write_file_atomically(folder.path() / "a", bytes);
+  EXPECT_EQ(file_checksum(folder.path() / "a"), checksum(bytes));
+  EXPECT_EQ(checksum(std::string_view()), "99aa06d3014798d86001c324468d497f");  // XXH3-128 of nothing, from its specification
+}
+
+TEST(ExactNumber, EveryDoubleComesBack) {
+  for (const double value : {0.1, 1.0 / 3.0, -2.5e-300, std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()})
+    EXPECT_EQ(exact_value(nlohmann::ordered_json::parse(exact_number(value).dump())), value);
+  EXPECT_TRUE(std::isnan(exact_value(exact_number(std::nan("")))));
+}
+
+TEST(RunLog, WritesOneJsonObjectALine) {
+  const TemporaryFolder folder;
+  RunLog log(true);
+  log.open_file(folder.path() / "log.jsonl");
+  log.info("epoch", "line", {{"loss", 1.5}});
+  log.warning("odd", "");
+  const std::string text = read_file(folder.path() / "log.jsonl");
+  const auto first = nlohmann::json::parse(text.substr(0, text.find('\n')));
+  EXPECT_EQ(first["event"], "epoch");
+  EXPECT_EQ(first["loss"], 1.5);
+  EXPECT_EQ(first["level"], "info");
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+}
+
+}  // namespace
+
+}  // namespace fer_ddp

@@ -1,0 +1,46 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+
+#include "core/expressions.h"
+#include "core/text.h"
+
+namespace fer_ddp {
+
+namespace {
+
+TEST(Text, DigitsAreGroupedByThousands) {
+  EXPECT_EQ(grouped(0), "0");
+  EXPECT_EQ(grouped(999), "999");
+  EXPECT_EQ(grouped(35887), "35,887");
+  EXPECT_EQ(grouped(-1234567), "-1,234,567");
+}
+
+TEST(Text, DurationsAreShort) {
+  EXPECT_EQ(human_duration(8.2), "8 s");
+  EXPECT_EQ(human_duration(200), "3 min 20 s");
+  EXPECT_EQ(human_duration(7500), "2 h 05 min");
+}
+
+TEST(Text, MetricsHaveSevenDigits) {
+  EXPECT_EQ(metric_text(1.0 / 3.0), "0.3333333");
+  EXPECT_EQ(metric_text(0.001), "0.001");
+  EXPECT_EQ(metric_text(std::nan("")), "nan");
+}
+
+TEST(Text, TheNearestWordIsFoundWhereOneIsNear) {
+  const std::array<std::string, 2> known = {"epochs", "loss"};
+  EXPECT_EQ(nearest_word("epoch", known), "epochs");
+  EXPECT_EQ(nearest_word("zzzzzzzzzzz", known), "");
+}
+
+TEST(Expressions, TheMajorityIsTheMostFrequentClass) {
+  EXPECT_EQ(majority_class({3995, 436, 4097, 7215, 4830, 3171, 4965}), 3);
+  EXPECT_EQ(majority_class({}), 0);
+  EXPECT_EQ(total({1, 2, 3, 4, 5, 6, 7}), 28);
+}
+
+}  // namespace
+
+}  // namespace fer_ddp

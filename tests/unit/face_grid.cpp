@@ -1,0 +1,57 @@
+#include "report/face_grid.h"
+
+#include <gtest/gtest.h>
+#include <png.h>
+
+#include "report/png.h"
+
+namespace fer_ddp {
+
+namespace {
+
+std::vector<uint8_t> decode(const std::string& bytes, int& width, int& height) {
+  png_image image{};
+  image.version = PNG_IMAGE_VERSION;
+  EXPECT_NE(png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()), 0) << image.message;
+  image.format = PNG_FORMAT_GRAY;
+  std::vector<uint8_t> pixels(PNG_IMAGE_SIZE(image));
+  EXPECT_NE(png_image_finish_read(&image, nullptr, pixels.data(), 0, nullptr), 0) << image.message;
+  width = static_cast<int>(image.width);
+  height = static_cast<int>(image.height);
+  return pixels;
+}
+
+TEST(Png, DecodesToTheSamePixels) {
+  std::vector<uint8_t> pixels(5 * 3);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 17);
+  int width = 0;
+  int height = 0;
+  EXPECT_EQ(decode(encode_grey_png(pixels, 5, 3), width, height), pixels);
+  EXPECT_EQ(width, 5);
+  EXPECT_EQ(height, 3);
+}
+
+TEST(FaceGrid, GivesEachExpressionAColumn) {
+  FacesByClass faces;
+  Face face;
+  face.fill(10);
+  faces[0] = {face, face};
+  face.fill(60);
+  faces[6] = {face};
+  int width = 0;
+  int height = 0;
+  const std::vector<uint8_t> pixels = decode(face_grid_png(faces), width, height);
+  EXPECT_EQ(width, 7 * 52 - 4);
+  EXPECT_EQ(height, 2 * 52 - 4);
+  const auto at = [&](size_t row, size_t column) { return pixels[row * static_cast<size_t>(width) + column]; };
+  EXPECT_EQ(at(52, 0), 10);
+  EXPECT_EQ(at(0, 6 * 52), 60);
+  EXPECT_EQ(at(52, 6 * 52), 255);
+  EXPECT_EQ(at(0, 48), 255);
+}
+
+TEST(FaceGrid, IsEmptyWithoutFaces) { EXPECT_EQ(face_grid_png({}), ""); }
+
+}  // namespace
+
+}  // namespace fer_ddp

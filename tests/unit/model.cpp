@@ -1,0 +1,98 @@
+#include "model/model.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+#include "model/weights.h"
+
+namespace fer_ddp {
+
+namespace {
+
+TEST(SeedCnn, HasTheStudysParameters) {
+  const auto model = make_model({});
+  int64_t not_trained = 0;
+  for (const Buffer& buffer : model->buffers()) not_trained += buffer.value.numel();
+  EXPECT_EQ(static_cast<int64_t>(model->store().size()) + not_trained, 839431);
+  EXPECT_EQ(not_trained, 192);
+}
+
+TEST(SeedCnn, StartsFromGlorotUniformAndDependsOnTheSeedAlone) {
+  const auto first = copy_weights(*make_model({.random_seed = 1}));
+  const auto again = copy_weights(*make_model({.random_seed = 1}));
+  const auto other = copy_weights(*make_model({.random_seed = 2}));
+  EXPECT_EQ(first.at("fc1.weight").values, again.at("fc1.weight").values);
+  EXPECT_NE(first.at("fc1.weight").values, other.at("fc1.weight").values);
+  const float limit = std::sqrt(6.0F / (6400 + 128));
+  float largest = 0;
+  for (const float value : first.at("fc1.weight").values) largest = std::max(largest, std::abs(value));
+  EXPECT_LE(largest, limit);
+  EXPECT_GT(largest, 0.99F * limit);
+  for (const float value : first.at("conv1.bias").values) EXPECT_EQ(value, 0.0F);
+  for (const float value : first.at("bn1.weight").values) EXPECT_EQ(value, 1.0F);
+}
+
+TEST(SeedCnn, AGradientEqualsTheFiniteDifference) {
+  const auto model = make_model({.dropout = 0.0, .random_seed = 3});
+  std::vector<uint8_t> pixels(4 * 48 * 48);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
+  const at::Tensor images = normalized_images(4, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
+  ForwardContext context;
+  context.training = true;
+  context.sum_statistics = [](std::span<double>) {};
+  const at::Tensor labels = at::tensor({0, 3, 5, 6}, at::kLong);
+  const auto loss = [&] { return at::cross_entropy_loss(model->forward(images, context), labels); };
+  model->store().clear_gradients();
+  torch::autograd::backward({loss()}, {});
+  const auto index = model->store().parameters().back().offset;  // fc2.bias stands first in the buffer
+  const double analytic = model->store().gradients()[index];
+  const at::NoGradGuard no_grad;
+  constexpr float kStep = 1e-2F;
+  model->store().weights()[index] += kStep;
+  const double above = loss().item<double>();
+  model->store().weights()[index] -= 2 * kStep;
+  const double below = loss().item<double>();
+  EXPECT_NEAR(analytic, (above - below) / (2.0 * kStep), 1e-4);
+}
+
+TEST(SeedCnn, DropoutDependsOnTheGlobalPositionAlone) {
+  const auto model = make_model({});
+  std::vector<uint8_t> pixels(48 * 48, 100);
+  const at::Tensor images = normalized_images(2, [&](int64_t) { return pixels.data(); });
+  ForwardContext context;
+  context.training = true;
+  context.sum_statistics = [](std::span<double>) {};
+  context.first_position = 10;
+  const at::NoGradGuard no_grad;
+  const at::Tensor both = model->forward(images, context);
+  context.first_position = 11;
+  const at::Tensor shifted = model->forward(images, context);
+  EXPECT_FALSE(at::equal(both[0], both[1]));
+  EXPECT_TRUE(at::allclose(both[1], shifted[0]));
+}
+
+TEST(Weights, AreRefusedWhenTheyAreNotTheModels) {
+  const auto model = make_model({});
+  StoredTensors weights = copy_weights(*model);
+  StoredTensors missing = weights;
+  missing.erase("fc2.bias");
+  EXPECT_THROW(set_weights(*model, missing, "file"), Error);
+  StoredTensors reshaped = weights;
+  reshaped["fc2.bias"].shape = {1, 7};
+  EXPECT_THROW(set_weights(*model, reshaped, "file"), Error);
+  weights["extra"] = {{1}, {0}};
+  EXPECT_THROW(set_weights(*model, weights, "file"), Error);
+}
+
+TEST(Weights, ComeBackThroughEveryMemoryLayout) {
+  const auto model = make_model({.random_seed = 5});
+  const StoredTensors weights = copy_weights(*model);
+  const auto other = make_model({.random_seed = 6});
+  set_weights(*other, weights, "copy");
+  EXPECT_EQ(copy_weights(*other).at("conv2.weight").values, weights.at("conv2.weight").values);
+  EXPECT_TRUE(at::equal(other->store()["conv2.weight"], model->store()["conv2.weight"]));
+}
+
+}  // namespace
+
+}  // namespace fer_ddp

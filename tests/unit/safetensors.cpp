@@ -1,0 +1,45 @@
+#include "model/safetensors.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace fer_ddp {
+
+namespace {
+
+const StoredTensors kTensors = {{"a", {{2, 3}, {1, 2, 3, 4, 5, 6}}}, {"b", {{1}, {-0.5F}}}, {"empty", {{0, 4}, {}}}};
+
+TEST(Safetensors, ComesBackAsItWas) {
+  const StoredTensors read = decode_safetensors(encode_safetensors(kTensors, {{"format", "pt"}}), "test");
+  ASSERT_EQ(read.size(), kTensors.size());
+  for (const auto& [name, tensor] : kTensors) {
+    EXPECT_EQ(read.at(name).shape, tensor.shape);
+    EXPECT_EQ(read.at(name).values, tensor.values);
+  }
+}
+
+TEST(Safetensors, EveryShorterFileIsRefused) {
+  const std::string bytes = encode_safetensors(kTensors);
+  for (size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_THROW(static_cast<void>(decode_safetensors(std::string_view(bytes).substr(0, size), "test")), Error) << size;
+}
+
+TEST(Safetensors, HostileHeadersAreRefused) {
+  const auto file = [](const std::string& header) {
+    const uint64_t length = header.size();
+    return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + header + std::string(8, '\0');
+  };
+  for (const char* header :
+       {"", "[]", "{\"a\": 3}", R"({"a": {"dtype": "F16", "shape": [2], "data_offsets": [0, 8]}})",
+        R"({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}})",
+        R"({"a": {"dtype": "F32", "shape": [4611686018427387905], "data_offsets": [0, 4]}})",
+        R"({"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}})",
+        R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}})",
+        R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}})"})
+    EXPECT_THROW(static_cast<void>(decode_safetensors(file(header), "test")), Error) << header;
+}
+
+}  // namespace
+
+}  // namespace fer_ddp
