@@ -37,7 +37,8 @@ void agree(Communicator& communicator, const std::optional<Error>& mine) {
         -1, ' ', false, nlohmann::json::error_handler_t::replace);
   }
   const std::vector<std::string> reports = communicator.all_gather(report);
-  const auto first = std::find_if(reports.begin(), reports.end(), [](const std::string& text) { return !text.empty(); });
+  const auto first =
+      std::find_if(reports.begin(), reports.end(), [](const std::string& text) { return !text.empty(); });
   const auto found = nlohmann::json::parse(*first);
   const auto fault = static_cast<Fault>(found[0].get<int>());
   auto what = found[1].get<std::string>();

@@ -1,5 +1,5 @@
-// One outcome for all ranks: work that may fail on any of them either succeeds everywhere or throws the same Error everywhere, so
-// that no rank is left waiting in a collective and rank 0 can print what any rank found.
+// One outcome for all ranks: work that may fail on any of them either succeeds everywhere or throws the same Error
+// everywhere, so that no rank is left waiting in a collective and rank 0 can print what any rank found.
 #pragma once
 
 #include <functional>
@@ -16,8 +16,9 @@ class AgreedError : public Error {
   using Error::Error;
 };
 
-// Collective. Runs `local_work` on every rank (it must not communicate). If it threw on any rank, all ranks throw the AgreedError
-// of the lowest such rank; where the world has more than one rank and the fault is the machine's, the text names rank and host.
+// Collective. Runs `local_work` on every rank (it must not communicate). If it threw on any rank, all ranks throw the
+// AgreedError of the lowest such rank; where the world has more than one rank and the fault is the machine's, the text
+// names rank and host.
 void run_together(Communicator& communicator, const std::function<void()>& local_work);
 
 // Collective. Runs `work` on rank 0 alone, under the same rule.

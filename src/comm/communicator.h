@@ -1,7 +1,7 @@
-// How ranks talk: the few collectives that a data-parallel trainer needs, behind one interface. Identity serves a world of one,
-// MPI a world of many; callers never ask which. Collectives are to be called by every rank in the same order, from the thread that
-// made the communicator. Each waits under a deadline and throws Error (the machine's fault) naming rank, host and operation when
-// it passes. No destructor communicates: finish() does what is collective at the end.
+// How ranks talk: the few collectives that a data-parallel trainer needs, behind one interface. Identity serves a world
+// of one, MPI a world of many; callers never ask which. Collectives are to be called by every rank in the same order,
+// from the thread that made the communicator. Each waits under a deadline and throws Error (the machine's fault) naming
+// rank, host and operation when it passes. No destructor communicates: finish() does what is collective at the end.
 #pragma once
 
 #include <cstddef>
@@ -34,9 +34,9 @@ class Communicator {
   virtual ~Communicator() = default;
 
   [[nodiscard]] virtual int rank() const = 0;
-  [[nodiscard]] virtual int size() const = 0;         // the world size
-  [[nodiscard]] virtual int node_rank() const = 0;    // among the ranks of this host, from 0
-  [[nodiscard]] virtual int node_size() const = 0;    // ranks on this host
+  [[nodiscard]] virtual int size() const = 0;          // the world size
+  [[nodiscard]] virtual int node_rank() const = 0;     // among the ranks of this host, from 0
+  [[nodiscard]] virtual int node_size() const = 0;     // ranks on this host
   [[nodiscard]] virtual std::string name() const = 0;  // "mpi", "identity"
 
   virtual void barrier() = 0;
@@ -55,8 +55,8 @@ class Communicator {
   // Every rank's text, by rank.
   [[nodiscard]] virtual std::vector<std::string> all_gather(std::string_view text) = 0;
 
-  // Memory that the ranks of one host share, `bytes` long on each host (all ranks pass the same number), zeroed. Valid until
-  // finish(). Writers and readers are ordered by barrier().
+  // Memory that the ranks of one host share, `bytes` long on each host (all ranks pass the same number), zeroed. Valid
+  // until finish(). Writers and readers are ordered by barrier().
   [[nodiscard]] virtual std::span<std::byte> allocate_node_memory(size_t bytes) = 0;
 
   // Collective; the last call. Frees the node's memory.

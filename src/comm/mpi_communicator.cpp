@@ -40,9 +40,10 @@ void wait_under_deadline(MPI_Request& request, const char* operation, int rank, 
     if (polls % 64 != 0) continue;
     sched_yield();
     if (Clock::now() - start > *timeout) {
-      throw machine_error(fmt::format("rank {} on {}: {} waited {:.0f} s for the other ranks", rank, host_name(), operation,
-                                      timeout->count()),
-                          "A rank has died, hangs, or is very slow; see its host. collective_timeout_seconds sets this limit.");
+      throw machine_error(
+          fmt::format("rank {} on {}: {} waited {:.0f} s for the other ranks", rank, host_name(), operation,
+                      timeout->count()),
+          "A rank has died, hangs, or is very slow; see its host. collective_timeout_seconds sets this limit.");
     }
   }
 }
@@ -97,7 +98,8 @@ class MpiCommunicator final : public Communicator {
 
   void broadcast(std::span<std::byte> bytes, int root) override {
     MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Ibcast(bytes.data(), as_count(bytes.size()), MPI_BYTE, root, MPI_COMM_WORLD, &request), "broadcast", rank_);
+    check(MPI_Ibcast(bytes.data(), as_count(bytes.size()), MPI_BYTE, root, MPI_COMM_WORLD, &request), "broadcast",
+          rank_);
     wait(request, "broadcast");
   }
 
@@ -113,14 +115,15 @@ class MpiCommunicator final : public Communicator {
     std::vector<int> lengths(static_cast<size_t>(size_));
     const int length = as_count(text.size());
     MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request), "all-gather", rank_);
+    check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request), "all-gather",
+          rank_);
     wait(request, "all-gather");
 
     std::vector<int> offsets(lengths.size());
     std::exclusive_scan(lengths.begin(), lengths.end(), offsets.begin(), 0);
     std::string all(static_cast<size_t>(offsets.back() + lengths.back()), '\0');
-    check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(), MPI_CHAR, MPI_COMM_WORLD,
-                          &request),
+    check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(), MPI_CHAR,
+                          MPI_COMM_WORLD, &request),
           "all-gather", rank_);
     wait(request, "all-gather");
 
@@ -134,7 +137,8 @@ class MpiCommunicator final : public Communicator {
     MPI_Win window = MPI_WIN_NULL;
     void* base = nullptr;
     const MPI_Aint mine = node_rank_ == 0 ? static_cast<MPI_Aint>(bytes) : 0;
-    check(MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, node_, &base, &window), "allocating the node's shared memory", rank_);
+    check(MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, node_, &base, &window), "allocating the node's shared memory",
+          rank_);
     windows_.push_back(window);
     MPI_Aint size = 0;
     int unit = 0;

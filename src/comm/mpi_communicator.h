@@ -1,5 +1,5 @@
-// The world of MPI_COMM_WORLD, on CPU memory. Every collective is a non-blocking one that is polled under the deadline, yielding
-// the core between polls so that oversubscribed ranks do not starve each other.
+// The world of MPI_COMM_WORLD, on CPU memory. Every collective is a non-blocking one that is polled under the deadline,
+// yielding the core between polls so that oversubscribed ranks do not starve each other.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 namespace fer_ddp {
 
 // MPI must be initialised. `timeout` is read at the start of each wait.
-[[nodiscard]] std::unique_ptr<Communicator> make_mpi_communicator(std::shared_ptr<const std::chrono::duration<double>> timeout);
+[[nodiscard]] std::unique_ptr<Communicator> make_mpi_communicator(
+    std::shared_ptr<const std::chrono::duration<double>> timeout);
 
 }  // namespace fer_ddp

@@ -9,12 +9,12 @@
 
 namespace fer_ddp {
 
-// True when this process was started by mpirun, or by srun with PMIx: only then is MPI initialised, so that a laptop's single
-// process pays nothing for it.
+// True when this process was started by mpirun, or by srun with PMIx: only then is MPI initialised, so that a laptop's
+// single process pays nothing for it.
 [[nodiscard]] bool launched_by_mpi();
 
-// Refuses a world of one inside a Slurm job of several tasks: srun without PMIx starts singletons that would each train alone.
-// Throws Error (the user's fault) that says how to launch.
+// Refuses a world of one inside a Slurm job of several tasks: srun without PMIx starts singletons that would each train
+// alone. Throws Error (the user's fault) that says how to launch.
 void refuse_singletons_under_slurm(int world_size);
 
 // The world: MPI's where launched_by_mpi(), else the identity. `timeout` bounds every wait.

@@ -16,7 +16,8 @@ std::string excerpt(const std::string& value) { return value.size() <= 120 ? val
 }  // namespace
 
 void require_agreement(Communicator& communicator, const std::vector<Fact>& facts) {
-  const std::vector<std::string> reports = communicator.all_gather(nlohmann::json{host_name(), facts}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  const std::vector<std::string> reports = communicator.all_gather(
+      nlohmann::json{host_name(), facts}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   std::vector<nlohmann::json> parsed;
   for (const std::string& report : reports) parsed.push_back(nlohmann::json::parse(report));
   for (size_t rank = 1; rank < parsed.size(); ++rank) {
@@ -24,10 +25,12 @@ void require_agreement(Communicator& communicator, const std::vector<Fact>& fact
       const auto expected = parsed[0][1][i][1].get<std::string>();
       const auto found = parsed[rank][1][i][1].get<std::string>();
       if (expected == found) continue;
-      throw AgreedError(Fault::kUser, fmt::format("rank {} on {} has another {} than rank 0 on {}: {} against {}", rank,
-                                   parsed[rank][0].get<std::string>(), facts[i].first, parsed[0][0].get<std::string>(),
-                                   excerpt(found), excerpt(expected)),
-                       "All ranks must see the same files: give them one shared folder, or copy it to each host again.");
+      throw AgreedError(
+          Fault::kUser,
+          fmt::format("rank {} on {} has another {} than rank 0 on {}: {} against {}", rank,
+                      parsed[rank][0].get<std::string>(), facts[i].first, parsed[0][0].get<std::string>(),
+                      excerpt(found), excerpt(expected)),
+          "All ranks must see the same files: give them one shared folder, or copy it to each host again.");
     }
   }
 }

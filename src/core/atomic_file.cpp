@@ -53,13 +53,15 @@ fs::path partial_path(const fs::path& final_path) {
 
 void sync_to_disk(const fs::path& path) {
   const FileDescriptor file(path, O_RDONLY);
-  if (::fsync(file.get()) != 0) throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
+  if (::fsync(file.get()) != 0)
+    throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
 }
 
 void publish(const fs::path& final_path) {
   std::error_code failure;
   fs::rename(partial_path(final_path), final_path, failure);
-  if (failure) throw machine_error(fmt::format("{}: cannot be put in place: {}", final_path.string(), failure.message()));
+  if (failure)
+    throw machine_error(fmt::format("{}: cannot be put in place: {}", final_path.string(), failure.message()));
   sync_to_disk(folder_of(final_path));
 }
 
@@ -69,7 +71,8 @@ void write_file_atomically(const fs::path& path, std::span<const std::byte> byte
     {
       const FileDescriptor file(aside, O_WRONLY | O_CREAT | O_TRUNC);
       write_all(file, bytes, path);
-      if (::fsync(file.get()) != 0) throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
+      if (::fsync(file.get()) != 0)
+        throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
     }
     publish(path);
   } catch (...) {

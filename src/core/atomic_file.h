@@ -1,6 +1,6 @@
-// Files and folders that appear whole or not at all: written aside under a name that begins with a dot and ends in ".partial",
-// fsynced, renamed, and the folder that holds them fsynced as well. A crash leaves at most a *.partial, never half a file under
-// its final name.
+// Files and folders that appear whole or not at all: written aside under a name that begins with a dot and ends in
+// ".partial", fsynced, renamed, and the folder that holds them fsynced as well. A crash leaves at most a *.partial,
+// never half a file under its final name.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +21,8 @@ void sync_to_disk(const std::filesystem::path& path);
 // Where a file or folder that will be called `final_path` is written aside.
 [[nodiscard]] std::filesystem::path partial_path(const std::filesystem::path& final_path);
 
-// Renames `partial_path(final_path)` to `final_path` and syncs the folder. What stood there under the final name must be gone.
+// Renames `partial_path(final_path)` to `final_path` and syncs the folder. What stood there under the final name must
+// be gone.
 void publish(const std::filesystem::path& final_path);
 
 // The whole file as text. Throws Error (the user's fault) naming the path if it cannot be read.

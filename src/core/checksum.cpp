@@ -29,7 +29,8 @@ std::string file_checksum(const std::filesystem::path& path) {
   std::vector<char> block(size_t{1} << 20);
   while (const size_t size = std::fread(block.data(), 1, block.size(), file.get()))
     XXH3_128bits_update(state.get(), block.data(), size);
-  if (std::ferror(file.get()) != 0) throw machine_error(fmt::format("{}: reading failed: {}", path.string(), errno_text(errno)));
+  if (std::ferror(file.get()) != 0)
+    throw machine_error(fmt::format("{}: reading failed: {}", path.string(), errno_text(errno)));
   return hexadecimal(XXH3_128bits_digest(state.get()));
 }
 

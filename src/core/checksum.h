@@ -1,5 +1,5 @@
-// XXH3-128 checksums, written as 32 hexadecimal digits. They find damage and difference; they are no defence against an attacker.
-// Thread-safe.
+// XXH3-128 checksums, written as 32 hexadecimal digits. They find damage and difference; they are no defence against an
+// attacker. Thread-safe.
 #pragma once
 
 #include <cstddef>

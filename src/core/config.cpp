@@ -32,46 +32,53 @@ ordered_json parse_object(const std::string& text, const std::string& where) {
   std::set<std::string> seen;
   const auto refuse_duplicates = [&](int depth, ordered_json::parse_event_t event, ordered_json& parsed) {
     if (event == ordered_json::parse_event_t::key && depth == 1 && !seen.insert(parsed.get<std::string>()).second)
-      throw user_error(fmt::format("{}: key \"{}\" is given twice", where, parsed.get<std::string>()), "Keep one of them.");
+      throw user_error(fmt::format("{}: key \"{}\" is given twice", where, parsed.get<std::string>()),
+                       "Keep one of them.");
     return true;
   };
   try {
     ordered_json object = ordered_json::parse(text, refuse_duplicates);
-    if (!object.is_object()) throw user_error(where + ": not a JSON object", "A config looks like {\"data\": \"fer2013.csv\"}.");
+    if (!object.is_object())
+      throw user_error(where + ": not a JSON object", "A config looks like {\"data\": \"fer2013.csv\"}.");
     return object;
   } catch (const nlohmann::json::exception& failure) {
     std::string reason = failure.what();  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
     if (const size_t bracket = reason.find("] "); bracket != std::string::npos) reason = reason.substr(bracket + 2);
-    throw user_error(fmt::format("{}: not valid JSON: {}", where, reason), "JSON wants double quotes, and no comma before a }.");
+    throw user_error(fmt::format("{}: not valid JSON: {}", where, reason),
+                     "JSON wants double quotes, and no comma before a }.");
   }
 }
 
 void apply_override(Config& config, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw user_error(fmt::format("--set {}: expected key=value", assignment), "For example --set learning_rate=0.0001.");
+    throw user_error(fmt::format("--set {}: expected key=value", assignment),
+                     "For example --set learning_rate=0.0001.");
   const std::string where = "--set " + assignment;
   const Option& option = find_option(assignment.substr(0, equals), where);
   const std::string text = assignment.substr(equals + 1);
   ordered_json value = ordered_json::parse(text, nullptr, false);
   // A bare word is a text, also one that looks like a number.
-  const bool bare_text = option.type_name() == "string" && !value.is_string() && !(value.is_null() && option.nullable());
+  const bool bare_text =
+      option.type_name() == "string" && !value.is_string() && !(value.is_null() && option.nullable());
   if (value.is_discarded() || bare_text) value = text;
   option.set(config, value, where);
 }
 
 void check_together(const Config& config, const std::string& where) {
   if (config.input_shape != std::vector<int>{48, 48, 1}) {
-    throw user_error(fmt::format("{}: input_shape is {}, expected [48, 48, 1]", where, ordered_json(config.input_shape).dump()),
-                     "FER2013's images are grey and of 48 x 48 pixels.");
+    throw user_error(
+        fmt::format("{}: input_shape is {}, expected [48, 48, 1]", where, ordered_json(config.input_shape).dump()),
+        "FER2013's images are grey and of 48 x 48 pixels.");
   }
   if (config.min_learning_rate > config.learning_rate) {
-    throw user_error(fmt::format("{}: min_learning_rate is {}, above learning_rate, {}", where, config.min_learning_rate,
-                                 config.learning_rate),
+    throw user_error(fmt::format("{}: min_learning_rate is {}, above learning_rate, {}", where,
+                                 config.min_learning_rate, config.learning_rate),
                      "The plateau only ever lowers the learning rate.");
   }
   if (config.init != "glorot_uniform" && !config.init.ends_with(".safetensors")) {
-    throw user_error(fmt::format("{}: init is \"{}\", expected glorot_uniform or a .safetensors file", where, config.init));
+    throw user_error(
+        fmt::format("{}: init is \"{}\", expected glorot_uniform or a .safetensors file", where, config.init));
   }
   if (config.name.empty() || config.name.find('/') != std::string::npos) {
     throw user_error(fmt::format("{}: name is \"{}\", expected a word without a slash", where, config.name),

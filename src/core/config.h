@@ -1,5 +1,6 @@
-// One training run's configuration: flat JSON, every key declared once in option_table.cpp with its type, range and help, its
-// default being the initial value here. The first 13 keys are the seed study's own table. A plain value: copy it freely.
+// One training run's configuration: flat JSON, every key declared once in option_table.cpp with its type, range and
+// help, its default being the initial value here. The first 13 keys are the seed study's own table. A plain value: copy
+// it freely.
 #pragma once
 
 #include <cstdint>
@@ -62,8 +63,9 @@ struct Config {
   std::optional<std::string> status_token_file{};
 };
 
-// Reads `path`, applies `overrides` ("key=value", a later one wins) and fills in name and output. Throws Error (the user's fault)
-// naming key, file and, for an unknown key, the nearest known one. Whether `data` is there is for the reader of the data to say.
+// Reads `path`, applies `overrides` ("key=value", a later one wins) and fills in name and output. Throws Error (the
+// user's fault) naming key, file and, for an unknown key, the nearest known one. Whether `data` is there is for the
+// reader of the data to say.
 [[nodiscard]] Config load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
 
 // The resolved configuration, every key present, in the table's order. load_config reads it back unchanged.

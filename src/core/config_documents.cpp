@@ -22,8 +22,10 @@ ordered_json option_schema(const Option& option) {
   }
   if (option.type_name() == "array") schema["items"] = {{"type", "integer"}};
   if (!option.choices.empty()) schema["enum"] = option.choices;
-  if (std::isfinite(option.range.low)) schema[option.range.low_excluded ? "exclusiveMinimum" : "minimum"] = option.range.low;
-  if (std::isfinite(option.range.high)) schema[option.range.high_excluded ? "exclusiveMaximum" : "maximum"] = option.range.high;
+  if (std::isfinite(option.range.low))
+    schema[option.range.low_excluded ? "exclusiveMinimum" : "minimum"] = option.range.low;
+  if (std::isfinite(option.range.high))
+    schema[option.range.high_excluded ? "exclusiveMaximum" : "maximum"] = option.range.high;
   schema["default"] = option.value(Config{});
   return schema;
 }
@@ -47,7 +49,8 @@ std::string config_table_markdown() {
     std::string meaning = option.help;
     if (!option.choices.empty()) {
       meaning += " (";
-      for (size_t i = 0; i < option.choices.size(); ++i) meaning += fmt::format("{}`{}`", i == 0 ? "" : ", ", option.choices[i]);
+      for (size_t i = 0; i < option.choices.size(); ++i)
+        meaning += fmt::format("{}`{}`", i == 0 ? "" : ", ", option.choices[i]);
       meaning += ")";
     }
     if (const std::string range = option.range.text(); !range.empty()) meaning += fmt::format(" ({})", range);

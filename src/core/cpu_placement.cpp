@@ -27,7 +27,9 @@ Cpu describe(int id) {
   return {.id = id, .core = package * kMostCoresInPackage + read_number(topology + "core_id", id)};
 }
 
-bool launched_by_mpirun() { return std::getenv("OMPI_COMM_WORLD_LOCAL_RANK") != nullptr && std::getenv("SLURM_PROCID") == nullptr; }
+bool launched_by_mpirun() {
+  return std::getenv("OMPI_COMM_WORLD_LOCAL_RANK") != nullptr && std::getenv("SLURM_PROCID") == nullptr;
+}
 
 }  // namespace
 
@@ -35,7 +37,8 @@ std::vector<Cpu> take_node_share() {
   cpu_set_t mask;
   CPU_ZERO(&mask);
   // The parent is mpirun, or its daemon on this node: it was not narrowed as its ranks are.
-  if (launched_by_mpirun() && sched_getaffinity(getppid(), sizeof(mask), &mask) == 0) sched_setaffinity(0, sizeof(mask), &mask);
+  if (launched_by_mpirun() && sched_getaffinity(getppid(), sizeof(mask), &mask) == 0)
+    sched_setaffinity(0, sizeof(mask), &mask);
   std::vector<Cpu> cpus;
   if (sched_getaffinity(0, sizeof(mask), &mask) == 0) {
     for (int id = 0; id < CPU_SETSIZE; ++id)

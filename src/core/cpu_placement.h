@@ -1,6 +1,7 @@
-// The cores of a node shared fairly between its ranks, whatever the launcher bound them to. Open MPI's mpirun binds a rank, with all
-// its threads, to a single core: the rank then takes back the mask that mpirun itself was given. Under srun the mask is Slurm's own
-// share for the task and is kept. Threads are not pinned: two jobs on one machine would land on the same cores.
+// The cores of a node shared fairly between its ranks, whatever the launcher bound them to. Open MPI's mpirun binds a
+// rank, with all its threads, to a single core: the rank then takes back the mask that mpirun itself was given. Under
+// srun the mask is Slurm's own share for the task and is kept. Threads are not pinned: two jobs on one machine would
+// land on the same cores.
 #pragma once
 
 #include <vector>
@@ -20,8 +21,8 @@ std::vector<Cpu> take_node_share();
 // How many threads a rank should run: its share of the physical cores among `node_size` ranks, at least one. Pure.
 [[nodiscard]] int fair_thread_count(const std::vector<Cpu>& cpus, int node_rank, int node_size);
 
-// Keeps glibc from returning memory to the system and asking for it again in every step: large activations otherwise cost a page
-// fault a page (measured by tests/bench/training.py: 1.3 to 1.7 times the images a second).
+// Keeps glibc from returning memory to the system and asking for it again in every step: large activations otherwise
+// cost a page fault a page (measured by tests/bench/training.py: 1.3 to 1.7 times the images a second).
 void keep_freed_memory();
 
 }  // namespace fer_ddp

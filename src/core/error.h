@@ -1,6 +1,6 @@
-// The one exception type that leaves a function of fer-ddp on purpose. It carries what happened and where (one line), what to do
-// about it (one line), and whose fault it is, from which the process's exit code follows: 2 for the user's mistake, 1 for ours or
-// the machine's. Immutable, so safe to share between threads.
+// The one exception type that leaves a function of fer-ddp on purpose. It carries what happened and where (one line),
+// what to do about it (one line), and whose fault it is, from which the process's exit code follows: 2 for the user's
+// mistake, 1 for ours or the machine's. Immutable, so safe to share between threads.
 #pragma once
 
 #include <stdexcept>

@@ -1,5 +1,5 @@
-// Doubles in JSON without loss: finite ones as numbers (shortest form that reads back to the same bits), the others, which JSON
-// does not know, as the texts "nan", "inf" and "-inf". Pure functions.
+// Doubles in JSON without loss: finite ones as numbers (shortest form that reads back to the same bits), the others,
+// which JSON does not know, as the texts "nan", "inf" and "-inf". Pure functions.
 #pragma once
 
 #include <nlohmann/json.hpp>

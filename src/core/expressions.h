@@ -10,8 +10,8 @@
 namespace fer_ddp {
 
 inline constexpr int kExpressionCount = 7;
-inline constexpr std::array<std::string_view, kExpressionCount> kExpressionNames = {"Angry", "Disgust",  "Fear",   "Happy",
-                                                                                    "Sad",   "Surprise", "Neutral"};
+inline constexpr std::array<std::string_view, kExpressionCount> kExpressionNames = {
+    "Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral"};
 inline constexpr int kImageSide = 48;
 inline constexpr int kImagePixels = kImageSide * kImageSide;  // one byte each, row-major
 

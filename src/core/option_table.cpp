@@ -20,13 +20,15 @@ std::span<const Option> option_table() {
       {"learning_rate", &Config::learning_rate, "learning rate of the first epoch", kPositive},
       {"loss", &Config::loss, "what is minimised", {}, {"categorical_crossentropy"}},
       {"epochs", &Config::epochs, "most passes over the training images", kAtLeastOne},
-      {"batch_size", &Config::batch_size, "global batch: images a step over all ranks, so a run is the same at any world size",
-       kAtLeastOne},
+      {"batch_size", &Config::batch_size,
+       "global batch: images a step over all ranks, so a run is the same at any world size", kAtLeastOne},
       {"early_stopping_patience", &Config::early_stopping_patience,
        "epochs without improvement before training stops (0 acts as 1); null: off", kNotNegative},
       {"lr_patience", &Config::lr_patience,
        "epochs without improvement before the learning rate is reduced (0 acts as 1); null: off", kNotNegative},
-      {"lr_reduction_factor", &Config::lr_reduction_factor, "what the learning rate is multiplied by",
+      {"lr_reduction_factor",
+       &Config::lr_reduction_factor,
+       "what the learning rate is multiplied by",
        {.low = 0, .high = 1, .low_excluded = true, .high_excluded = true}},
       {"optimizer", &Config::optimizer, "update rule, each as Keras defines it", {}, {"Adam", "AdamW", "SGD"}},
       {"num_classes", &Config::num_classes, "expressions told apart; FER2013 has 7", {.low = 7, .high = 7}},
@@ -34,14 +36,17 @@ std::span<const Option> option_table() {
       {"shuffle", &Config::shuffle, "draw a new order of the training images each epoch"},
       {"restore_best_weights", &Config::restore_best_weights,
        "end with the weights of the epoch whose monitored metric was best, not the last one's"},
-      {"monitor", &Config::monitor, "metric that early stopping and the plateau look at; its direction follows", {},
+      {"monitor",
+       &Config::monitor,
+       "metric that early stopping and the plateau look at; its direction follows",
+       {},
        {"val_loss", "val_accuracy"}},
       {"early_stopping_min_delta", &Config::early_stopping_min_delta, "smallest change that counts as an improvement",
        kNotNegative},
-      {"early_stopping_start_from_epoch", &Config::early_stopping_start_from_epoch, "epochs before this one are not looked at",
-       kNotNegative},
-      {"lr_min_delta", &Config::lr_min_delta, "smallest change that counts as an improvement for the plateau (absolute)",
-       kNotNegative},
+      {"early_stopping_start_from_epoch", &Config::early_stopping_start_from_epoch,
+       "epochs before this one are not looked at", kNotNegative},
+      {"lr_min_delta", &Config::lr_min_delta,
+       "smallest change that counts as an improvement for the plateau (absolute)", kNotNegative},
       {"lr_cooldown", &Config::lr_cooldown, "epochs to wait after a reduction before counting again", kNotNegative},
       {"min_learning_rate", &Config::min_learning_rate, "the plateau never goes below this", kNotNegative},
       {"name", &Config::name, "the run's name; empty: the config file's stem"},
@@ -49,23 +54,36 @@ std::span<const Option> option_table() {
       {"data", &Config::data, "required: a folder of shards, or an input file, preprocessed once into OUTPUT/shards"},
       {"split", &Config::split, "seed: 70/20/10 % in file order; official: the Usage column", {}, {"seed", "official"}},
       {"model", &Config::model, "network", {}, {"seed_cnn"}},
-      {"dropout", &Config::dropout, "share of the hidden units dropped in training", {.low = 0, .high = 1, .high_excluded = true}},
+      {"dropout",
+       &Config::dropout,
+       "share of the hidden units dropped in training",
+       {.low = 0, .high = 1, .high_excluded = true}},
       {"init", &Config::init, "glorot_uniform, or a .safetensors file to start from"},
-      {"batch_norm", &Config::batch_norm, "statistics over the global batch, or local to each rank", {}, {"global", "local"}},
-      {"label_smoothing", &Config::label_smoothing, "share of each target spread evenly over all classes",
+      {"batch_norm",
+       &Config::batch_norm,
+       "statistics over the global batch, or local to each rank",
+       {},
+       {"global", "local"}},
+      {"label_smoothing",
+       &Config::label_smoothing,
+       "share of each target spread evenly over all classes",
        {.low = 0, .high = 1, .high_excluded = true}},
       {"momentum", &Config::momentum, "SGD's momentum", {.low = 0, .high = 1, .high_excluded = true}},
       {"weight_decay", &Config::weight_decay, "AdamW's decoupled weight decay", kNotNegative},
-      {"random_seed", &Config::random_seed, "key of every random stream: initialisation, shuffling, dropout", kNotNegative},
+      {"random_seed", &Config::random_seed, "key of every random stream: initialisation, shuffling, dropout",
+       kNotNegative},
       {"device", &Config::device, "auto: a GPU where there is one", {}, {"auto", "cpu", "cuda"}},
-      {"precision", &Config::precision, "of the convolutions and dense layers; weights and updates stay fp32", {},
+      {"precision",
+       &Config::precision,
+       "of the convolutions and dense layers; weights and updates stay fp32",
+       {},
        {"fp32", "bf16"}},
       {"threads", &Config::threads, "a rank; 0: the cores of the node shared fairly between its ranks", kNotNegative},
       {"collective_timeout_seconds", &Config::collective_timeout_seconds,
        "longest wait for the other ranks before the job is ended", kPositive},
       {"checkpoint_every_epochs", &Config::checkpoint_every_epochs, "null: not by epochs", kAtLeastOne},
-      {"checkpoint_every_seconds", &Config::checkpoint_every_seconds, "within an epoch, by rank 0's clock; null: not by time",
-       kPositive},
+      {"checkpoint_every_seconds", &Config::checkpoint_every_seconds,
+       "within an epoch, by rank 0's clock; null: not by time", kPositive},
       {"keep_checkpoints", &Config::keep_checkpoints, "older ones are removed", kAtLeastOne},
       {"status_address", &Config::status_address,
        "where the status service listens; port 0: any free, see RUN/status.json; null: off"},
@@ -87,7 +105,8 @@ std::string Range::text() const {
   if (bounded_below && bounded_above && low == high) return fmt::format("{}", low);
   std::string words;
   if (bounded_below) words = fmt::format("{} {}", low_excluded ? "above" : "at least", low);
-  if (bounded_above) words += fmt::format("{}{} {}", words.empty() ? "" : " and ", high_excluded ? "below" : "at most", high);
+  if (bounded_above)
+    words += fmt::format("{}{} {}", words.empty() ? "" : " and ", high_excluded ? "below" : "at most", high);
   return words;
 }
 
@@ -122,7 +141,8 @@ auto visit_type(const OptionMember& member, Visitor visitor) {
       member);
 }
 
-[[noreturn]] void refuse(const Option& option, const ordered_json& value, const std::string& expected, const std::string& where) {
+[[noreturn]] void refuse(const Option& option, const ordered_json& value, const std::string& expected,
+                         const std::string& where) {
   throw user_error(fmt::format("{}: {} is {}, expected {}", where, option.key, value.dump(), expected),
                    fmt::format("{}: {}.", option.key, option.help));
 }
@@ -133,17 +153,23 @@ bool has_type(const ordered_json& value) {
   if constexpr (std::is_integral_v<T>) return value.is_number_integer();
   if constexpr (std::is_floating_point_v<T>) return value.is_number();
   if constexpr (std::is_same_v<T, std::string>) return value.is_string();
-  return value.is_array() && std::all_of(value.begin(), value.end(), [](const auto& item) { return item.is_number_integer(); });
+  return value.is_array() &&
+         std::all_of(value.begin(), value.end(), [](const auto& item) { return item.is_number_integer(); });
 }
 
 template <typename T>
 std::string type_words(const Option& option) {
   std::string words;
-  if constexpr (std::is_same_v<T, bool>) words = "true or false";
-  else if constexpr (std::is_integral_v<T>) words = "a whole number";
-  else if constexpr (std::is_floating_point_v<T>) words = "a number";
-  else if constexpr (std::is_same_v<T, std::string>) words = option.choices.empty() ? "a text" : joined_choices(option.choices);
-  else words = "a list of whole numbers";
+  if constexpr (std::is_same_v<T, bool>)
+    words = "true or false";
+  else if constexpr (std::is_integral_v<T>)
+    words = "a whole number";
+  else if constexpr (std::is_floating_point_v<T>)
+    words = "a number";
+  else if constexpr (std::is_same_v<T, std::string>)
+    words = option.choices.empty() ? "a text" : joined_choices(option.choices);
+  else
+    words = "a list of whole numbers";
   if (const std::string range = option.range.text(); !range.empty()) words += " " + range;
   if (option.nullable()) words += ", or null";
   return words;
@@ -160,7 +186,8 @@ T checked_value(const Option& option, const ordered_json& value, const std::stri
   }
   if constexpr (std::is_same_v<T, std::string>) {
     const auto text = value.get<std::string>();
-    if (!option.choices.empty() && std::find(option.choices.begin(), option.choices.end(), text) == option.choices.end())
+    if (!option.choices.empty() &&
+        std::find(option.choices.begin(), option.choices.end(), text) == option.choices.end())
       refuse(option, value, type_words<T>(option), where);
   }
   return value.get<T>();
@@ -169,12 +196,14 @@ T checked_value(const Option& option, const ordered_json& value, const std::stri
 }  // namespace
 
 std::string Option::type_name() const {
-  return visit_type(member, [](const auto& sample) -> std::string { return schema_type<std::remove_cvref_t<decltype(sample)>>(); });
+  return visit_type(
+      member, [](const auto& sample) -> std::string { return schema_type<std::remove_cvref_t<decltype(sample)>>(); });
 }
 
 bool Option::nullable() const {
   return std::visit(
-      [](auto pointer) { return IsOptional<std::remove_cvref_t<decltype(std::declval<Config&>().*pointer)>>::value; }, member);
+      [](auto pointer) { return IsOptional<std::remove_cvref_t<decltype(std::declval<Config&>().*pointer)>>::value; },
+      member);
 }
 
 ordered_json Option::value(const Config& config) const {

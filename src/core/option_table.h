@@ -1,5 +1,5 @@
-// The table of options: the one place that says which keys a configuration has. Parser, resolved output, JSON Schema, README table
-// and error messages are all derived from it.
+// The table of options: the one place that says which keys a configuration has. Parser, resolved output, JSON Schema,
+// README table and error messages are all derived from it.
 #pragma once
 
 #include <limits>
@@ -22,15 +22,15 @@ struct Range {
   [[nodiscard]] std::string text() const;  // "above 0", "at least 1", "above 0 and below 1"
 };
 
-using OptionMember = std::variant<double Config::*, int Config::*, int64_t Config::*, bool Config::*, std::string Config::*,
-                                  std::vector<int> Config::*, std::optional<int> Config::*, std::optional<double> Config::*,
-                                  std::optional<std::string> Config::*>;
+using OptionMember = std::variant<double Config::*, int Config::*, int64_t Config::*, bool Config::*,
+                                  std::string Config::*, std::vector<int> Config::*, std::optional<int> Config::*,
+                                  std::optional<double> Config::*, std::optional<std::string> Config::*>;
 
 struct Option {
   std::string key;
   OptionMember member;
-  std::string help;                  // one sentence, no full stop
-  Range range{};                     // numbers
+  std::string help;                    // one sentence, no full stop
+  Range range{};                       // numbers
   std::vector<std::string> choices{};  // texts; empty: any
 
   [[nodiscard]] std::string type_name() const;  // JSON Schema's: "number", "integer", "boolean", "string", "array"

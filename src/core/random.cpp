@@ -56,7 +56,8 @@ uint32_t RandomStream::next_below(uint32_t bound) {
 std::vector<int32_t> random_permutation(int32_t count, RandomStream stream) {
   std::vector<int32_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), 0);
-  for (uint32_t last = static_cast<uint32_t>(count); last > 1; --last) std::swap(order[last - 1], order[stream.next_below(last)]);
+  for (uint32_t last = static_cast<uint32_t>(count); last > 1; --last)
+    std::swap(order[last - 1], order[stream.next_below(last)]);
   return order;
 }
 

@@ -1,6 +1,7 @@
-// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
-// A stream is keyed by (random_seed, purpose, epoch, position) and its i-th number is a pure function of the key and i, so that
-// shuffling, dropout and augmentation give the same numbers at any world size, thread count and after any resume. Thread-safe.
+// Counter-based random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2,
+// 3", SC 2011). A stream is keyed by (random_seed, purpose, epoch, position) and its i-th number is a pure function of
+// the key and i, so that shuffling, dropout and augmentation give the same numbers at any world size, thread count and
+// after any resume. Thread-safe.
 #pragma once
 
 #include <array>
@@ -10,7 +11,13 @@
 namespace fer_ddp {
 
 // What a stream is for. The numbers are part of a run's identity: never renumber.
-enum class RandomPurpose : uint32_t { kInitialization = 1, kShuffle = 2, kDropout = 3, kAugmentation = 4, kSyntheticFaces = 5 };
+enum class RandomPurpose : uint32_t {
+  kInitialization = 1,
+  kShuffle = 2,
+  kDropout = 3,
+  kAugmentation = 4,
+  kSyntheticFaces = 5
+};
 
 class RandomStream {
  public:
@@ -26,7 +33,8 @@ class RandomStream {
   // The next number, uniform in [0, 1) with 24 random bits.
   float next_uniform();
 
-  // The next number, uniform in [0, bound), without bias (Lemire, "Fast random integer generation in an interval", 2019).
+  // The next number, uniform in [0, bound), without bias (Lemire, "Fast random integer generation in an interval",
+  // 2019).
   uint32_t next_below(uint32_t bound);
 
  private:

@@ -12,7 +12,8 @@ namespace fer_ddp {
 std::string timestamp_now() {
   const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   const auto milliseconds = now.time_since_epoch().count() % 1000;
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)), milliseconds);
+  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(std::chrono::system_clock::to_time_t(now)),
+                     milliseconds);
 }
 
 void RunLog::open_file(const std::filesystem::path& path) {
@@ -21,7 +22,8 @@ void RunLog::open_file(const std::filesystem::path& path) {
   if (!file_) throw machine_error(fmt::format("{}: cannot be written: {}", path.string(), errno_text(errno)));
 }
 
-void RunLog::write(LogLevel level, const std::string& event, const std::string& line, const nlohmann::ordered_json& fields) {
+void RunLog::write(LogLevel level, const std::string& event, const std::string& line,
+                   const nlohmann::ordered_json& fields) {
   const std::scoped_lock lock(mutex_);
   if (!silent_ && !line.empty()) fmt::print(stderr, "{}{}\n", level == LogLevel::kWarning ? "warning: " : "", line);
   if (!file_) return;

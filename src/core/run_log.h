@@ -1,6 +1,6 @@
-// What a command says while it runs: lines for people on standard error (rank 0 alone) and, once a run's folder is known, the same
-// events as JSON objects in log.jsonl, one a line: {"time": "2026-01-31T12:00:00.000Z", "level": "info", "event": "...", ...}.
-// Thread-safe: a mutex serialises writers.
+// What a command says while it runs: lines for people on standard error (rank 0 alone) and, once a run's folder is
+// known, the same events as JSON objects in log.jsonl, one a line: {"time": "2026-01-31T12:00:00.000Z", "level":
+// "info", "event": "...", ...}. Thread-safe: a mutex serialises writers.
 #pragma once
 
 #include <cstdio>

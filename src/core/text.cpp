@@ -12,7 +12,8 @@ namespace fer_ddp {
 std::string grouped(int64_t number) {
   std::string digits = fmt::format("{}", number);
   const ptrdiff_t first = number < 0 ? 1 : 0;
-  for (ptrdiff_t at = static_cast<ptrdiff_t>(digits.size()) - 3; at > first; at -= 3) digits.insert(static_cast<size_t>(at), 1, ',');
+  for (ptrdiff_t at = static_cast<ptrdiff_t>(digits.size()) - 3; at > first; at -= 3)
+    digits.insert(static_cast<size_t>(at), 1, ',');
   return digits;
 }
 

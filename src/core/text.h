@@ -1,5 +1,5 @@
-// Words and numbers as people read them: digits grouped by thousands, durations, and the nearest known word to a mistyped one.
-// Pure functions.
+// Words and numbers as people read them: digits grouped by thousands, durations, and the nearest known word to a
+// mistyped one. Pure functions.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,8 @@ namespace fer_ddp {
 // Seven significant digits, shortest form, "nan" for NaN: how history.csv and replay print metrics.
 [[nodiscard]] std::string metric_text(double value);
 
-// The word of `known` with the smallest edit distance to `word`, or an empty text where none is within half of the word's length.
+// The word of `known` with the smallest edit distance to `word`, or an empty text where none is within half of the
+// word's length.
 [[nodiscard]] std::string nearest_word(std::string_view word, std::span<const std::string> known);
 
 // "a, b or c".

@@ -18,8 +18,8 @@ struct PartialSums {
   std::array<float, kChannelsAtOnce> second{};
 };
 
-FER_DDP_MULTIVERSION void sum_block(const float* __restrict x, const float* __restrict centre, int64_t rows, int64_t stride,
-                                    int64_t width, PartialSums& __restrict sums) {
+FER_DDP_MULTIVERSION void sum_block(const float* __restrict x, const float* __restrict centre, int64_t rows,
+                                    int64_t stride, int64_t width, PartialSums& __restrict sums) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < width; ++c) {
       const float value = x[row * stride + c];
@@ -30,8 +30,9 @@ FER_DDP_MULTIVERSION void sum_block(const float* __restrict x, const float* __re
   }
 }
 
-FER_DDP_MULTIVERSION void gradient_block(const float* __restrict dy, const float* __restrict x, const float* __restrict mean,
-                                         int64_t rows, int64_t stride, int64_t width, PartialSums& __restrict sums) {
+FER_DDP_MULTIVERSION void gradient_block(const float* __restrict dy, const float* __restrict x,
+                                         const float* __restrict mean, int64_t rows, int64_t stride, int64_t width,
+                                         PartialSums& __restrict sums) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < width; ++c) {
       const float gradient = dy[row * stride + c];
@@ -41,7 +42,8 @@ FER_DDP_MULTIVERSION void gradient_block(const float* __restrict dy, const float
   }
 }
 
-// Calls block(first row, rows, first channel, channels, partial sums) over all of rows x channels and adds the partial sums up.
+// Calls block(first row, rows, first channel, channels, partial sums) over all of rows x channels and adds the partial
+// sums up.
 template <typename Block>
 void add_up(int64_t rows, int64_t channels, double* sums, const Block& block) {
   for (int64_t channel = 0; channel < channels; channel += kChannelsAtOnce) {
@@ -65,22 +67,25 @@ void add_channel_sums(const float* x, const float* centre, int64_t rows, int64_t
   });
 }
 
-void add_gradient_sums(const float* dy, const float* x, const float* mean, int64_t rows, int64_t channels, double* sums) {
+void add_gradient_sums(const float* dy, const float* x, const float* mean, int64_t rows, int64_t channels,
+                       double* sums) {
   add_up(rows, channels, sums, [&](int64_t row, int64_t count, int64_t channel, int64_t width, PartialSums& partial) {
     const int64_t at = row * channels + channel;
     gradient_block(dy + at, x + at, mean + channel, count, channels, width, partial);
   });
 }
 
-FER_DDP_MULTIVERSION void scale_and_shift(const float* __restrict x, int64_t rows, int64_t channels, const float* __restrict scale,
-                                          const float* __restrict shift, float* __restrict y) {
+FER_DDP_MULTIVERSION void scale_and_shift(const float* __restrict x, int64_t rows, int64_t channels,
+                                          const float* __restrict scale, const float* __restrict shift,
+                                          float* __restrict y) {
   for (int64_t row = 0; row < rows; ++row)
     for (int64_t c = 0; c < channels; ++c) y[row * channels + c] = x[row * channels + c] * scale[c] + shift[c];
 }
 
-FER_DDP_MULTIVERSION void combine_gradients(const float* __restrict dy, const float* __restrict x, int64_t rows, int64_t channels,
-                                            const float* __restrict from_dy, const float* __restrict from_x,
-                                            const float* __restrict constant, float* __restrict dx) {
+FER_DDP_MULTIVERSION void combine_gradients(const float* __restrict dy, const float* __restrict x, int64_t rows,
+                                            int64_t channels, const float* __restrict from_dy,
+                                            const float* __restrict from_x, const float* __restrict constant,
+                                            float* __restrict dx) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t at = row * channels + c;

@@ -1,5 +1,6 @@
-// Compiles a function once for AVX-512, once for AVX2 and once for any x86-64, and picks at load time. The loops inside are plain
-// C++ that the compiler vectorises; their arithmetic is element-wise, so every version gives the same numbers.
+// Compiles a function once for AVX-512, once for AVX2 and once for any x86-64, and picks at load time. The loops inside
+// are plain C++ that the compiler vectorises; their arithmetic is element-wise, so every version gives the same
+// numbers.
 #pragma once
 
 // A sanitizer's run time is not up yet when the loader asks which version to take.

@@ -30,8 +30,9 @@ FER_DDP_MULTIVERSION void forward_row(const float* __restrict top, const float* 
   }
 }
 
-FER_DDP_MULTIVERSION void backward_row(const float* __restrict gradient, const uint8_t* __restrict winner, int64_t windows,
-                                       int64_t channels, float* __restrict top, float* __restrict bottom) {
+FER_DDP_MULTIVERSION void backward_row(const float* __restrict gradient, const uint8_t* __restrict winner,
+                                       int64_t windows, int64_t channels, float* __restrict top,
+                                       float* __restrict bottom) {
   for (int64_t window = 0; window < windows; ++window) {
     const float* from = gradient + window * channels;
     const uint8_t* which = winner + window * channels;
@@ -61,7 +62,8 @@ void relu_max_pool_forward(const float* input, const PoolShape& shape, float* po
   }
 }
 
-void relu_max_pool_backward(const float* pooled_gradient, const uint8_t* winner, const PoolShape& shape, float* input_gradient) {
+void relu_max_pool_backward(const float* pooled_gradient, const uint8_t* winner, const PoolShape& shape,
+                            float* input_gradient) {
   const int64_t row = shape.width * shape.channels;
   const int64_t pooled_row = shape.pooled_width() * shape.channels;
   const int64_t covered = 2 * pooled_row;  // elements of an input row that windows cover

@@ -19,18 +19,21 @@ constexpr double kEpsilon = 1e-3;
 
 struct Extent {
   int64_t images, rows_per_image, channels;
-  explicit Extent(const at::Tensor& x) : images(x.size(0)), rows_per_image(x.size(2) * x.size(3)), channels(x.size(1)) {}
+  explicit Extent(const at::Tensor& x)
+      : images(x.size(0)), rows_per_image(x.size(2) * x.size(3)), channels(x.size(1)) {}
   [[nodiscard]] int64_t rows() const { return images * rows_per_image; }
   [[nodiscard]] int64_t image_size() const { return rows_per_image * channels; }
 };
 
-// Sums 2 * channels values image by image and adds the images up in order: the result does not depend on the thread count.
+// Sums 2 * channels values image by image and adds the images up in order: the result does not depend on the thread
+// count.
 template <typename AddImage>
 std::vector<double> sum_over_images(const Extent& extent, const AddImage& add_image) {
   const auto width = static_cast<size_t>(2 * extent.channels);
   std::vector<double> by_image(static_cast<size_t>(extent.images) * width);
   at::parallel_for(0, extent.images, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t image = begin; image < end; ++image) add_image(image, by_image.data() + static_cast<size_t>(image) * width);
+    for (int64_t image = begin; image < end; ++image)
+      add_image(image, by_image.data() + static_cast<size_t>(image) * width);
   });
   std::vector<double> sums(width);
   for (size_t i = 0; i < by_image.size(); ++i) sums[i % width] += by_image[i];
@@ -86,15 +89,16 @@ void update_running(const BatchNormState& state, const Moments& moments) {
   float* variance = state.running_var.data_ptr<float>();
   for (size_t c = 0; c < moments.mean.size(); ++c) {
     mean[c] = static_cast<float>(static_cast<double>(mean[c]) * kMomentum + moments.mean[c] * (1.0 - kMomentum));
-    variance[c] = static_cast<float>(static_cast<double>(variance[c]) * kMomentum + moments.variance[c] * (1.0 - kMomentum));
+    variance[c] =
+        static_cast<float>(static_cast<double>(variance[c]) * kMomentum + moments.variance[c] * (1.0 - kMomentum));
   }
 }
 
 class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
  public:
   // `layer` and `sum_over_ranks` outlive the step: backward uses the latter again.
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                            const BatchNormState* state, const SumOverRanks* sum_over_ranks) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias, const BatchNormState* state, const SumOverRanks* sum_over_ranks) {
     const Moments moments = batch_moments(x, state->running_mean.const_data_ptr<float>(), *sum_over_ranks);
     if (moments.rows > 0) update_running(*state, moments);  // a rank's share may be empty, and its statistics local
     const size_t channels = moments.mean.size();
@@ -139,7 +143,8 @@ class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
 
     const auto& sum_over_ranks = *reinterpret_cast<const SumOverRanks*>(context->saved_data["sum_over_ranks"].toInt());
     const int64_t rows = std::max<int64_t>(sum_with_row_count(sums, extent.rows(), sum_over_ranks), 1);
-    return {input_gradient(dy, x, saved, sums, static_cast<double>(rows)), weight_gradient, bias_gradient, at::Tensor(), at::Tensor()};
+    return {input_gradient(dy, x, saved, sums, static_cast<double>(rows)), weight_gradient, bias_gradient, at::Tensor(),
+            at::Tensor()};
   }
 
  private:
@@ -164,8 +169,8 @@ class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
     at::parallel_for(0, extent.images, 1, [&](int64_t begin, int64_t end) {
       const int64_t at = begin * extent.image_size();
       combine_gradients(dy.const_data_ptr<float>() + at, x.const_data_ptr<float>() + at,
-                        (end - begin) * extent.rows_per_image, extent.channels, from_dy.data(), from_x.data(), constant.data(),
-                        dx.data_ptr<float>() + at);
+                        (end - begin) * extent.rows_per_image, extent.channels, from_dy.data(), from_x.data(),
+                        constant.data(), dx.data_ptr<float>() + at);
     });
     return dx;
   }
@@ -176,7 +181,8 @@ at::Tensor inference_batch_norm(const at::Tensor& x, const BatchNormState& state
   std::vector<float> scale(channels);
   std::vector<float> shift(channels);
   for (size_t c = 0; c < channels; ++c) {
-    const double inverse = 1.0 / std::sqrt(static_cast<double>(state.running_var.const_data_ptr<float>()[c]) + kEpsilon);
+    const double inverse =
+        1.0 / std::sqrt(static_cast<double>(state.running_var.const_data_ptr<float>()[c]) + kEpsilon);
     const double factor = static_cast<double>(state.weight.const_data_ptr<float>()[c]) * inverse;
     scale[c] = static_cast<float>(factor);
     shift[c] = static_cast<float>(static_cast<double>(state.bias.const_data_ptr<float>()[c]) -

@@ -1,6 +1,7 @@
-// Batch normalisation to the letter of keras.layers.BatchNormalization (momentum 0.99, epsilon 1e-3, moving variance without
-// Bessel's correction), with statistics over the whole global batch: sums are added up over all ranks between the two halves of
-// forward and of backward. LibTorch has no such module for the CPU. With an identity for SumOverRanks the statistics are local.
+// Batch normalisation to the letter of keras.layers.BatchNormalization (momentum 0.99, epsilon 1e-3, moving variance
+// without Bessel's correction), with statistics over the whole global batch: sums are added up over all ranks between
+// the two halves of forward and of backward. LibTorch has no such module for the CPU. With an identity for SumOverRanks
+// the statistics are local.
 #pragma once
 
 #include "model/model.h"

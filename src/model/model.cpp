@@ -47,7 +47,8 @@ ParameterStore::ParameterStore(const std::vector<ParameterSpec>& specs) {
 }
 
 const at::Tensor& ParameterStore::operator[](const std::string& name) const {
-  const auto found = std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& p) { return p.name == name; });
+  const auto found =
+      std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& p) { return p.name == name; });
   if (found == parameters_.end()) throw machine_error(fmt::format("the model has no parameter {}", name));
   return found->value;
 }
@@ -66,7 +67,8 @@ std::string Model::description() const {
   std::string text;
   for (const Parameter& parameter : store_.parameters())
     text += fmt::format("{} [{}] ", parameter.name, fmt::join(parameter.value.sizes(), ","));
-  for (const Buffer& buffer : buffers_) text += fmt::format("{} [{}] ", buffer.name, fmt::join(buffer.value.sizes(), ","));
+  for (const Buffer& buffer : buffers_)
+    text += fmt::format("{} [{}] ", buffer.name, fmt::join(buffer.value.sizes(), ","));
   return text;
 }
 

@@ -1,5 +1,6 @@
-// A network as the trainer sees it: images in, logits out, parameters in a flat store, buffers beside them. Forward in training
-// also says where in the run it stands, so that dropout and global BatchNorm statistics do not depend on the world size.
+// A network as the trainer sees it: images in, logits out, parameters in a flat store, buffers beside them. Forward in
+// training also says where in the run it stands, so that dropout and global BatchNorm statistics do not depend on the
+// world size.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,8 @@ class Model {
   Model& operator=(const Model&) = delete;
   virtual ~Model() = default;
 
-  // images: [n, 1, 48, 48] fp32 in [0, 1] with channels_last strides; returns logits [n, 7] fp32. n may be 0 in training.
+  // images: [n, 1, 48, 48] fp32 in [0, 1] with channels_last strides; returns logits [n, 7] fp32. n may be 0 in
+  // training.
   virtual at::Tensor forward(const at::Tensor& images, const ForwardContext& context) = 0;
 
   [[nodiscard]] ParameterStore& store() { return store_; }
@@ -56,11 +58,13 @@ class Model {
   std::vector<Buffer> buffers_;
 };
 
-// The network of config.model, its parameters drawn by config.init and config.random_seed (or read from the file named there).
+// The network of config.model, its parameters drawn by config.init and config.random_seed (or read from the file named
+// there).
 [[nodiscard]] std::unique_ptr<Model> make_model(const Config& config);
 
-// Grey bytes, `count` images of 48 x 48, as forward's input: / 255, fp32, with genuine channels_last strides (for one channel
-// `contiguous(ChannelsLast)` would do nothing and the convolution would run in NCHW). `gather(i)` gives the i-th image.
+// Grey bytes, `count` images of 48 x 48, as forward's input: / 255, fp32, with genuine channels_last strides (for one
+// channel `contiguous(ChannelsLast)` would do nothing and the convolution would run in NCHW). `gather(i)` gives the
+// i-th image.
 [[nodiscard]] at::Tensor normalized_images(int64_t count, const std::function<const uint8_t*(int64_t)>& gather);
 
 }  // namespace fer_ddp

@@ -1,6 +1,7 @@
-// A model's trainable parameters in one flat fp32 buffer, and their gradients in another. Each parameter is a tensor whose memory is
-// a piece of the buffer, so that the all-reduce and the optimizer see plain arrays. The last layer comes first: backward finishes its
-// gradient first, so that a prefix of the buffer can be reduced while the rest is still being computed.
+// A model's trainable parameters in one flat fp32 buffer, and their gradients in another. Each parameter is a tensor
+// whose memory is a piece of the buffer, so that the all-reduce and the optimizer see plain arrays. The last layer
+// comes first: backward finishes its gradient first, so that a prefix of the buffer can be reduced while the rest is
+// still being computed.
 #pragma once
 
 #include <cstddef>
@@ -13,17 +14,17 @@
 namespace fer_ddp {
 
 struct ParameterSpec {
-  std::string name;              // as in the weights file, "conv1.weight"
-  std::vector<int64_t> shape;    // PyTorch's: [out, in, height, width] or [out, in] or [out]
-  int64_t fan_in = 0;            // 0: not drawn at random but filled with `fill`
+  std::string name;            // as in the weights file, "conv1.weight"
+  std::vector<int64_t> shape;  // PyTorch's: [out, in, height, width] or [out, in] or [out]
+  int64_t fan_in = 0;          // 0: not drawn at random but filled with `fill`
   int64_t fan_out = 0;
   float fill = 0.0F;
 };
 
 struct Parameter {
   std::string name;
-  at::Tensor value;      // a leaf that requires grad; 4-D ones have channels_last strides
-  size_t offset = 0;     // of its first element in the flat buffers
+  at::Tensor value;   // a leaf that requires grad; 4-D ones have channels_last strides
+  size_t offset = 0;  // of its first element in the flat buffers
   size_t size = 0;
 };
 
@@ -38,7 +39,8 @@ class ParameterStore {
   [[nodiscard]] std::span<float> gradients() { return {gradients_.data_ptr<float>(), size()}; }
   [[nodiscard]] size_t size() const { return static_cast<size_t>(weights_.numel()); }
 
-  // Zeroes all gradients and makes every parameter's gradient its piece of the flat buffer, which backward then adds to.
+  // Zeroes all gradients and makes every parameter's gradient its piece of the flat buffer, which backward then adds
+  // to.
   void clear_gradients();
 
  private:

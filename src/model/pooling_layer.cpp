@@ -23,7 +23,8 @@ class ReluMaxPool : public torch::autograd::Function<ReluMaxPool> {
     const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
     const PoolShape shape = shape_of(input.sizes());
     const PoolShape image = part(shape, 0, 1);
-    const std::vector<int64_t> pooled_sizes = {shape.images, shape.channels, shape.pooled_height(), shape.pooled_width()};
+    const std::vector<int64_t> pooled_sizes = {shape.images, shape.channels, shape.pooled_height(),
+                                               shape.pooled_width()};
     at::Tensor pooled = at::empty(pooled_sizes, input.options(), at::MemoryFormat::ChannelsLast);
     at::Tensor winner = at::empty({shape.pooled_size()}, at::kByte);
     at::parallel_for(0, shape.images, 1, [&](int64_t begin, int64_t end) {

@@ -1,4 +1,5 @@
-// ReLU + 2 x 2 max-pooling as one differentiable operator (kernels/relu_max_pool.h), on CPU tensors with channels_last strides.
+// ReLU + 2 x 2 max-pooling as one differentiable operator (kernels/relu_max_pool.h), on CPU tensors with channels_last
+// strides.
 #pragma once
 
 #include "model/torch_headers.h"

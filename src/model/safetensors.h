@@ -1,5 +1,5 @@
-// The safetensors file format (huggingface.co/docs/safetensors): 8 bytes of header length, a JSON header, raw little-endian data.
-// Only fp32 tensors, which is all that fer-ddp writes. Free of torch.
+// The safetensors file format (huggingface.co/docs/safetensors): 8 bytes of header length, a JSON header, raw
+// little-endian data. Only fp32 tensors, which is all that fer-ddp writes. Free of torch.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ using StoredTensors = std::map<std::string, StoredTensor>;
 [[nodiscard]] std::string encode_safetensors(const StoredTensors& tensors,
                                              const std::map<std::string, std::string>& metadata = {});
 
-// Throws Error (the user's fault) naming `source` and the tensor for anything that is not a whole, well-formed fp32 file.
+// Throws Error (the user's fault) naming `source` and the tensor for anything that is not a whole, well-formed fp32
+// file.
 [[nodiscard]] StoredTensors decode_safetensors(std::string_view bytes, const std::string& source);
 
 }  // namespace fer_ddp

@@ -7,18 +7,12 @@ namespace fer_ddp {
 
 std::vector<ParameterSpec> SeedCnn::parameter_specs() {
   return {
-      {"conv1.weight", {32, 1, 3, 3}, 9, 288},
-      {"conv1.bias", {32}},
-      {"bn1.weight", {32}, 0, 0, 1.0F},
-      {"bn1.bias", {32}},
-      {"conv2.weight", {64, 32, 3, 3}, 288, 576},
-      {"conv2.bias", {64}},
-      {"bn2.weight", {64}, 0, 0, 1.0F},
-      {"bn2.bias", {64}},
-      {"fc1.weight", {128, 6400}, 6400, 128},
-      {"fc1.bias", {128}},
-      {"fc2.weight", {7, 128}, 128, 7},
-      {"fc2.bias", {7}},
+      {"conv1.weight", {32, 1, 3, 3}, 9, 288},    {"conv1.bias", {32}},
+      {"bn1.weight", {32}, 0, 0, 1.0F},           {"bn1.bias", {32}},
+      {"conv2.weight", {64, 32, 3, 3}, 288, 576}, {"conv2.bias", {64}},
+      {"bn2.weight", {64}, 0, 0, 1.0F},           {"bn2.bias", {64}},
+      {"fc1.weight", {128, 6400}, 6400, 128},     {"fc1.bias", {128}},
+      {"fc2.weight", {7, 128}, 128, 7},           {"fc2.bias", {7}},
   };
 }
 
@@ -53,7 +47,8 @@ at::Tensor SeedCnn::dense(const at::Tensor& x, const char* layer) const {
       .to(at::kFloat);
 }
 
-// Inverted dropout: what is kept is scaled up. Unit j of the image at position p of the epoch is decided by number j of stream p.
+// Inverted dropout: what is kept is scaled up. Unit j of the image at position p of the epoch is decided by number j of
+// stream p.
 at::Tensor SeedCnn::drop(const at::Tensor& hidden, const ForwardContext& context) const {
   at::Tensor mask = at::empty(hidden.sizes(), at::kFloat);
   const auto kept = static_cast<float>(1.0 / (1.0 - dropout_));

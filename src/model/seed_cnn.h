@@ -1,6 +1,6 @@
 // The seed study's network, 839,431 parameters of which 192 (BatchNorm's running statistics) are not trained:
-// Conv 32 3x3 valid + ReLU - MaxPool 2 - BatchNorm - Conv 64 3x3 valid + ReLU - MaxPool 2 - BatchNorm - Flatten (6400) -
-// Dense 128 + ReLU - Dropout - Dense 7. Names and layouts as PyTorch's; Flatten is in channel, height, width order.
+// Conv 32 3x3 valid + ReLU - MaxPool 2 - BatchNorm - Conv 64 3x3 valid + ReLU - MaxPool 2 - BatchNorm - Flatten (6400)
+// - Dense 128 + ReLU - Dropout - Dense 7. Names and layouts as PyTorch's; Flatten is in channel, height, width order.
 #pragma once
 
 #include "model/batch_norm_layer.h"

@@ -51,8 +51,8 @@ void set_weights(Model& model, const StoredTensors& tensors, const std::string& 
   }
 }
 
-void load_weights(Model& model, const std::filesystem::path& path) { 
+void load_weights(Model& model, const std::filesystem::path& path) {
   set_weights(model, decode_safetensors(read_file(path), path.string()), path.string());
- }
+}
 
 }  // namespace fer_ddp

@@ -10,7 +10,8 @@ namespace fer_ddp {
 
 namespace {
 
-// A bucket of 1 MiB: large enough that its all-reduce is worth its start, small enough that several overlap with backward.
+// A bucket of 1 MiB: large enough that its all-reduce is worth its start, small enough that several overlap with
+// backward.
 constexpr size_t kSmallestBucket = (size_t{1} << 20) / sizeof(float);
 constexpr int64_t kUpdateGrain = 1 << 16;  // weights a thread updates at once
 
@@ -72,8 +73,10 @@ BatchSums AutogradStep::forward_and_backward(const BatchShare& share) {
     return share.images.data() + static_cast<int64_t>(share.rows[static_cast<size_t>(i)]) * kImagePixels;
   });
   const at::Tensor labels = labels_of(share);
-  const ForwardContext context{
-      .training = true, .epoch = share.epoch, .first_position = share.first_position, .sum_statistics = sum_statistics_};
+  const ForwardContext context{.training = true,
+                               .epoch = share.epoch,
+                               .first_position = share.first_position,
+                               .sum_statistics = sum_statistics_};
   const at::Tensor logits = model_.forward(images, context);
   const at::Tensor loss = summed_loss(logits, labels, label_smoothing_);
   torch::autograd::backward({loss / static_cast<double>(share.global_images)}, {});

@@ -1,5 +1,6 @@
-// The training step by LibTorch's autograd: any Model, on the CPU. Gradients land in the model's flat buffer and are summed over the
-// ranks bucket by bucket while backward still runs; the mean over the global batch is taken in the loss.
+// The training step by LibTorch's autograd: any Model, on the CPU. Gradients land in the model's flat buffer and are
+// summed over the ranks bucket by bucket while backward still runs; the mean over the global batch is taken in the
+// loss.
 #pragma once
 
 #include <memory>
@@ -31,7 +32,8 @@ class AutogradStep final : public TrainingStep {
   double label_smoothing_;
 };
 
-// Mean cross-entropy's numerator: the sum over the images, with Keras' label smoothing. logits [n, 7], labels [n] int64.
+// Mean cross-entropy's numerator: the sum over the images, with Keras' label smoothing. logits [n, 7], labels [n]
+// int64.
 [[nodiscard]] at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& labels, double label_smoothing);
 
 }  // namespace fer_ddp

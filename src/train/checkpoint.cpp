@@ -18,9 +18,11 @@ constexpr const char* kWeights = "weights.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kBest = "best.safetensors";
 
-// The optimizer's slots are stored flat, in the order of the weights file's names and PyTorch's index order, one tensor a parameter.
+// The optimizer's slots are stored flat, in the order of the weights file's names and PyTorch's index order, one tensor
+// a parameter.
 at::Tensor slot_view(std::vector<float>& values, const Parameter& parameter) {
-  return at::from_blob(values.data() + parameter.offset, parameter.value.sizes(), parameter.value.strides(), at::kFloat);
+  return at::from_blob(values.data() + parameter.offset, parameter.value.sizes(), parameter.value.strides(),
+                       at::kFloat);
 }
 
 StoredTensors copy_slots(Optimizer& optimizer, const ParameterStore& store) {
@@ -43,7 +45,8 @@ void set_slots(Optimizer& optimizer, const ParameterStore& store, const StoredTe
         throw user_error(fmt::format("{}: slot {} of {} is missing", kOptimizer, slot.name, parameter.name),
                          "Was the run started with another optimizer?");
       const StoredTensor& tensor = found->second;
-      slot_view(slot.values, parameter).copy_(at::from_blob(const_cast<float*>(tensor.values.data()), tensor.shape, at::kFloat));
+      slot_view(slot.values, parameter)
+          .copy_(at::from_blob(const_cast<float*>(tensor.values.data()), tensor.shape, at::kFloat));
     }
   }
 }
@@ -66,8 +69,8 @@ void decode_checkpoint(const CheckpointFiles& files, const Checkpointed& parts) 
   try {
     const ordered_json state = ordered_json::parse(files.at(kState));
     if (state.at("format_version").get<int>() != kFormatVersion)
-      throw user_error(fmt::format("the checkpoint has format version {}, this fer-ddp reads {}", state.at("format_version").dump(),
-                                   kFormatVersion),
+      throw user_error(fmt::format("the checkpoint has format version {}, this fer-ddp reads {}",
+                                   state.at("format_version").dump(), kFormatVersion),
                        "Resume with the fer-ddp that wrote it.");
     parts.state = state_from_json(state.at("training"));
     parts.decisions.restore(state.at("decisions"));

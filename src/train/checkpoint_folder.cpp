@@ -20,7 +20,8 @@ constexpr const char* kMark = "COMPLETE";
 
 bool is_complete(const fs::path& checkpoint) { return fs::exists(checkpoint / kMark); }
 
-// The files of a complete checkpoint. Throws Error or nlohmann::json::exception if any is missing or not as it was written.
+// The files of a complete checkpoint. Throws Error or nlohmann::json::exception if any is missing or not as it was
+// written.
 CheckpointFiles read_checked(const fs::path& checkpoint) {
   CheckpointFiles files;
   const auto checksums = nlohmann::json::parse(read_file(checkpoint / kMark));
@@ -43,7 +44,8 @@ std::vector<fs::path> CheckpointFolder::newest_first() const {
   std::vector<fs::path> checkpoints;
   if (!fs::is_directory(folder_)) return checkpoints;
   for (const auto& entry : fs::directory_iterator(folder_))
-    if (entry.is_directory() && entry.path().filename().string().starts_with("epoch-")) checkpoints.push_back(entry.path());
+    if (entry.is_directory() && entry.path().filename().string().starts_with("epoch-"))
+      checkpoints.push_back(entry.path());
   std::sort(checkpoints.rbegin(), checkpoints.rend());  // zero-padded names sort by position
   return checkpoints;
 }

@@ -1,6 +1,6 @@
-// Checkpoints on disk: RUN/checkpoints/epoch-00003-step-00000012, each a folder of files written aside, fsynced, renamed, and then
-// marked complete by a file COMPLETE that lists every file's checksum. What is not complete, or damaged, is passed over in favour of
-// the one before. Rank 0's business alone; no communication here.
+// Checkpoints on disk: RUN/checkpoints/epoch-00003-step-00000012, each a folder of files written aside, fsynced,
+// renamed, and then marked complete by a file COMPLETE that lists every file's checksum. What is not complete, or
+// damaged, is passed over in favour of the one before. Rank 0's business alone; no communication here.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +19,12 @@ class CheckpointFolder {
   // `keep`: how many complete checkpoints stay.
   CheckpointFolder(std::filesystem::path folder, int keep) : folder_(std::move(folder)), keep_(keep) {}
 
-  // Writes the checkpoint of `step` steps into `epoch`, then removes what is older than the newest `keep`. A complete one of the
-  // same position is left as it is. Throws Error; what was there before is still good then.
+  // Writes the checkpoint of `step` steps into `epoch`, then removes what is older than the newest `keep`. A complete
+  // one of the same position is left as it is. Throws Error; what was there before is still good then.
   void write(int epoch, int64_t step, const CheckpointFiles& files) const;
 
-  // The newest complete, undamaged checkpoint; none if there is none. Appends a line to `passed_over` for each one that was not good.
+  // The newest complete, undamaged checkpoint; none if there is none. Appends a line to `passed_over` for each one that
+  // was not good.
   [[nodiscard]] std::optional<CheckpointFiles> read_newest(std::vector<std::string>& passed_over) const;
 
  private:

@@ -6,10 +6,14 @@ namespace fer_ddp {
 
 const char* stop_reason_name(StopReason reason) {
   switch (reason) {
-    case StopReason::kNone: return "none";
-    case StopReason::kEpochsDone: return "epochs_done";
-    case StopReason::kEarlyStopping: return "early_stopping";
-    case StopReason::kStopRequested: return "stop_requested";
+    case StopReason::kNone:
+      return "none";
+    case StopReason::kEpochsDone:
+      return "epochs_done";
+    case StopReason::kEarlyStopping:
+      return "early_stopping";
+    case StopReason::kStopRequested:
+      return "stop_requested";
   }
   return "none";
 }
@@ -50,8 +54,8 @@ void DecisionMaker::restore(const nlohmann::ordered_json& state) {
   plateau_.restore(state.at("plateau"));
 }
 
-EpochDecision decide_together(Communicator& communicator, DecisionMaker& decisions, int epoch, std::optional<double> value,
-                              double learning_rate) {
+EpochDecision decide_together(Communicator& communicator, DecisionMaker& decisions, int epoch,
+                              std::optional<double> value, double learning_rate) {
   EpochDecision decision;
   if (communicator.rank() == 0) decision = decisions.decide(epoch, value, learning_rate);
   communicator.broadcast(std::as_writable_bytes(std::span(&decision, 1)), 0);

@@ -20,7 +20,9 @@ StopVerdict EarlyStopping::observe(int epoch, std::optional<double> value) {
 }
 
 nlohmann::ordered_json EarlyStopping::state() const {
-  return {{"best", best_ ? exact_number(*best_) : nlohmann::ordered_json(nullptr)}, {"weights_kept", weights_kept_}, {"wait", wait_}};
+  return {{"best", best_ ? exact_number(*best_) : nlohmann::ordered_json(nullptr)},
+          {"weights_kept", weights_kept_},
+          {"wait", wait_}};
 }
 
 void EarlyStopping::restore(const nlohmann::ordered_json& state) {

@@ -1,5 +1,5 @@
-// Early stopping, to the letter of keras.callbacks.EarlyStopping (Keras 3). A value type: no clock, no I/O, no communication.
-// Rank 0 feeds it one reduced metric an epoch; its state goes into the checkpoint.
+// Early stopping, to the letter of keras.callbacks.EarlyStopping (Keras 3). A value type: no clock, no I/O, no
+// communication. Rank 0 feeds it one reduced metric an epoch; its state goes into the checkpoint.
 #pragma once
 
 #include <nlohmann/json.hpp>

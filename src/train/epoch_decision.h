@@ -1,5 +1,5 @@
-// What happens after an epoch, decided once, on rank 0, from reduced sums alone, and broadcast: every rank applies it and none
-// recomputes it. Plain bytes of one fixed layout.
+// What happens after an epoch, decided once, on rank 0, from reduced sums alone, and broadcast: every rank applies it
+// and none recomputes it. Plain bytes of one fixed layout.
 #pragma once
 
 #include <cstdint>

@@ -14,7 +14,10 @@ GradientBuckets::GradientBuckets(ParameterStore& store, Communicator& communicat
     bucket_of_parameter_[parameter] = buckets_.size();
     ++parameters;
     if (end - begin < smallest_bucket && parameter > 0) continue;
-    buckets_.push_back({.values = gradients.subspan(begin, end - begin), .parameters = parameters, .missing = parameters, .reduction = {}});
+    buckets_.push_back({.values = gradients.subspan(begin, end - begin),
+                        .parameters = parameters,
+                        .missing = parameters,
+                        .reduction = {}});
     begin = end;
     parameters = 0;
   }

@@ -1,6 +1,7 @@
-// Gradients reduced while backward still runs. The flat gradient buffer is cut into buckets, in the order in which backward
-// finishes them (last layer first). A bucket's sum over the ranks starts when its last gradient is there and all buckets before it
-// have started, so that every rank starts them in one and the same order. Two verbs: mark_ready, finish.
+// Gradients reduced while backward still runs. The flat gradient buffer is cut into buckets, in the order in which
+// backward finishes them (last layer first). A bucket's sum over the ranks starts when its last gradient is there and
+// all buckets before it have started, so that every rank starts them in one and the same order. Two verbs: mark_ready,
+// finish.
 #pragma once
 
 #include <memory>
@@ -20,7 +21,8 @@ class GradientBuckets {
   // The gradient of store.parameters()[parameter] is complete for this step.
   void mark_ready(size_t parameter);
 
-  // Starts what has not started (a parameter that got no gradient counts as zero), waits for all, and is ready for the next step.
+  // Starts what has not started (a parameter that got no gradient counts as zero), waits for all, and is ready for the
+  // next step.
   void finish();
 
   [[nodiscard]] size_t bucket_count() const { return buckets_.size(); }

@@ -27,7 +27,9 @@ double Plateau::observe(std::optional<double> value, double learning_rate) {
 }
 
 nlohmann::ordered_json Plateau::state() const {
-  return {{"best", best_ ? exact_number(*best_) : nlohmann::ordered_json(nullptr)}, {"wait", wait_}, {"cooldown_left", cooldown_left_}};
+  return {{"best", best_ ? exact_number(*best_) : nlohmann::ordered_json(nullptr)},
+          {"wait", wait_},
+          {"cooldown_left", cooldown_left_}};
 }
 
 void Plateau::restore(const nlohmann::ordered_json& state) {

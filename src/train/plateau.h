@@ -1,6 +1,6 @@
-// Learning-rate reduction on a plateau, to the letter of keras.callbacks.ReduceLROnPlateau (Keras 3), which differs from PyTorch's:
-// it fires when wait >= patience, its threshold is absolute, and the cooldown counts down before the test. A value type: no clock,
-// no I/O, no communication. Its state goes into the checkpoint.
+// Learning-rate reduction on a plateau, to the letter of keras.callbacks.ReduceLROnPlateau (Keras 3), which differs
+// from PyTorch's: it fires when wait >= patience, its threshold is absolute, and the cooldown counts down before the
+// test. A value type: no clock, no I/O, no communication. Its state goes into the checkpoint.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -22,7 +22,8 @@ class Plateau {
  public:
   Plateau(PlateauOptions options, MetricDirection direction) : options_(options), direction_(direction) {}
 
-  // Takes an epoch's metric (none if it is missing) and the learning rate it was trained with; returns the next epoch's.
+  // Takes an epoch's metric (none if it is missing) and the learning rate it was trained with; returns the next
+  // epoch's.
   [[nodiscard]] double observe(std::optional<double> value, double learning_rate);
 
   [[nodiscard]] nlohmann::ordered_json state() const;

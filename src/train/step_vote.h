@@ -1,5 +1,6 @@
-// The vote at a step boundary: one small sum over the ranks carries the step's loss and accuracy, and whether any rank has been
-// signalled to stop or rank 0's clock says that a checkpoint is due. All ranks get the same answer at the same step.
+// The vote at a step boundary: one small sum over the ranks carries the step's loss and accuracy, and whether any rank
+// has been signalled to stop or rank 0's clock says that a checkpoint is due. All ranks get the same answer at the same
+// step.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
-// SIGTERM, SIGINT and SIGUSR1 ask a run to checkpoint and stop. The handler sets a lock-free atomic and nothing else; what comes of
-// it is voted by all ranks at the next step boundary. A signal that comes twice (from the terminal and from mpirun) counts once; SIGQUIT and SIGKILL still end a
-// process at once.
+// SIGTERM, SIGINT and SIGUSR1 ask a run to checkpoint and stop. The handler sets a lock-free atomic and nothing else;
+// what comes of it is voted by all ranks at the next step boundary. A signal that comes twice (from the terminal and
+// from mpirun) counts once; SIGQUIT and SIGKILL still end a process at once.
 #pragma once
 
 namespace fer_ddp {

@@ -84,14 +84,14 @@ VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
   const SplitView& split = surroundings_.dataset.split(Split::kTrain);
   const PositionRange batch = global_batch(split.size(), config_.batch_size, state_.step);
   const PositionRange mine = rank_share(batch, surroundings_.communicator.rank(), surroundings_.communicator.size());
-  const BatchSums share = step_->run(
-      {.images = split.images,
-       .labels = split.labels,
-       .rows = std::span(order).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
-       .global_images = batch.size(),
-       .first_position = mine.begin,
-       .epoch = state_.epoch},
-      state_.learning_rate);
+  const BatchSums share =
+      step_->run({.images = split.images,
+                  .labels = split.labels,
+                  .rows = std::span(order).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
+                  .global_images = batch.size(),
+                  .first_position = mine.begin,
+                  .epoch = state_.epoch},
+                 state_.learning_rate);
   const VoteResult vote = vote_.cast(share);
   state_.progress.loss += vote.sums.loss;
   state_.progress.correct += vote.sums.correct;
@@ -154,8 +154,8 @@ TrainingOutcome Trainer::conclude() {
   return outcome;
 }
 
-// Replicas must be one: weights are, by construction, and this proves it once an epoch; BatchNorm's running statistics are averaged
-// where each rank has gathered its own.
+// Replicas must be one: weights are, by construction, and this proves it once an epoch; BatchNorm's running statistics
+// are averaged where each rank has gathered its own.
 void Trainer::synchronize_replicas() {
   Communicator& communicator = surroundings_.communicator;
   if (config_.batch_norm == "local") {

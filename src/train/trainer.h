@@ -1,5 +1,6 @@
-// The training loop: for each epoch, for each global batch: gather, forward, backward, reduce, update; then evaluate, decide, apply,
-// record. Devices, ranks and overlap stand behind the step and the communicator; every rank runs the same loop.
+// The training loop: for each epoch, for each global batch: gather, forward, backward, reduce, update; then evaluate,
+// decide, apply, record. Devices, ranks and overlap stand behind the step and the communicator; every rank runs the
+// same loop.
 #pragma once
 
 #include <chrono>

@@ -1,6 +1,6 @@
-// Who wants to know how training goes: history, TensorBoard, the progress line, the status service. The trainer tells its observers
-// and knows nothing else of them. They are called on the main thread of the rank that has them (the launcher gives them to rank 0)
-// and must be quick: the step waits for them.
+// Who wants to know how training goes: history, TensorBoard, the progress line, the status service. The trainer tells
+// its observers and knows nothing else of them. They are called on the main thread of the rank that has them (the
+// launcher gives them to rank 0) and must be quick: the step waits for them.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Where a run stands: everything that a resumed run needs beside the model's weights and the optimizer's slots, and nothing that
-// depends on the world size. A plain value.
+// Where a run stands: everything that a resumed run needs beside the model's weights and the optimizer's slots, and
+// nothing that depends on the world size. A plain value.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,14 @@ struct EpochProgress {
 };
 
 struct TrainingState {
-  int epoch = 0;      // the one that is running, or comes next
-  int64_t step = 0;   // steps of it that are done; all of them: its evaluation is still to come
+  int epoch = 0;     // the one that is running, or comes next
+  int64_t step = 0;  // steps of it that are done; all of them: its evaluation is still to come
   double learning_rate = 0;
   EpochProgress progress;
   std::vector<EpochRecord> history;
-  std::optional<int> best_epoch;  // whose weights early stopping keeps
+  std::optional<int> best_epoch;               // whose weights early stopping keeps
   StopReason stop_reason = StopReason::kNone;  // set once training is over
-  double earlier_seconds = 0;  // of the run, before the current process
+  double earlier_seconds = 0;                  // of the run, before the current process
 };
 
 [[nodiscard]] nlohmann::ordered_json state_to_json(const TrainingState& state);

@@ -1,5 +1,5 @@
-// Main function of the multi-rank tests: starts the world, refuses any other size than the one CTest asked for, silences passing
-// output on all ranks but 0, and fails on every rank when a test failed on one.
+// Main function of the multi-rank tests: starts the world, refuses any other size than the one CTest asked for,
+// silences passing output on all ranks but 0, and fails on every rank when a test failed on one.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -17,7 +17,8 @@ std::unique_ptr<fer_ddp::World> test_world;
 int run_tests(fer_ddp::Communicator& communicator) {
   const char* expected = std::getenv("FER_DDP_EXPECTED_WORLD_SIZE");
   if (expected == nullptr || std::atoi(expected) != communicator.size()) {
-    fmt::print(stderr, "the world has {} ranks, the test asked for {}\n", communicator.size(), expected ? expected : "none");
+    fmt::print(stderr, "the world has {} ranks, the test asked for {}\n", communicator.size(),
+               expected ? expected : "none");
     return 1;
   }
   if (communicator.rank() != 0) {

@@ -1,5 +1,5 @@
-// One training step between real MPI processes: its numbers are those of a world of one, whatever the world size, also where ranks
-// have uneven shares of the batch or none.
+// One training step between real MPI processes: its numbers are those of a world of one, whatever the world size, also
+// where ranks have uneven shares of the batch or none.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +8,7 @@
 
 #include "comm/identity_communicator.h"
 #include "core/expressions.h"
+#include "core/random.h"
 #include "data/sampler.h"
 #include "tests/mpi/world.h"
 #include "train/autograd_step.h"
@@ -25,7 +26,9 @@ struct Faces {
   std::vector<int32_t> rows;
 
   explicit Faces(int count)
-      : images(static_cast<size_t>(count) * kImagePixels), labels(static_cast<size_t>(count)), rows(static_cast<size_t>(count)) {
+      : images(static_cast<size_t>(count) * kImagePixels),
+        labels(static_cast<size_t>(count)),
+        rows(static_cast<size_t>(count)) {
     RandomStream random(1, RandomPurpose::kSyntheticFaces, 0);
     for (uint8_t& pixel : images) pixel = static_cast<uint8_t>(random.next() >> 24);
     for (uint8_t& label : labels) label = static_cast<uint8_t>(random.next_below(kExpressionCount));
@@ -40,14 +43,16 @@ struct Trained {
   int64_t correct = 0;
 };
 
-// Two steps over all of `faces`: the gradients of the second one and the sums of both.
+// Two steps over all of `faces`: the gradients of the first one and the sums of both. Later gradients are no measure:
+// Adam's first update divides each by its own size, so that the rounding of those near zero decides their sign.
 Trained train(Communicator& communicator, const Faces& faces) {
   Config config;
   config.random_seed = 3;
   const auto model = make_model(config);
   const auto optimizer = make_optimizer(config, model->store().size());
   AutogradStep step(*model, *optimizer, communicator, config);
-  StepVote vote(communicator, [] { return false; }, std::nullopt);
+  StepVote vote(
+      communicator, [] { return false; }, std::nullopt);
   const auto count = static_cast<int64_t>(faces.rows.size());
   const PositionRange mine = rank_share({0, count}, communicator.rank(), communicator.size());
   Trained trained;
@@ -64,8 +69,8 @@ Trained train(Communicator& communicator, const Faces& faces) {
     EXPECT_FALSE(result.stop);
     trained.loss += result.sums.loss;
     trained.correct += result.sums.correct;
+    if (i == 0) trained.gradients.assign(model->store().gradients().begin(), model->store().gradients().end());
   }
-  trained.gradients.assign(model->store().gradients().begin(), model->store().gradients().end());
   const float* mean = model->buffers()[0].value.const_data_ptr<float>();
   trained.statistics.assign(mean, mean + 32);
   return trained;
@@ -73,7 +78,8 @@ Trained train(Communicator& communicator, const Faces& faces) {
 
 double largest_difference(const std::vector<float>& a, const std::vector<float>& b) {
   double largest = 0;
-  for (size_t i = 0; i < a.size(); ++i) largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+  for (size_t i = 0; i < a.size(); ++i)
+    largest = std::max(largest, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
   return largest;
 }
 
@@ -91,7 +97,7 @@ TEST_P(StepOverImages, DoesNotDependOnTheWorldSize) {
   const Trained alone = train(*make_identity_communicator(), faces);
   EXPECT_NEAR(together.loss, alone.loss, 1e-5 * alone.loss);
   EXPECT_EQ(together.correct, alone.correct);
-  EXPECT_LT(largest_difference(together.gradients, alone.gradients), 1e-3 * largest(alone.gradients));
+  EXPECT_LT(largest_difference(together.gradients, alone.gradients), 1e-4 * largest(alone.gradients));
   EXPECT_LT(largest_difference(together.statistics, alone.statistics), 1e-6);
 }
 
@@ -101,15 +107,18 @@ INSTANTIATE_TEST_SUITE_P(Counts, StepOverImages, ::testing::Values(1, 2, 3, 13, 
 TEST(StepVote, OneRanksSignalStopsAll) {
   Communicator& world = world_communicator();
   const int last = world.size() - 1;
-  StepVote vote(world, [&] { return world.rank() == last; }, std::nullopt);
+  StepVote vote(
+      world, [&] { return world.rank() == last; }, std::nullopt);
   EXPECT_TRUE(vote.cast({}).stop);
 }
 
 TEST(StepVote, RankZerosClockAsksForACheckpoint) {
   Communicator& world = world_communicator();
-  StepVote never(world, [] { return false; }, std::nullopt);
+  StepVote never(
+      world, [] { return false; }, std::nullopt);
   EXPECT_FALSE(never.cast({}).checkpoint);
-  StepVote always(world, [] { return false; }, std::chrono::duration<double>(0));
+  StepVote always(
+      world, [] { return false; }, std::chrono::duration<double>(0));
   EXPECT_TRUE(always.cast({}).checkpoint);
 }
 

@@ -1,10 +1,9 @@
-#include "core/config.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
 
+#include "core/config.h"
 #include "core/error.h"
 #include "temporary_folder.h"
 
@@ -46,7 +45,8 @@ TEST_F(ConfigFile, AnEmptyObjectGivesTheDefaultsOfTheStudy) {
 }
 
 TEST_F(ConfigFile, TheResolvedConfigurationReadsBackUnchanged) {
-  const Config config = load(R"({"learning_rate": 0.01, "early_stopping_patience": null, "name": "a", "status_address": null})");
+  const Config config =
+      load(R"({"learning_rate": 0.01, "early_stopping_patience": null, "name": "a", "status_address": null})");
   const auto resolved = config_to_json(config);
   EXPECT_EQ(config_to_json(load(resolved.dump())), resolved);
 }
@@ -102,15 +102,16 @@ TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
   std::vector<std::string> keys;
   const auto resolved = config_to_json(Config{});
   for (const auto& [key, value] : resolved.items()) keys.push_back(key);
-  EXPECT_THAT(keys, ::testing::ElementsAre(
-                        "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
-                        "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
-                        "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta",
-                        "lr_cooldown", "min_learning_rate", "name", "output", "data", "split", "model", "dropout", "init",
-                        "batch_norm", "label_smoothing", "momentum", "weight_decay", "random_seed", "device", "precision",
-                        "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
-                        "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key",
-                        "status_tls_client_ca", "status_token_file"));
+  EXPECT_THAT(
+      keys,
+      ::testing::ElementsAre(
+          "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+          "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
+          "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
+          "min_learning_rate", "name", "output", "data", "split", "model", "dropout", "init", "batch_norm",
+          "label_smoothing", "momentum", "weight_decay", "random_seed", "device", "precision", "threads",
+          "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds", "keep_checkpoints",
+          "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca", "status_token_file"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {

@@ -40,11 +40,13 @@ TEST(Checksum, OfAFileIsThatOfItsBytes) {
   const std::string bytes(3'000'000, 'x');
   write_file_atomically(folder.path() / "a", bytes);
   EXPECT_EQ(file_checksum(folder.path() / "a"), checksum(bytes));
-  EXPECT_EQ(checksum(std::string_view()), "99aa06d3014798d86001c324468d497f");  // XXH3-128 of nothing, from its specification
+  EXPECT_EQ(checksum(std::string_view()),
+            "99aa06d3014798d86001c324468d497f");  // XXH3-128 of nothing, from its specification
 }
 
 TEST(ExactNumber, EveryDoubleComesBack) {
-  for (const double value : {0.1, 1.0 / 3.0, -2.5e-300, std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()})
+  for (const double value :
+       {0.1, 1.0 / 3.0, -2.5e-300, std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity()})
     EXPECT_EQ(exact_value(nlohmann::ordered_json::parse(exact_number(value).dump())), value);
   EXPECT_TRUE(std::isnan(exact_value(exact_number(std::nan("")))));
 }

@@ -12,7 +12,9 @@ std::vector<Cpu> cpus(int cores, int threads_a_core) {
   return all;
 }
 
-TEST(CpuPlacement, ARankAloneGetsEveryCoreButNotEveryHardwareThread) { EXPECT_EQ(fair_thread_count(cpus(8, 2), 0, 1), 8); }
+TEST(CpuPlacement, ARankAloneGetsEveryCoreButNotEveryHardwareThread) {
+  EXPECT_EQ(fair_thread_count(cpus(8, 2), 0, 1), 8);
+}
 
 TEST(CpuPlacement, SharesDifferByOneAtMostAndUseEveryCore) {
   int total = 0;

@@ -39,13 +39,16 @@ void expect_keras_decisions(const nlohmann::json& trace) {
   std::optional<int> best;
   std::vector<double> rates;
   for (int epoch = 0; epoch < config.epochs && !stopped; ++epoch) {
-    const EpochDecision decision = decisions.decide(epoch, trace.at("values").at(static_cast<size_t>(epoch)).get<double>(), learning_rate);
+    const EpochDecision decision =
+        decisions.decide(epoch, trace.at("values").at(static_cast<size_t>(epoch)).get<double>(), learning_rate);
     rates.push_back(learning_rate);
     if (decision.is_best) best = epoch;
     if (decision.stop_reason == StopReason::kEarlyStopping) stopped = epoch;
     learning_rate = decision.next_learning_rate;
   }
-  const auto optional_int = [](const nlohmann::json& json) { return json.is_null() ? std::nullopt : std::optional(json.get<int>()); };
+  const auto optional_int = [](const nlohmann::json& json) {
+    return json.is_null() ? std::nullopt : std::optional(json.get<int>());
+  };
   EXPECT_EQ(stopped, optional_int(trace.at("stopped_epoch")));
   EXPECT_EQ(best, optional_int(trace.at("best_epoch")));
   const auto expected = trace.at("learning_rate").get<std::vector<double>>();

@@ -12,9 +12,7 @@ namespace fer_ddp {
 
 namespace {
 
-at::Tensor random_images(at::IntArrayRef sizes) {
-  return at::randn(sizes).contiguous(at::MemoryFormat::ChannelsLast);
-}
+at::Tensor random_images(at::IntArrayRef sizes) { return at::randn(sizes).contiguous(at::MemoryFormat::ChannelsLast); }
 
 double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
@@ -49,12 +47,13 @@ TEST(ReluMaxPool, NoImagesGiveNoImages) {
 }
 
 BatchNormState fresh_state(int64_t channels) {
-  return {at::rand({channels}).set_requires_grad(true), at::randn({channels}).set_requires_grad(true), at::zeros({channels}),
-          at::ones({channels})};
+  return {at::rand({channels}).set_requires_grad(true), at::randn({channels}).set_requires_grad(true),
+          at::zeros({channels}), at::ones({channels})};
 }
 
 TEST(BatchNorm, EqualsFp64AutogradForwardAndBackward) {
-  const at::Tensor x = (random_images({5, 37, 7, 9}) * 3 + 10).contiguous(at::MemoryFormat::ChannelsLast).set_requires_grad(true);
+  const at::Tensor x =
+      (random_images({5, 37, 7, 9}) * 3 + 10).contiguous(at::MemoryFormat::ChannelsLast).set_requires_grad(true);
   BatchNormState state = fresh_state(37);
   ForwardContext context;
   context.training = true;

@@ -1,10 +1,10 @@
 // The update rules against their formulas in fp64.
+#include "optim/optimizer.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <vector>
-
-#include "optim/optimizer.h"
 
 namespace fer_ddp {
 

@@ -17,7 +17,10 @@ struct Faces {
   std::vector<uint8_t> labels;
   std::vector<int32_t> rows;
 
-  explicit Faces(int count) : images(static_cast<size_t>(count) * kImagePixels), labels(static_cast<size_t>(count)), rows(static_cast<size_t>(count)) {
+  explicit Faces(int count)
+      : images(static_cast<size_t>(count) * kImagePixels),
+        labels(static_cast<size_t>(count)),
+        rows(static_cast<size_t>(count)) {
     for (size_t i = 0; i < labels.size(); ++i) {
       labels[i] = static_cast<uint8_t>(i % kExpressionCount);
       for (size_t pixel = 0; pixel < kImagePixels; ++pixel)
@@ -78,7 +81,8 @@ TEST(Evaluator, CountsEveryImageOnce) {
   const auto model = make_model(config);
   const auto communicator = make_identity_communicator();
   const Faces faces(150);
-  const Evaluation evaluation = evaluate(*model, {.images = faces.images, .labels = faces.labels}, config, *communicator);
+  const Evaluation evaluation =
+      evaluate(*model, {.images = faces.images, .labels = faces.labels}, config, *communicator);
   EXPECT_EQ(evaluation.images, 150);
   EXPECT_EQ(total(evaluation.true_counts()), 150);
   EXPECT_EQ(evaluation.true_counts()[0], 22);
