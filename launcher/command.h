@@ -1,6 +1,6 @@
-// How a subcommand joins the program: it adds its options to the command line, and hands back what to do once they are parsed.
-// The launcher starts MPI where the process was launched by it, parses, runs the action on every rank, and turns an Error into one
-// message on rank 0 and the same exit code on all ranks.
+// How a subcommand joins the program: it adds its options to the command line, and hands back what to do once they are
+// parsed. The launcher starts MPI where the process was launched by it, parses, runs the action on every rank, and
+// turns an Error into one message on rank 0 and the same exit code on all ranks.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,7 +1,8 @@
 // `fer-ddp config --schema` and `--table`: what the configuration may hold.
+#include "core/config.h"
+
 #include <fmt/format.h>
 
-#include "core/config.h"
 #include "launcher/command.h"
 
 namespace fer_ddp {
@@ -14,8 +15,10 @@ void add_config_command(CLI::App& app, Action& chosen) {
       return 0;
     };
   };
-  command->add_flag_callback("--schema", [print] { print([] { return config_schema().dump(2); }); }, "Print JSON Schema");
-  command->add_flag_callback("--table", [print] { print(config_table_markdown); }, "Print the keys as a Markdown table");
+  command->add_flag_callback(
+      "--schema", [print] { print([] { return config_schema().dump(2); }); }, "Print JSON Schema");
+  command->add_flag_callback(
+      "--table", [print] { print(config_table_markdown); }, "Print the keys as a Markdown table");
   command->require_option(1);
 }
 

@@ -41,9 +41,9 @@ fs::path shards_to_use(const EvaluateOptions& options, const Config& config) {
 }
 
 std::string table(const Evaluation& evaluation) {
-  std::string text = fmt::format("{} images: loss {:.4f}, accuracy {:.4f}\n\n{:<10}{:>11}{:>9}{:>8}{:>9}   predicted:\n",
-                                 evaluation.images, evaluation.loss, evaluation.accuracy(), "class", "precision", "recall", "f1",
-                                 "images");
+  std::string text = fmt::format(
+      "{} images: loss {:.4f}, accuracy {:.4f}\n\n{:<10}{:>11}{:>9}{:>8}{:>9}   predicted:\n", evaluation.images,
+      evaluation.loss, evaluation.accuracy(), "class", "precision", "recall", "f1", "images");
   text += fmt::format("{:<50}", "");
   for (const std::string_view name : kExpressionNames) text += fmt::format("{:>9}", name);
   text += "\n";
@@ -65,12 +65,14 @@ int run_evaluate(const EvaluateOptions& options, Session& session) {
   std::unique_ptr<Model> model;
   run_together(communicator, [&] {
     if (!holds_run(options.run))
-      throw user_error(fmt::format("{}: holds no run (no config.json)", options.run.string()), "Give the folder of a run.");
+      throw user_error(fmt::format("{}: holds no run (no config.json)", options.run.string()),
+                       "Give the folder of a run.");
     config = load_config(options.run / "config.json");
     shards = shards_to_use(options, config);
     const fs::path weights = options.run / "model.safetensors";
     if (!fs::exists(weights))
-      throw user_error(fmt::format("{}: not there: the run has not finished", weights.string()), "Finish it with --resume first.");
+      throw user_error(fmt::format("{}: not there: the run has not finished", weights.string()),
+                       "Finish it with --resume first.");
     config.init = weights.string();
     at::set_num_threads(fair_thread_count(take_node_share(), communicator.node_rank(), communicator.node_size()));
     keep_freed_memory();
@@ -94,9 +96,12 @@ void add_evaluate_command(CLI::App& app, Action& chosen) {
   const auto options = std::make_shared<EvaluateOptions>();
   command->add_option("RUN", options->run, "The run's folder")->required();
   command->add_option("--data", options->data, "Shards other than the run's own");
-  command->add_option("--split", options->split, "Which split")->check(CLI::IsMember({"train", "validation", "test"}))->capture_default_str();
+  command->add_option("--split", options->split, "Which split")
+      ->check(CLI::IsMember({"train", "validation", "test"}))
+      ->capture_default_str();
   command->add_flag("--json", options->json, "Print one JSON object");
-  command->callback([options, &chosen] { chosen = [options](Session& session) { return run_evaluate(*options, session); }; });
+  command->callback(
+      [options, &chosen] { chosen = [options](Session& session) { return run_evaluate(*options, session); }; });
 }
 
 }  // namespace fer_ddp

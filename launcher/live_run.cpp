@@ -1,12 +1,16 @@
 #include "launcher/live_run.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <vector>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/host.h"
 #include "core/run_result.h"
 #include "status/status_file.h"
 
@@ -16,43 +20,94 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::vector<std::string> runs_with_status() {
-  std::vector<std::string> folders;
-  if (!fs::is_directory("runs")) return folders;
-  for (const auto& entry : fs::directory_iterator("runs"))
-    if (fs::exists(entry.path() / "status.json")) folders.push_back(entry.path().string());
-  return folders;
+struct Found {
+  std::string address{};
+  std::string name{};
+  std::string folder{};
+};
+
+std::string name_of(const fs::path& folder) {
+  try {
+    return nlohmann::json::parse(read_file(folder / "config.json")).at("name").get<std::string>();
+  } catch (const std::exception&) {
+    return folder.string();
+  }
 }
 
-LiveRun run_in(const std::string& folder) {
+// "run NAME is over: early_stopping after epoch 13; see FOLDER/report.html", from result.json where there is one.
+Error over(const std::string& folder) {
+  const fs::path result_path = fs::path(folder) / "result.json";
+  const std::string name = name_of(folder);
+  if (!fs::exists(result_path))
+    return machine_error(
+        fmt::format("run {} is not live, and not finished: --resume={} goes on with it", name, folder));
+  const auto document = nlohmann::ordered_json::parse(read_file(result_path), nullptr, false);
+  const RunResult result = run_result_from_json(document, result_path.string());
+  const std::string epoch = result.final_epoch ? fmt::format("epoch {}", *result.final_epoch + 1) : "no epoch";
+  return machine_error(
+      fmt::format("run {} is over: {} after {}; see {}/report.html", name, result.stop_reason, epoch, folder));
+}
+
+// Its service listens on its own host's loopback.
+void require_this_host(const StatusFile& file, const std::string& folder) {
+  if (file.host == host_name()) return;
+  throw user_error(fmt::format("run {} lives on {}, and answers there alone", file.run, file.host),
+                   fmt::format("For example: ssh {} fer-ddp status {}", file.host, file.address) +
+                       (fs::exists(fs::path(folder) / "result.json") ? ", if it still lives." : "."));
+}
+
+Found found_in(const std::string& folder) {
   if (!fs::exists(fs::path(folder) / "config.json"))
     throw user_error(fmt::format("{}: holds no run (no config.json)", folder), "Give the folder of a run.");
-  const auto address = read_status_address(folder);
-  if (!address) throw machine_error(over_text(folder));
-  return {*address, folder, folder};
+  const std::optional<StatusFile> file = read_status_file(folder);
+  if (!file) throw over(folder);
+  require_this_host(*file, folder);
+  return {.address = file->address, .name = file->run, .folder = folder};
+}
+
+// Does the service that status.json tells of answer, and is it that run's? A killed run leaves its file behind.
+bool answers(const std::string& folder) {
+  try {
+    const std::optional<StatusFile> file = read_status_file(folder);
+    return file && file->host == host_name() && StatusClient(file->address).status().snapshot.run == file->run;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+Found only_live_run() {
+  std::vector<std::string> folders;
+  if (fs::is_directory("runs"))
+    for (const auto& entry : fs::directory_iterator("runs"))
+      if (fs::exists(entry.path() / "status.json")) folders.push_back(entry.path().string());
+  if (folders.size() > 1) std::erase_if(folders, [](const std::string& folder) { return !answers(folder); });
+  if (folders.size() == 1) return found_in(folders.front());
+  throw user_error(
+      folders.empty() ? "no live run under ./runs" : fmt::format("several live runs: {}", fmt::join(folders, ", ")),
+      "Say which by --run RUN, or give the address of its status service.");
+}
+
+Found find(const LiveRunChoice& choice) {
+  if (!choice.address.empty()) return {.address = choice.address, .name = choice.address};
+  return choice.run.empty() ? only_live_run() : found_in(choice.run);
 }
 
 }  // namespace
 
-std::string over_text(const std::string& folder) {
-  const fs::path result = fs::path(folder) / "result.json";
-  if (!fs::exists(result)) return fmt::format("run {} is not running, and has not finished: --resume={} goes on with it", folder, folder);
-  try {
-    const RunResult read = run_result_from_json(nlohmann::ordered_json::parse(read_file(result)), result.string());
-    return fmt::format("run {} is over: {} after epoch {}; see {}/report.html", folder, read.stop_reason, read.epochs_run, folder);
-  } catch (const std::exception&) {
-    return fmt::format("run {} is over", folder);
-  }
+void add_live_run_options(CLI::App& command, LiveRunChoice& choice) {
+  CLI::Option* address = command.add_option("ADDRESS", choice.address, "HOST:PORT of the run's status service");
+  command.add_option("--run", choice.run, "The run's folder")->excludes(address);
 }
 
-LiveRun find_live_run(const LiveRunChoice& choice) {
-  if (!choice.run.empty() && !choice.address.empty()) throw user_error("both --run and an address were given", "Give one of them.");
-  if (!choice.address.empty()) return {choice.address, choice.address, ""};
-  if (!choice.run.empty()) return run_in(choice.run);
-  const std::vector<std::string> candidates = runs_with_status();
-  if (candidates.size() == 1) return run_in(candidates.front());
-  throw user_error(candidates.empty() ? "no live run under ./runs" : fmt::format("{} live runs under ./runs", candidates.size()),
-                   "Say which by --run RUN, or give the address of its status service.");
+void ask_live_run(const LiveRunChoice& choice, const std::function<void(const LiveRun&)>& ask) {
+  const Found found = find(choice);
+  try {
+    StatusClient client(found.address);
+    ask({.name = found.name, .client = client});
+  } catch (const ServiceGone&) {
+    if (found.folder.empty()) throw;
+    throw over(found.folder);
+  }
 }
 
 }  // namespace fer_ddp

@@ -1,25 +1,30 @@
-// Which live run a command is about: --run RUN, an ADDRESS, or, with neither, the only run under ./runs that has a status.json.
+// Which live run a command is about, and the way to its status service: --run RUN, an ADDRESS, or, with neither, the
+// only live run under ./runs. Rank 0 alone.
 #pragma once
 
+#include <CLI/CLI.hpp>
+#include <functional>
 #include <string>
+
+#include "status/client.h"
 
 namespace fer_ddp {
 
 struct LiveRunChoice {
-  std::string run;      // a run's folder
-  std::string address;  // HOST:PORT
+  std::string run{};      // a run's folder
+  std::string address{};  // HOST:PORT
 };
+
+// Adds [ADDRESS] and --run.
+void add_live_run_options(CLI::App& command, LiveRunChoice& choice);
 
 struct LiveRun {
-  std::string address;
   std::string name;  // for messages
-  std::string folder;  // empty where only the address is known
+  StatusClient& client;
 };
 
-// Throws Error: the machine's fault (exit 1), in one line, where the run is over; the user's where it is not clear which run is meant.
-[[nodiscard]] LiveRun find_live_run(const LiveRunChoice& choice);
-
-// "run NAME is over: early_stopping after epoch 13; see FOLDER/report.html", from result.json where there is one.
-[[nodiscard]] std::string over_text(const std::string& folder);
+// Finds the run and calls `ask` with it. Throws Error: the user's fault where it is not clear which run is meant; the
+// machine's (exit 1), in one line, where the run is over, even if it ends meanwhile.
+void ask_live_run(const LiveRunChoice& choice, const std::function<void(const LiveRun&)>& ask);
 
 }  // namespace fer_ddp

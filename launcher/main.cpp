@@ -31,12 +31,13 @@ void add_commands(CLI::App& app, Action& chosen) {
 // What is wrong with the command line is wrong on every rank, so rank 0 alone says it. --help ends here too, with 0.
 int explain_command_line(const CLI::App& app, const CLI::ParseError& problem, bool silent) {
   if (problem.get_exit_code() == 0) return silent ? 0 : app.exit(problem);
-  if (!silent) fmt::print(stderr, "error: {}\n  `fer-ddp --help` lists the commands and their options.\n", problem.what());
+  if (!silent)
+    fmt::print(stderr, "error: {}\n  `fer-ddp --help` lists the commands and their options.\n", problem.what());
   return static_cast<int>(Fault::kUser);
 }
 
-// An Error that all ranks agreed on is printed once and ends them alike. Any other one met this rank alone, while the rest may be
-// waiting for it: it names the rank and ends the job.
+// An Error that all ranks agreed on is printed once and ends them alike. Any other one met this rank alone, while the
+// rest may be waiting for it: it names the rank and ends the job.
 int explain(Session& session, const Error& error, bool agreed) {
   Communicator& communicator = session.communicator();
   session.log.error("error", "", {{"what", error.what()}, {"advice", error.advice()}});
@@ -46,7 +47,8 @@ int explain(Session& session, const Error& error, bool agreed) {
   }
   const std::string prefix = fmt::format("rank {} on {}: ", communicator.rank(), host_name());
   const bool named = std::string_view(error.what()).starts_with("rank ");
-  fmt::print(stderr, "{}\n", named ? error.message() : Error(error.fault(), prefix + error.what(), error.advice()).message());
+  fmt::print(stderr, "{}\n",
+             named ? error.message() : Error(error.fault(), prefix + error.what(), error.advice()).message());
   std::fflush(stderr);
   communicator.abort(error.exit_code());
   return error.exit_code();  // GCC does not see that a virtual abort() never returns

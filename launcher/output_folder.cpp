@@ -17,7 +17,8 @@ namespace {
 
 constexpr const char* kConfigFile = "config.json";
 
-// What a resumed run may change: how long and where it goes on, how it is watched and saved; never what the epochs behind it were.
+// What a resumed run may change: how long and where it goes on, how it is watched and saved; never what the epochs
+// behind it were.
 constexpr std::array<std::string_view, 18> kFreeOnResume = {"epochs",
                                                             "early_stopping_patience",
                                                             "lr_patience",
@@ -43,8 +44,8 @@ void require_same_past(const Config& config, const fs::path& folder) {
   for (const auto& [key, value] : now.items()) {
     const bool free = std::find(kFreeOnResume.begin(), kFreeOnResume.end(), key) != kFreeOnResume.end();
     if (free || value == before[key]) continue;
-    throw user_error(fmt::format("{}: the run was started with {} {}, and cannot be resumed with {}", folder.string(), key,
-                                 before[key].dump(), value.dump()),
+    throw user_error(fmt::format("{}: the run was started with {} {}, and cannot be resumed with {}", folder.string(),
+                                 key, before[key].dump(), value.dump()),
                      "Resume it as it was, or start another run with another output.");
   }
 }
@@ -56,7 +57,8 @@ bool holds_run(const fs::path& folder) { return fs::exists(folder / kConfigFile)
 void prepare_output(const Config& config, ExistingRun existing) {
   const fs::path folder = config.output;
   if (fs::exists(folder) && !fs::is_directory(folder))
-    throw user_error(fmt::format("{}: is a file, expected the run's folder", folder.string()), "Choose another output.");
+    throw user_error(fmt::format("{}: is a file, expected the run's folder", folder.string()),
+                     "Choose another output.");
   if (holds_run(folder)) {
     if (existing == ExistingRun::kRefuse)
       throw user_error(fmt::format("{}: already holds a run", folder.string()),

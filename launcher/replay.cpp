@@ -1,4 +1,5 @@
-// `fer-ddp replay HISTORY.csv --config exp.json`: what early stopping and the plateau would have decided on a recorded history.
+// `fer-ddp replay HISTORY.csv --config exp.json`: what early stopping and the plateau would have decided on a recorded
+// history.
 #include <fmt/format.h>
 
 #include <memory>
@@ -46,13 +47,16 @@ int run_replay(const ReplayOptions& options, Session& session) {
 }  // namespace
 
 void add_replay_command(CLI::App& app, Action& chosen) {
-  CLI::App* command =
-      app.add_subcommand("replay", "Prints what early stopping and the plateau would have decided on a recorded history");
+  CLI::App* command = app.add_subcommand(
+      "replay", "Prints what early stopping and the plateau would have decided on a recorded history");
   const auto options = std::make_shared<ReplayOptions>();
   command->add_option("HISTORY", options->history, "A history.csv")->required();
   command->add_option("--config", options->config, "The configuration whose decision keys are replayed")->required();
-  command->add_option("--set", options->overrides, "Override a key, as key=value (repeatable)")->expected(1)->take_all();
-  command->callback([options, &chosen] { chosen = [options](Session& session) { return run_replay(*options, session); }; });
+  command->add_option("--set", options->overrides, "Override a key, as key=value (repeatable)")
+      ->expected(1)
+      ->take_all();
+  command->callback(
+      [options, &chosen] { chosen = [options](Session& session) { return run_replay(*options, session); }; });
 }
 
 }  // namespace fer_ddp

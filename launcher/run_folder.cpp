@@ -8,9 +8,9 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "data/manifest.h"
-#include "report/history.h"
 #include "launcher/sample_faces.h"
 #include "report/face_grid.h"
+#include "report/history.h"
 #include "report/html_report.h"
 
 namespace fer_ddp {

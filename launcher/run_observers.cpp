@@ -16,7 +16,9 @@ namespace {
 
 class HistoryFile final : public TrainingObserver {
  public:
-  HistoryFile(fs::path path, const TrainingState& state) : path_(std::move(path)) { write_history(path_, state.history); }
+  HistoryFile(fs::path path, const TrainingState& state) : path_(std::move(path)) {
+    write_history(path_, state.history);
+  }
   void on_epoch(const TrainingState& state, const EpochDecision&) override { write_history(path_, state.history); }
 
  private:
@@ -102,10 +104,14 @@ class StatusReporter final : public TrainingObserver {
  private:
   static RunPhase run_phase(TrainingPhase phase) {
     switch (phase) {
-      case TrainingPhase::kTraining: return RunPhase::kTraining;
-      case TrainingPhase::kEvaluating: return RunPhase::kEvaluating;
-      case TrainingPhase::kCheckpointing: return RunPhase::kCheckpointing;
-      case TrainingPhase::kTesting: return RunPhase::kTesting;
+      case TrainingPhase::kTraining:
+        return RunPhase::kTraining;
+      case TrainingPhase::kEvaluating:
+        return RunPhase::kEvaluating;
+      case TrainingPhase::kCheckpointing:
+        return RunPhase::kCheckpointing;
+      case TrainingPhase::kTesting:
+        return RunPhase::kTesting;
     }
     return RunPhase::kTraining;
   }

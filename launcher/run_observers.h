@@ -1,6 +1,5 @@
-// What rank 0 keeps of a run while it trains: history.csv, TensorBoard events, log.jsonl, the lines in the terminal, the
-// status board. Each is a
-// TrainingObserver of its own; none is made on other ranks.
+// What rank 0 keeps of a run while it trains: history.csv, TensorBoard events, log.jsonl, the lines in the terminal,
+// the status board. Each is a TrainingObserver of its own; none is made on other ranks.
 #pragma once
 
 #include <memory>
@@ -13,8 +12,10 @@
 
 namespace fer_ddp {
 
-// In the order in which they are to be told. `state` is where training begins: an earlier part's history is written out first.
+// In the order in which they are to be told. `state` is where training begins: an earlier part's history is written out
+// first.
 [[nodiscard]] std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log,
-                                                                                StatusBoard& board, const TrainingState& state);
+                                                                                StatusBoard& board,
+                                                                                const TrainingState& state);
 
 }  // namespace fer_ddp

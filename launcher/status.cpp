@@ -1,4 +1,4 @@
-// `fer-ddp status` and `fer-ddp stop`: ask a live run by gRPC.
+// `fer-ddp status`: asks a live run by gRPC how it goes, once or until it ends.
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "launcher/command.h"
 #include "launcher/live_run.h"
-#include "status/client.h"
 #include "status/status_text.h"
 
 namespace fer_ddp {
@@ -18,27 +17,32 @@ namespace fer_ddp {
 namespace {
 
 struct StatusOptions {
-  LiveRunChoice choice;
+  LiveRunChoice choice{};
   bool watch = false;
   bool json = false;
 };
 
 constexpr double kUpdatesPerSecond = 4.0;
 
-int terminal_width() {
+struct TerminalSize {
+  int columns = 80;
+  int rows = 1000;  // without a terminal nothing is cut
+};
+
+// Asked anew each time: windows are resized.
+TerminalSize terminal_size() {
   winsize size{};
-  return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {.columns = 1000};
+  return {.columns = size.ws_col, .rows = std::max(1, size.ws_row - 1)};
 }
 
-// Draws over the screen it drew before.
+// A text in a terminal that is drawn over by the next one.
 class Screen {
  public:
   void show(const std::string& text) {
-    if (lines_ > 0) fmt::print("\033[{}A", lines_);
-    std::string cleared;
-    for (const char c : text) cleared += c == '\n' ? std::string("\033[K\n") : std::string(1, c);
-    fmt::print("{}\033[J", cleared);
-    std::fflush(stdout);
+    std::string drawn = lines_ > 0 ? fmt::format("\033[{}A", lines_) : "";
+    for (const char c : text) drawn += c == '\n' ? std::string("\033[K\n") : std::string(1, c);
+    fmt::print("{}\033[J", drawn);
     lines_ = std::count(text.begin(), text.end(), '\n');
   }
 
@@ -46,35 +50,27 @@ class Screen {
   ptrdiff_t lines_ = 0;
 };
 
-void watch(StatusClient& client, bool json) {
-  const bool terminal = isatty(STDOUT_FILENO) != 0;
+void watch(const LiveRun& run, bool json) {
+  const bool redraw = !json && isatty(STDOUT_FILENO) != 0;
   Screen screen;
-  client.watch(kUpdatesPerSecond, [&](const StatusClient::Answer& answer) {
-    if (json || !terminal) {
-      fmt::print("{}\n", json ? answer.json : status_line(answer.snapshot));
-      std::fflush(stdout);
+  RunPhase phase = RunPhase::kStarting;
+  run.client.watch(kUpdatesPerSecond, [&](const StatusClient::Answer& answer) {
+    phase = answer.snapshot.phase;
+    const TerminalSize size = terminal_size();
+    if (redraw) {
+      screen.show(status_screen(answer.snapshot, size.columns, size.rows));
     } else {
-      screen.show(status_screen(answer.snapshot, terminal_width()));
+      fmt::print("{}\n", json ? answer.json : status_line(answer.snapshot));
     }
+    std::fflush(stdout);
   });
+  if (phase != RunPhase::kDone) throw machine_error(fmt::format("run {} broke off before it was done", run.name));
 }
 
-void ask(const StatusOptions& options) {
-  const LiveRun run = find_live_run(options.choice);
-  try {
-    StatusClient client(run.address);
-    if (options.watch) return watch(client, options.json);
-    const StatusClient::Answer answer = client.status();
-    fmt::print("{}", options.json ? answer.json + "\n" : status_screen(answer.snapshot, terminal_width()));
-  } catch (const Error& problem) {
-    if (run.folder.empty()) throw machine_error(problem.what());
-    throw machine_error(over_text(run.folder));
-  }
-}
-
-void add_choice(CLI::App& command, LiveRunChoice& choice) {
-  command.add_option("ADDRESS", choice.address, "HOST:PORT of the run's status service");
-  command.add_option("--run", choice.run, "The run's folder");
+void show_once(const LiveRun& run, bool json) {
+  const StatusClient::Answer answer = run.client.status();
+  const TerminalSize size = terminal_size();
+  fmt::print("{}", json ? answer.json + "\n" : status_screen(answer.snapshot, size.columns, size.rows));
 }
 
 }  // namespace
@@ -82,27 +78,15 @@ void add_choice(CLI::App& command, LiveRunChoice& choice) {
 void add_status_command(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("status", "Asks a live run how it goes");
   const auto options = std::make_shared<StatusOptions>();
-  add_choice(*command, options->choice);
+  add_live_run_options(*command, options->choice);
   command->add_flag("--watch", options->watch, "Go on showing it until the run ends");
   command->add_flag("--json", options->json, "Print one JSON object (with --watch, one a line)");
   command->callback([options, &chosen] {
     chosen = [options](Session& session) {
-      run_on_rank_0(session.communicator(), [&] { ask(*options); });
-      return 0;
-    };
-  });
-}
-
-void add_stop_command(CLI::App& app, Action& chosen) {
-  CLI::App* command = app.add_subcommand("stop", "Asks a live run to write a checkpoint and stop");
-  const auto choice = std::make_shared<LiveRunChoice>();
-  add_choice(*command, *choice);
-  command->callback([choice, &chosen] {
-    chosen = [choice](Session& session) {
       run_on_rank_0(session.communicator(), [&] {
-        const LiveRun run = find_live_run(*choice);
-        StatusClient(run.address).request_stop();
-        session.log.info("stop", fmt::format("{}: asked to write a checkpoint and stop", run.name));
+        ask_live_run(options->choice, [&](const LiveRun& run) {
+          options->watch ? watch(run, options->json) : show_once(run, options->json);
+        });
       });
       return 0;
     };

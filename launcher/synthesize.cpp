@@ -49,6 +49,15 @@ std::string csv_row(const SyntheticFace& face, const char* usage) {
   return row + ',' + usage + '\n';
 }
 
+// The csv alone is written: a name that promises another form would mislead whoever reads the file next.
+void check_names(const SynthesizeOptions& options) {
+  if (options.output.extension() != ".csv")
+    throw user_error(fmt::format("{}: the faces are written as a .csv file", options.output.string()),
+                     "Name it so; a smaller file can be made of it by gzip.");
+  if (!options.preview.empty() && options.preview.extension() != ".png")
+    throw user_error(fmt::format("{}: the preview is written as a .png file", options.preview.string()), "Name it so.");
+}
+
 void prepare_place(const fs::path& path, bool overwrite) {
   if (fs::is_directory(path)) throw user_error(fmt::format("{}: is a folder, expected a file", path.string()));
   if (fs::exists(path) && !overwrite)
@@ -71,6 +80,7 @@ FacesByClass write_csv(const SynthesizeOptions& options, std::ofstream& file) {
 }
 
 void synthesize(const SynthesizeOptions& options, RunLog& log) {
+  check_names(options);
   prepare_place(options.output, options.overwrite);
   if (!options.preview.empty()) prepare_place(options.preview, options.overwrite);
   const fs::path aside = partial_path(options.output);

@@ -24,7 +24,8 @@ struct TrainOptions {
 };
 
 ExistingRun existing_run(const TrainOptions& options) {
-  if (options.resume_given && options.overwrite) throw user_error("--resume and --overwrite were both given", "Give one of them.");
+  if (options.resume_given && options.overwrite)
+    throw user_error("--resume and --overwrite were both given", "Give one of them.");
   if (options.overwrite) return ExistingRun::kOverwrite;
   return options.resume_given ? ExistingRun::kResume : ExistingRun::kRefuse;
 }
@@ -33,10 +34,12 @@ ExistingRun existing_run(const TrainOptions& options) {
 Config resolve_config(const TrainOptions& options) {
   const std::string folder = options.resume.empty() ? std::string() : options.resume.front();
   if (!folder.empty() && !holds_run(folder))
-    throw user_error(fmt::format("{}: holds no run to resume (no config.json)", folder), "Give the folder of a run, as RUN in --resume=RUN.");
+    throw user_error(fmt::format("{}: holds no run to resume (no config.json)", folder),
+                     "Give the folder of a run, as RUN in --resume=RUN.");
   if (options.config.empty() && folder.empty())
     throw user_error("no configuration was given", "Give --config FILE.json, or --resume=RUN to go on with a run.");
-  Config config = load_config(options.config.empty() ? (fs::path(folder) / "config.json").string() : options.config, options.overrides);
+  Config config = load_config(options.config.empty() ? (fs::path(folder) / "config.json").string() : options.config,
+                              options.overrides);
   if (!folder.empty()) config.output = folder;
   return config;
 }
@@ -59,7 +62,9 @@ std::shared_ptr<TrainOptions> add_options(CLI::App& command) {
   const auto options = std::make_shared<TrainOptions>();
   command.add_option("--config", options->config, "The run's configuration, a JSON file");
   command.add_option("--set", options->overrides, "Override a key, as key=value (repeatable)")->expected(1)->take_all();
-  command.add_option("--resume", options->resume, "Go on from the newest good checkpoint of RUN, or of the config's output")
+  command
+      .add_option("--resume", options->resume,
+                  "Go on from the newest good checkpoint of RUN, or of the config's output")
       ->type_name("[RUN]")
       ->expected(0, 1);
   command.add_flag("--overwrite", options->overwrite, "Start anew in an output folder that already holds a run");

@@ -15,10 +15,10 @@
 #include "core/text.h"
 #include "data/dataset.h"
 #include "data/preprocess.h"
+#include "launcher/live_status.h"
 #include "launcher/run_folder.h"
 #include "launcher/run_observers.h"
 #include "model/weights.h"
-#include "launcher/live_status.h"
 #include "status/address.h"
 #include "train/stop_signal.h"
 #include "train/trainer.h"
@@ -40,7 +40,8 @@ void refuse_impossible(const Config& config, const Communicator& communicator) {
   require_supported_device(config);
   if (config.status_address) require_loopback(*config.status_address);
   if (config.data.empty())
-    throw user_error("data is not set", "Give the config a data key, or --set data=fer2013.csv (or a folder of shards).");
+    throw user_error("data is not set",
+                     "Give the config a data key, or --set data=fer2013.csv (or a folder of shards).");
 }
 
 // Takes this rank's share of the node's cores; returns how many threads it runs.
@@ -62,13 +63,15 @@ std::vector<RankPlace> gather_places(Communicator& communicator, int threads) {
   return places;
 }
 
-// The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on resume.
+// The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on
+// resume.
 fs::path provide_shards(const Config& config, ExistingRun existing, Session& session) {
   const fs::path made = fs::path(config.output) / "shards";
   enum Source : int64_t { kGiven, kMade, kToMake };
   std::array<int64_t, 1> source = {kGiven};
   run_on_rank_0(session.communicator(), [&] {
-    if (!is_shard_folder(config.data)) source[0] = existing == ExistingRun::kResume && is_shard_folder(made) ? kMade : kToMake;
+    if (!is_shard_folder(config.data))
+      source[0] = existing == ExistingRun::kResume && is_shard_folder(made) ? kMade : kToMake;
   });
   session.communicator().broadcast(std::as_writable_bytes(std::span(source)), 0);
   if (source[0] == kGiven) return config.data;
@@ -84,7 +87,8 @@ Dataset load_training_data(const Config& config, ExistingRun existing, Session& 
   Dataset dataset = load_dataset(shards, session.communicator());
   run_together(session.communicator(), [&] {
     if (dataset.split(Split::kTrain).size() == 0)
-      throw user_error(fmt::format("{}: the training split is empty", shards.string()), "Preprocess an input with more rows.");
+      throw user_error(fmt::format("{}: the training split is empty", shards.string()),
+                       "Preprocess an input with more rows.");
     if (dataset.manifest().split_rule != parse_split_rule(config.split))
       throw user_error(fmt::format("{}: the shards are split by the rule {}, the config says {}", shards.string(),
                                    split_rule_name(dataset.manifest().split_rule), config.split),
@@ -96,9 +100,9 @@ Dataset load_training_data(const Config& config, ExistingRun existing, Session& 
 void say_what_starts(const Config& config, const Dataset& dataset, const std::vector<RankPlace>& places, RunLog& log) {
   const auto rows = [&](Split split) { return grouped(dataset.split(split).size()); };
   log.info("start",
-           fmt::format("{}: {} on {} rank{} ({}), {} training, {} validation, {} test images, global batch {}", config.name,
-                       config.model, places.size(), places.size() == 1 ? "" : "s", places.front().device, rows(Split::kTrain),
-                       rows(Split::kValidation), rows(Split::kTest), config.batch_size),
+           fmt::format("{}: {} on {} rank{} ({}), {} training, {} validation, {} test images, global batch {}",
+                       config.name, config.model, places.size(), places.size() == 1 ? "" : "s", places.front().device,
+                       rows(Split::kTrain), rows(Split::kValidation), rows(Split::kTest), config.batch_size),
            {{"world_size", places.size()}, {"host", places.front().host}, {"config", config_to_json(config)}});
 }
 
@@ -149,7 +153,8 @@ void write_results(const Config& config, const Model& model, const RunResult& re
   write_report(runs, folder / "report.html", log);
   std::string line = fmt::format("done ({}) in {}", result.stop_reason, human_duration(result.seconds));
   if (result.restored_epoch) line += fmt::format(", weights of epoch {}", *result.restored_epoch + 1);
-  if (result.test) line += fmt::format(", test accuracy {:.4f}, loss {:.4f}", result.test->accuracy(), result.test->loss);
+  if (result.test)
+    line += fmt::format(", test accuracy {:.4f}, loss {:.4f}", result.test->accuracy(), result.test->loss);
   log.info("done", line + fmt::format("\nreport: {}", (folder / "report.html").string()), run_result_to_json(result));
 }
 
@@ -157,7 +162,8 @@ void write_results(const Config& config, const Model& model, const RunResult& re
 int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog& log) {
   board.update([](StatusSnapshot& status) { status.stop_reason = stop_reason_name(StopReason::kStopRequested); });
   log.info("stopped",
-           fmt::format("stopped at epoch {}, step {} after a checkpoint: run again with --resume to go on", state.epoch + 1, state.step),
+           fmt::format("stopped at epoch {}, step {} after a checkpoint: run again with --resume to go on",
+                       state.epoch + 1, state.step),
            {{"epoch", state.epoch}, {"step", state.step}});
   return kExitStoppedAfterCheckpoint;
 }
@@ -168,13 +174,13 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
   const std::string started = timestamp_now();
   const StopSignal signal;
   const CheckpointFolder checkpoints(fs::path(config.output) / "checkpoints", config.keep_checkpoints);
-  StatusBoard board({.run = config.name, .epochs = config.epochs, .learning_rate = config.learning_rate, .ranks = places});
+  StatusBoard board(
+      {.run = config.name, .epochs = config.epochs, .learning_rate = config.learning_rate, .ranks = places});
   std::vector<std::unique_ptr<TrainingObserver>> observers;
   Trainer trainer(config, model,
-                  {.communicator = communicator,
-                   .dataset = dataset,
-                   .checkpoints = checkpoints,
-                   .stop_requested = [&] { return signal.raised() || board.stop_requested(); }});
+                  {.communicator = communicator, .dataset = dataset, .checkpoints = checkpoints, .stop_requested = [&] {
+                     return signal.raised() || board.stop_requested();
+                   }});
   if (existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
   std::optional<LiveStatus> live;
   run_on_rank_0(communicator, [&] {
@@ -211,7 +217,8 @@ int train_run(const Config& config, ExistingRun existing, Session& session) {
   });
   communicator.broadcast(std::as_writable_bytes(std::span(over)), 0);
   if (over[0] != 0) {
-    session.log.info("over", fmt::format("{}: the run is over, there is nothing to resume; see result.json", config.output));
+    session.log.info("over",
+                     fmt::format("{}: the run is over, there is nothing to resume; see result.json", config.output));
     return 0;
   }
   const int threads = place_threads(config, communicator);

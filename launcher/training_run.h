@@ -1,5 +1,5 @@
-// One run of training from its configuration to its report: preflight, data, model, training, results. Every rank runs it; what
-// touches the run's folder or the terminal happens on rank 0.
+// One run of training from its configuration to its report: preflight, data, model, training, results. Every rank runs
+// it; what touches the run's folder or the terminal happens on rank 0.
 #pragma once
 
 #include "core/config.h"
@@ -10,7 +10,8 @@ namespace fer_ddp {
 
 inline constexpr int kExitStoppedAfterCheckpoint = 75;  // EX_TEMPFAIL: run again to go on
 
-// Collective. Returns the exit code: 0 done, 75 stopped after a checkpoint. Throws AgreedError, or Error for what met one rank alone.
+// Collective. Returns the exit code: 0 done, 75 stopped after a checkpoint. Throws AgreedError, or Error for what met
+// one rank alone.
 int train_run(const Config& config, ExistingRun existing, Session& session);
 
 }  // namespace fer_ddp

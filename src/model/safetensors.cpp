@@ -37,7 +37,8 @@ StoredTensor read_tensor(const nlohmann::json& entry, std::string_view data, con
   if (begin > end || end > data.size() || end - begin != bytes)
     throw damaged(source, fmt::format("{} does not lie within the file's data", name));
   tensor.values.resize(bytes / sizeof(float));
-  std::memcpy(tensor.values.data(), data.data() + begin, bytes);
+  if (bytes > 0)
+    std::memcpy(tensor.values.data(), data.data() + begin, bytes);  // an empty vector has no address to copy to
   return tensor;
 }
 

@@ -5,8 +5,9 @@
 
 #include <chrono>
 
-#include "core/error.h"
 #include "fer_ddp/v1/status.grpc.pb.h"
+#include "status/address.h"
+#include "status/grpc_log.h"
 #include "status/messages.h"
 
 namespace fer_ddp {
@@ -24,17 +25,28 @@ struct StatusClient::Parts {
   std::unique_ptr<v1::TrainingStatus::Stub> stub;
 
   void check(const grpc::Status& status) const {
-    if (status.ok()) return;
-    throw machine_error(fmt::format("no run answers at {} ({})", address, status.error_message()),
-                        "Is the run over, or on another host? RUN/status.json holds a live run's address.");
+    switch (status.error_code()) {
+      case grpc::StatusCode::OK:
+        return;
+      case grpc::StatusCode::UNAVAILABLE:
+        throw ServiceGone(Fault::kMachine, fmt::format("no run answers at {}", address));
+      case grpc::StatusCode::DEADLINE_EXCEEDED:
+        throw machine_error(fmt::format("{} did not answer within {} s", address, kDeadline.count()));
+      default:
+        throw machine_error(fmt::format("{} answered with an error: {} (gRPC status {})", address,
+                                        status.error_message(), static_cast<int>(status.error_code())));
+    }
   }
 };
 
 StatusClient::StatusClient(const std::string& address) : parts_(std::make_unique<Parts>()) {
+  require_host_and_port(address);
+  quieten_grpc();
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy of the surroundings knows nothing of loopback
   parts_->address = address;
-  parts_->stub = v1::TrainingStatus::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  parts_->stub =
+      v1::TrainingStatus::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
 }
 
 StatusClient::~StatusClient() = default;

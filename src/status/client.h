@@ -1,5 +1,5 @@
-// A client of a run's status service. Every call has a deadline; a service that does not answer is an Error (the machine's fault).
-// One thread.
+// A client of a run's status service. Every call has a deadline; a service that does not answer is an Error (the
+// machine's fault). One thread.
 #pragma once
 
 #include <functional>
@@ -7,13 +7,20 @@
 #include <string>
 #include <vector>
 
+#include "core/error.h"
 #include "status/snapshot.h"
 
 namespace fer_ddp {
 
+// Nobody listens at the address, or the run ended in the middle of a call.
+class ServiceGone : public Error {
+ public:
+  using Error::Error;
+};
+
 class StatusClient {
  public:
-  // Does not connect yet.
+  // HOST:PORT; throws Error (the user's fault) if it is not. Does not connect yet.
   explicit StatusClient(const std::string& address);
   StatusClient(const StatusClient&) = delete;
   StatusClient& operator=(const StatusClient&) = delete;

@@ -17,14 +17,19 @@ v1::StopReason stop_reason_of(const std::string& name) {
 
 std::string stop_reason_name_of(v1::StopReason reason) {
   switch (reason) {
-    case v1::STOP_REASON_EPOCHS_DONE: return "epochs_done";
-    case v1::STOP_REASON_EARLY_STOPPING: return "early_stopping";
-    case v1::STOP_REASON_STOP_REQUESTED: return "stop_requested";
-    default: return "";
+    case v1::STOP_REASON_EPOCHS_DONE:
+      return "epochs_done";
+    case v1::STOP_REASON_EARLY_STOPPING:
+      return "early_stopping";
+    case v1::STOP_REASON_STOP_REQUESTED:
+      return "stop_requested";
+    default:
+      return "";
   }
 }
 
-// A missing metric is NaN in the record and absent in the message; a metric that is NaN by itself cannot be told from it here.
+// A missing metric is NaN in the record and absent in the message; a metric that is NaN by itself cannot be told from
+// it here.
 void fill_epoch(const EpochRecord& record, v1::EpochMetrics& message) {
   message.set_epoch(record.epoch);
   if (!std::isnan(record.loss)) message.set_loss(record.loss);
@@ -63,7 +68,7 @@ void fill_message(const StatusSnapshot& snapshot, v1::Status& message) {
   if (snapshot.loss) message.set_loss(*snapshot.loss);
   if (snapshot.accuracy) message.set_accuracy(*snapshot.accuracy);
   message.set_images_per_second(snapshot.images_per_second);
-  if (snapshot.eta_seconds) message.set_eta_seconds(*snapshot.eta_seconds);
+  if (snapshot.eta_seconds && std::isfinite(*snapshot.eta_seconds)) message.set_eta_seconds(*snapshot.eta_seconds);
   message.set_world_size(static_cast<int>(snapshot.ranks.size()));
   for (const RankPlace& place : snapshot.ranks) {
     v1::Rank& rank = *message.add_ranks();
@@ -74,7 +79,8 @@ void fill_message(const StatusSnapshot& snapshot, v1::Status& message) {
   message.set_stop_reason(stop_reason_of(snapshot.stop_reason));
   if (snapshot.latest_epoch) fill_epoch(*snapshot.latest_epoch, *message.mutable_latest_epoch());
   if (snapshot.best_epoch_by_loss) fill_epoch(*snapshot.best_epoch_by_loss, *message.mutable_best_epoch_by_loss());
-  if (snapshot.best_epoch_by_accuracy) fill_epoch(*snapshot.best_epoch_by_accuracy, *message.mutable_best_epoch_by_accuracy());
+  if (snapshot.best_epoch_by_accuracy)
+    fill_epoch(*snapshot.best_epoch_by_accuracy, *message.mutable_best_epoch_by_accuracy());
   message.set_elapsed_seconds(snapshot.elapsed_seconds);
 }
 
@@ -100,7 +106,8 @@ StatusSnapshot snapshot_of(const v1::Status& message) {
   snapshot.stop_reason = stop_reason_name_of(message.stop_reason());
   if (message.has_latest_epoch()) snapshot.latest_epoch = record_of(message.latest_epoch());
   if (message.has_best_epoch_by_loss()) snapshot.best_epoch_by_loss = record_of(message.best_epoch_by_loss());
-  if (message.has_best_epoch_by_accuracy()) snapshot.best_epoch_by_accuracy = record_of(message.best_epoch_by_accuracy());
+  if (message.has_best_epoch_by_accuracy())
+    snapshot.best_epoch_by_accuracy = record_of(message.best_epoch_by_accuracy());
   snapshot.elapsed_seconds = message.elapsed_seconds();
   return snapshot;
 }

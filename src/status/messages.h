@@ -1,4 +1,5 @@
-// Between the plain structures and the messages of status.proto. Inside this room alone: no public header shows protobuf.
+// Between the plain structures and the messages of status.proto. Inside this room alone: no public header shows
+// protobuf.
 #pragma once
 
 #include <string>

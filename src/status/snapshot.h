@@ -11,7 +11,14 @@
 
 namespace fer_ddp {
 
-enum class RunPhase { kStarting = 1, kTraining, kEvaluating, kCheckpointing, kTesting, kDone };  // numbered as in status.proto
+enum class RunPhase {
+  kStarting = 1,
+  kTraining,
+  kEvaluating,
+  kCheckpointing,
+  kTesting,
+  kDone
+};  // numbered as in status.proto
 
 struct StatusSnapshot {
   std::string run{};

@@ -32,13 +32,17 @@ void remove_status_file(const fs::path& run_folder) noexcept {
   fs::remove(status_path(run_folder), ignored);
 }
 
-std::optional<std::string> read_status_address(const fs::path& run_folder) {
+std::optional<StatusFile> read_status_file(const fs::path& run_folder) {
   const fs::path path = status_path(run_folder);
   if (!fs::exists(path)) return std::nullopt;
   try {
-    return nlohmann::json::parse(read_file(path)).at("address").get<std::string>();
+    const auto status = nlohmann::json::parse(read_file(path));
+    return StatusFile{.address = status.at("address").get<std::string>(),
+                      .host = status.at("host").get<std::string>(),
+                      .run = status.at("run").get<std::string>()};
   } catch (const nlohmann::json::exception&) {
-    throw user_error(fmt::format("{}: not as a run writes it", path.string()), "Give the service's address, as HOST:PORT.");
+    throw user_error(fmt::format("{}: not as a run writes it", path.string()),
+                     "Give the service's address, as HOST:PORT.");
   }
 }
 

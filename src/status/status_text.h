@@ -1,7 +1,6 @@
 // A run's status as people read it: one line, or a small screen for --watch. Epochs and steps from 1. Pure functions.
 #pragma once
 
-#include <span>
 #include <string>
 
 #include "status/snapshot.h"
@@ -11,8 +10,8 @@ namespace fer_ddp {
 // "exp: training, epoch 3/50, step 120/197, loss 1.4321, accuracy 0.4520, 2,345 images/s, 3 min 20 s left".
 [[nodiscard]] std::string status_line(const StatusSnapshot& status);
 
-// Several lines, each ended by a newline, for a terminal of `width` columns.
-[[nodiscard]] std::string status_screen(const StatusSnapshot& status, int width);
+// Several lines, each ended by a newline: for a terminal of `columns` by `rows`, what does not fit is cut off.
+[[nodiscard]] std::string status_screen(const StatusSnapshot& status, int columns, int rows);
 
 // "training", "done".
 [[nodiscard]] std::string phase_name(RunPhase phase);

@@ -30,13 +30,12 @@ TEST(Safetensors, HostileHeadersAreRefused) {
     const uint64_t length = header.size();
     return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + header + std::string(8, '\0');
   };
-  for (const char* header :
-       {"", "[]", "{\"a\": 3}", R"({"a": {"dtype": "F16", "shape": [2], "data_offsets": [0, 8]}})",
-        R"({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}})",
-        R"({"a": {"dtype": "F32", "shape": [4611686018427387905], "data_offsets": [0, 4]}})",
-        R"({"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}})",
-        R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}})",
-        R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}})"})
+  for (const char* header : {"", "[]", "{\"a\": 3}", R"({"a": {"dtype": "F16", "shape": [2], "data_offsets": [0, 8]}})",
+                             R"({"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}})",
+                             R"({"a": {"dtype": "F32", "shape": [4611686018427387905], "data_offsets": [0, 4]}})",
+                             R"({"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}})",
+                             R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}})",
+                             R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}})"})
     EXPECT_THROW(static_cast<void>(decode_safetensors(file(header), "test")), Error) << header;
 }
 

@@ -1,3 +1,3 @@
 fer_ddp_test(status_test
-  SOURCES ${TEST_DIR}/status_address.cpp ${TEST_DIR}/status_service.cpp
+  SOURCES ${TEST_DIR}/status_address.cpp ${TEST_DIR}/status_service.cpp ${TEST_DIR}/status_text.cpp
   LINKS fer_ddp_status fer_ddp_status_proto)

@@ -1,13 +1,15 @@
 // The service through its real client, over loopback.
-#include <grpcpp/grpcpp.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <future>
+#include <limits>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "core/error.h"
 #include "fer_ddp/v1/status.grpc.pb.h"
@@ -19,14 +21,30 @@ namespace fer_ddp {
 namespace {
 
 EpochRecord epoch_record(int epoch, double val_loss, double val_accuracy) {
-  return {.epoch = epoch, .loss = 1.5, .accuracy = 0.4, .val_loss = val_loss, .val_accuracy = val_accuracy, .learning_rate = 0.001, .seconds = 3, .images_per_second = 9000};
+  return {.epoch = epoch,
+          .loss = 1.5,
+          .accuracy = 0.4,
+          .val_loss = val_loss,
+          .val_accuracy = val_accuracy,
+          .learning_rate = 0.001,
+          .seconds = 3,
+          .images_per_second = 9000};
+}
+
+std::shared_ptr<grpc::Channel> direct_channel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
 class Service : public ::testing::Test {
  protected:
-  StatusBoard board_{{.run = "exp", .epochs = 50, .learning_rate = 0.001, .ranks = {{0, "node1", "cpu"}, {1, "node2", "cpu"}}}};
+  StatusBoard board_{
+      {.run = "exp", .epochs = 50, .learning_rate = 0.001, .ranks = {{0, "node1", "cpu"}, {1, "node2", "cpu"}}}};
   StatusServer server_{"127.0.0.1:0", board_};
   StatusClient client_{server_.bound_address()};
+  std::shared_ptr<grpc::Channel> channel_ = direct_channel(server_.bound_address());
+  std::unique_ptr<v1::TrainingStatus::Stub> stub_ = v1::TrainingStatus::NewStub(channel_);
 };
 
 TEST_F(Service, TellsWhatWasPublished) {
@@ -58,53 +76,103 @@ TEST_F(Service, TheJsonHasTheProtosOwnNamesAndDefaultValues) {
   const auto json = nlohmann::ordered_json::parse(client_.status().json);
   std::vector<std::string> keys;
   for (const auto& [key, value] : json.items()) keys.push_back(key);
-  EXPECT_THAT(keys, ::testing::ElementsAre("run", "phase", "epoch", "epochs", "step", "steps_per_epoch", "learning_rate",
-                                           "images_per_second", "world_size", "ranks", "stop_reason", "elapsed_seconds"));
+  EXPECT_THAT(keys,
+              ::testing::ElementsAre("run", "phase", "epoch", "epochs", "step", "steps_per_epoch", "learning_rate",
+                                     "images_per_second", "world_size", "ranks", "stop_reason", "elapsed_seconds"));
   EXPECT_EQ(json["phase"], "PHASE_STARTING");
   EXPECT_EQ(json["epoch"], 0);
   EXPECT_EQ(json["world_size"], 2);
 }
 
-TEST_F(Service, AWatcherSeesTheLatestAndTheEnd) {
-  std::promise<void> first_seen;
-  auto watching = std::async(std::launch::async, [&] {
-    std::vector<StatusSnapshot> seen;
-    StatusClient(server_.bound_address()).watch(20, [&](const StatusClient::Answer& answer) {
-      seen.push_back(answer.snapshot);
-      if (seen.size() == 1) first_seen.set_value();
-    });
-    return seen;
-  });
-  first_seen.get_future().wait();
+// Watches on a thread of its own and keeps what it saw.
+class WatchingClient {
+ public:
+  WatchingClient(const std::string& address, double updates_per_second)
+      : seen_(std::async(std::launch::async, [this, address, updates_per_second] {
+          std::vector<StatusSnapshot> seen;
+          StatusClient(address).watch(updates_per_second, [&](const StatusClient::Answer& answer) {
+            seen.push_back(answer.snapshot);
+            latest_step_.store(answer.snapshot.step);
+            latest_step_.notify_all();
+          });
+          return seen;
+        })) {}
+
+  void wait_for_step(int64_t step) {
+    for (int64_t seen = latest_step_.load(); seen != step; seen = latest_step_.load()) latest_step_.wait(seen);
+  }
+
+  // All that was seen, once the stream has ended.
+  std::vector<StatusSnapshot> seen() { return seen_.get(); }
+
+ private:
+  std::atomic<int64_t> latest_step_{-1};
+  std::future<std::vector<StatusSnapshot>> seen_;
+};
+
+TEST_F(Service, AWatcherGetsTheLatestStatusAndNotEachOneBefore) {
+  WatchingClient watcher(server_.bound_address(), 20);
+  watcher.wait_for_step(0);
   for (int step = 1; step <= 100000; ++step) board_.update([step](StatusSnapshot& status) { status.step = step; });
+  watcher.wait_for_step(100000);
   server_.stop();
-  const std::vector<StatusSnapshot> seen = watching.get();
-  EXPECT_EQ(seen.back().step, 100000);
-  EXPECT_LT(seen.size(), 100U);
+  EXPECT_LT(watcher.seen().size(), 1000U);
 }
 
-TEST_F(Service, AWatcherThatNeverReadsDoesNotHoldUpTheEnd) {
-  const auto channel = grpc::CreateChannel(server_.bound_address(), grpc::InsecureChannelCredentials());
-  const auto stub = v1::TrainingStatus::NewStub(channel);
+TEST_F(Service, AWatcherGetsNoMoreThanItAskedForAndTheEndAtOnce) {
+  WatchingClient watcher(server_.bound_address(), 0.01);
+  watcher.wait_for_step(0);
+  for (int step = 1; step <= 100000; ++step) board_.update([step](StatusSnapshot& status) { status.step = step; });
+  board_.update([](StatusSnapshot& status) { status.stop_reason = "early_stopping"; });
+  server_.stop();
+  const std::vector<StatusSnapshot> seen = watcher.seen();
+  ASSERT_EQ(seen.size(), 2U);
+  EXPECT_EQ(seen.back().step, 100000);
+  EXPECT_EQ(seen.back().stop_reason, "early_stopping");
+}
+
+TEST_F(Service, AnyRateThatAClientMaySendIsBorne) {
+  for (const double rate : {-1.0, 1e-300, 1e300, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    v1::WatchStatusRequest request;
+    request.set_max_updates_per_second(rate);
+    grpc::ClientContext context;
+    v1::Status message;
+    EXPECT_TRUE(stub_->WatchStatus(&context, request)->Read(&message)) << rate;
+  }
+}
+
+TEST_F(Service, AWatcherThatNeverReadsHoldsUpNeitherOthersNorTheEnd) {
+  board_.update([](StatusSnapshot& status) { status.run = std::string(1 << 26, 'x'); });  // more than the way holds
   grpc::ClientContext context;
-  const auto stream = stub->WatchStatus(&context, {});
+  const auto stream = stub_->WatchStatus(&context, {});
   stream->WaitForInitialMetadata();
-  board_.update([](StatusSnapshot& status) { status.run = std::string(1 << 20, 'x'); });
+  board_.update([](StatusSnapshot& status) { status.run = "short"; });
+  EXPECT_EQ(client_.status().snapshot.run, "short");
   const auto start = std::chrono::steady_clock::now();
   server_.stop();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
-  context.TryCancel();
+}
+
+TEST_F(Service, AWatcherMayGoAway) {
+  for (int i = 0; i < 20; ++i) {
+    grpc::ClientContext context;
+    v1::Status message;
+    const auto stream = stub_->WatchStatus(&context, {});
+    ASSERT_TRUE(stream->Read(&message));
+    context.TryCancel();
+    EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  EXPECT_EQ(client_.status().snapshot.run, "exp");
 }
 
 TEST_F(Service, ManyWatchersAllSeeTheEnd) {
   constexpr int kWatchers = 200;
-  const auto stub = v1::TrainingStatus::NewStub(grpc::CreateChannel(server_.bound_address(), grpc::InsecureChannelCredentials()));
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::unique_ptr<grpc::ClientReader<v1::Status>>> streams;
   v1::Status message;
   for (int i = 0; i < kWatchers; ++i) {
     contexts.push_back(std::make_unique<grpc::ClientContext>());
-    streams.push_back(stub->WatchStatus(contexts.back().get(), {}));
+    streams.push_back(stub_->WatchStatus(contexts.back().get(), {}));
     ASSERT_TRUE(streams.back()->Read(&message));
   }
   board_.update([](StatusSnapshot& status) { status.phase = RunPhase::kDone; });
@@ -113,7 +181,7 @@ TEST_F(Service, ManyWatchersAllSeeTheEnd) {
     while (stream->Read(&message)) {
     }
     EXPECT_EQ(message.phase(), v1::PHASE_DONE);
-    stream->Finish();
+    EXPECT_TRUE(stream->Finish().ok());
   }
 }
 
@@ -127,22 +195,55 @@ TEST_F(Service, ATakenPortIsTheUsersMistake) { EXPECT_THROW(StatusServer(server_
 
 TEST_F(Service, AfterTheEndNobodyAnswers) {
   server_.stop();
-  EXPECT_THROW(static_cast<void>(client_.status()), Error);
+  EXPECT_THROW(static_cast<void>(client_.status()), ServiceGone);
+  EXPECT_THROW(client_.request_stop(), ServiceGone);
+  EXPECT_THROW(client_.watch(1, [](const StatusClient::Answer&) {}), ServiceGone);
 }
 
-// The standard health service and reflection, asked by raw calls: their protos are not part of Debian's development files.
-TEST_F(Service, HealthAndReflectionStandBesideIt) {
-  const auto channel = grpc::CreateChannel(server_.bound_address(), grpc::InsecureChannelCredentials());
-  for (const char* method : {"/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"}) {
-    const grpc::internal::RpcMethod rpc(method, grpc::internal::RpcMethod::NORMAL_RPC, channel);
-    grpc::ClientContext context;
-    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
-    v1::GetStatusRequest empty;
-    v1::StopTrainingResponse response;
-    const grpc::Status status = grpc::internal::BlockingUnaryCall(channel.get(), rpc, &context, empty, &response);
-    EXPECT_NE(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << method;
-    EXPECT_NE(status.error_code(), grpc::StatusCode::UNAVAILABLE) << method;
+TEST_F(Service, MayBeStoppedTwice) {
+  server_.stop();
+  server_.stop();
+}
+
+// Debian ships the libraries of the health service and of reflection without their protos, so these two speak in bytes.
+grpc::Status call_bytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                        const std::string& request, std::string& response) {
+  grpc::GenericStub stub(channel);
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
+  const grpc::Slice slice(request);
+  const auto call = stub.PrepareUnaryCall(&context, method, grpc::ByteBuffer(&slice, 1), &queue);
+  grpc::ByteBuffer bytes;
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&bytes, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  queue.Next(&tag, &ok);
+  grpc::Slice answer;
+  if (status.ok() && bytes.DumpToSingleSlice(&answer).ok())
+    response.assign(reinterpret_cast<const char*>(answer.begin()), answer.size());
+  return status;
+}
+
+TEST_F(Service, IsHealthyWhileItRuns) {
+  const std::string name = "fer_ddp.v1.TrainingStatus";
+  const std::string ask_for_name = std::string("\x0a") + static_cast<char>(name.size()) + name;  // field 1, a text
+  for (const std::string& request : {std::string(), ask_for_name}) {
+    std::string response;
+    EXPECT_TRUE(call_bytes(channel_, "/grpc.health.v1.Health/Check", request, response).ok());
+    EXPECT_EQ(response, "\x08\x01");  // field 1: SERVING
   }
+}
+
+TEST_F(Service, DescribesItselfByReflection) {
+  const std::string list_services = "\x3a\x01*";  // field 7, a text
+  std::string response;
+  const grpc::Status status =
+      call_bytes(channel_, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", list_services, response);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(response, ::testing::HasSubstr("fer_ddp.v1.TrainingStatus"));
 }
 
 }  // namespace
