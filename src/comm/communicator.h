@@ -1,7 +1,8 @@
 // How ranks talk: the few collectives that a data-parallel trainer needs, behind one interface. Identity serves a world
 // of one, MPI a world of many; callers never ask which. Collectives are to be called by every rank in the same order,
 // from the thread that made the communicator. Each waits under a deadline and throws Error (the machine's fault) naming
-// rank, host and operation when it passes. No destructor communicates: finish() does what is collective at the end.
+// rank, host, operation and the ranks that did not come when it passes. No destructor communicates: finish() does what
+// is collective at the end.
 #pragma once
 
 #include <cstddef>

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <mpi.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <array>
@@ -11,53 +10,22 @@
 #include <limits>
 #include <numeric>
 
+#include "comm/deadline_wait.h"
 #include "core/error.h"
-#include "core/host.h"
 
 namespace fer_ddp {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-using Timeout = std::shared_ptr<const std::chrono::duration<double>>;
-
-void check(int code, const char* operation, int rank) {
-  if (code == MPI_SUCCESS) return;
-  std::array<char, MPI_MAX_ERROR_STRING> text{};
-  int length = 0;
-  MPI_Error_string(code, text.data(), &length);
-  throw machine_error(fmt::format("rank {} on {}: {} failed: {}", rank, host_name(), operation,
-                                  std::string_view(text.data(), static_cast<size_t>(length))));
-}
-
-// Polls `request` until it is done or the deadline has passed.
-void wait_under_deadline(MPI_Request& request, const char* operation, int rank, const Timeout& timeout) {
-  const Clock::time_point start = Clock::now();
-  int done = 0;
-  for (int polls = 1;; ++polls) {
-    check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), operation, rank);
-    if (done != 0) return;
-    if (polls % 64 != 0) continue;
-    sched_yield();
-    if (Clock::now() - start > *timeout) {
-      throw machine_error(
-          fmt::format("rank {} on {}: {} waited {:.0f} s for the other ranks", rank, host_name(), operation,
-                      timeout->count()),
-          "A rank has died, hangs, or is very slow; see its host. collective_timeout_seconds sets this limit.");
-    }
-  }
-}
-
 class PendingMpiReduction final : public PendingReduction {
  public:
-  PendingMpiReduction(MPI_Request request, int rank, Timeout timeout)
-      : request_(request), rank_(rank), timeout_(std::move(timeout)) {}
-  void wait() override { wait_under_deadline(request_, "all-reduce of gradients", rank_, timeout_); }
+  PendingMpiReduction(MPI_Request request, std::shared_ptr<const DeadlineWait> wait)
+      : request_(request), wait_(std::move(wait)) {}
+  void wait() override { (*wait_)(request_, "all-reduce of gradients"); }
 
  private:
   MPI_Request request_;
-  int rank_;
-  Timeout timeout_;
+  std::shared_ptr<const DeadlineWait> wait_;
 };
 
 template <typename T>
@@ -75,7 +43,8 @@ int as_count(size_t count) {
 
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(Timeout timeout) : timeout_(std::move(timeout)) {
+  explicit MpiCommunicator(std::shared_ptr<const DeadlineWait::Seconds> timeout)
+      : wait_(std::make_shared<const DeadlineWait>(std::move(timeout))) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
@@ -92,14 +61,14 @@ class MpiCommunicator final : public Communicator {
 
   void barrier() override {
     MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Ibarrier(MPI_COMM_WORLD, &request), "barrier", rank_);
+    wait_->check(MPI_Ibarrier(MPI_COMM_WORLD, &request), "barrier");
     wait(request, "barrier");
   }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
     MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Ibcast(bytes.data(), as_count(bytes.size()), MPI_BYTE, root, MPI_COMM_WORLD, &request), "broadcast",
-          rank_);
+    wait_->check(MPI_Ibcast(bytes.data(), as_count(bytes.size()), MPI_BYTE, root, MPI_COMM_WORLD, &request),
+                 "broadcast");
     wait(request, "broadcast");
   }
 
@@ -108,23 +77,23 @@ class MpiCommunicator final : public Communicator {
   void all_reduce(std::span<int64_t> values, ReduceOperation operation) override { reduce(values, operation); }
 
   [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float> values) override {
-    return std::make_unique<PendingMpiReduction>(start(values, ReduceOperation::kSum), rank_, timeout_);
+    return std::make_unique<PendingMpiReduction>(start(values, ReduceOperation::kSum), wait_);
   }
 
   [[nodiscard]] std::vector<std::string> all_gather(std::string_view text) override {
     std::vector<int> lengths(static_cast<size_t>(size_));
     const int length = as_count(text.size());
     MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request), "all-gather",
-          rank_);
+    wait_->check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request),
+                 "all-gather");
     wait(request, "all-gather");
 
     std::vector<int> offsets(lengths.size());
     std::exclusive_scan(lengths.begin(), lengths.end(), offsets.begin(), 0);
     std::string all(static_cast<size_t>(offsets.back() + lengths.back()), '\0');
-    check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(), MPI_CHAR,
-                          MPI_COMM_WORLD, &request),
-          "all-gather", rank_);
+    wait_->check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(), MPI_CHAR,
+                                 MPI_COMM_WORLD, &request),
+                 "all-gather");
     wait(request, "all-gather");
 
     std::vector<std::string> texts;
@@ -136,19 +105,21 @@ class MpiCommunicator final : public Communicator {
   [[nodiscard]] std::span<std::byte> allocate_node_memory(size_t bytes) override {
     MPI_Win window = MPI_WIN_NULL;
     void* base = nullptr;
+    barrier();  // MPI's own wait in the next call has no deadline: all ranks begin it together
     const MPI_Aint mine = node_rank_ == 0 ? static_cast<MPI_Aint>(bytes) : 0;
-    check(MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, node_, &base, &window), "allocating the node's shared memory",
-          rank_);
+    wait_->check(MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, node_, &base, &window),
+                 "allocating the node's shared memory");
     windows_.push_back(window);
     MPI_Aint size = 0;
     int unit = 0;
-    check(MPI_Win_shared_query(window, 0, &size, &unit, &base), "finding the node's shared memory", rank_);
+    wait_->check(MPI_Win_shared_query(window, 0, &size, &unit, &base), "finding the node's shared memory");
     if (node_rank_ == 0) std::memset(base, 0, bytes);
     barrier();
     return {static_cast<std::byte*>(base), bytes};
   }
 
   void finish() override {
+    barrier();  // what follows waits without a deadline
     for (MPI_Win& window : windows_) MPI_Win_free(&window);
     windows_.clear();
     if (node_ != MPI_COMM_NULL) MPI_Comm_free(&node_);
@@ -160,14 +131,14 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
-  void wait(MPI_Request& request, const char* operation) { wait_under_deadline(request, operation, rank_, timeout_); }
+  void wait(MPI_Request& request, const char* operation) const { (*wait_)(request, operation); }
 
   template <typename T>
   MPI_Request start(std::span<T> values, ReduceOperation operation) {
     MPI_Request request = MPI_REQUEST_NULL;
-    check(MPI_Iallreduce(MPI_IN_PLACE, values.data(), as_count(values.size()), mpi_type<T>(),
-                         operation == ReduceOperation::kSum ? MPI_SUM : MPI_MAX, MPI_COMM_WORLD, &request),
-          "all-reduce", rank_);
+    wait_->check(MPI_Iallreduce(MPI_IN_PLACE, values.data(), as_count(values.size()), mpi_type<T>(),
+                                operation == ReduceOperation::kSum ? MPI_SUM : MPI_MAX, MPI_COMM_WORLD, &request),
+                 "all-reduce");
     return request;
   }
 
@@ -177,7 +148,7 @@ class MpiCommunicator final : public Communicator {
     wait(request, "all-reduce");
   }
 
-  Timeout timeout_;
+  std::shared_ptr<const DeadlineWait> wait_;
   int rank_ = 0;
   int size_ = 1;
   int node_rank_ = 0;
@@ -188,7 +159,7 @@ class MpiCommunicator final : public Communicator {
 
 }  // namespace
 
-std::unique_ptr<Communicator> make_mpi_communicator(Timeout timeout) {
+std::unique_ptr<Communicator> make_mpi_communicator(std::shared_ptr<const std::chrono::duration<double>> timeout) {
   return std::make_unique<MpiCommunicator>(std::move(timeout));
 }
 
