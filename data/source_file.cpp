@@ -14,7 +14,12 @@ namespace fer_ddp {
 
 SourceFile::SourceFile(const std::filesystem::path& path)
     : path_(path), descriptor_(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
-  if (descriptor_ < 0) throw user_error(fmt::format("{}: cannot be read: {}", path.string(), errno_text(errno)));
+  if (descriptor_ < 0) {
+    const int reason = errno;
+    throw user_error(
+        fmt::format("{}: cannot be read: {}", path.string(), errno_text(reason)),
+        reason == ENOENT ? "Give the path of a fer2013.csv, or draw one: fer-ddp synthesize faces.csv" : "");
+  }
   struct stat status {};
   if (::fstat(descriptor_, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor_);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstdio>
 #include <exception>
 
 #include "comm/agreement.h"
@@ -95,7 +96,10 @@ int main(int argument_count, char** arguments) {
   try {
     return fer_ddp::launch(argument_count, arguments);
   } catch (const fer_ddp::Error& error) {
-    fmt::print(stderr, "{}\n", error.message());
+    std::fputs((error.message() + "\n").c_str(), stderr);
     return error.exit_code();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return 1;
   }
 }

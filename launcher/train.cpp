@@ -59,7 +59,7 @@ int run_train(const TrainOptions& options, Session& session) {
 }
 
 std::shared_ptr<TrainOptions> add_options(CLI::App& command) {
-  const auto options = std::make_shared<TrainOptions>();
+  auto options = std::make_shared<TrainOptions>();
   command.add_option("--config", options->config, "The run's configuration, a JSON file");
   command.add_option("--set", options->overrides, "Override a key, as key=value (repeatable)")->expected(1)->take_all();
   command

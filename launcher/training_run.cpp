@@ -66,7 +66,7 @@ std::vector<RankPlace> gather_places(Communicator& communicator, int threads) {
 // The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on
 // resume.
 fs::path provide_shards(const Config& config, ExistingRun existing, Session& session) {
-  const fs::path made = fs::path(config.output) / "shards";
+  fs::path made = fs::path(config.output) / "shards";
   enum Source : int64_t { kGiven, kMade, kToMake };
   std::array<int64_t, 1> source = {kGiven};
   run_on_rank_0(session.communicator(), [&] {

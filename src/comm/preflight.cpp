@@ -13,26 +13,36 @@ namespace {
 
 std::string excerpt(const std::string& value) { return value.size() <= 120 ? value : value.substr(0, 117) + "..."; }
 
-}  // namespace
-
-void require_agreement(Communicator& communicator, const std::vector<Fact>& facts) {
+void require_same(Communicator& communicator, const std::vector<Fact>& facts, Fault fault, const char* advice) {
   const std::vector<std::string> reports = communicator.all_gather(
       nlohmann::json{host_name(), facts}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
   std::vector<nlohmann::json> parsed;
+  parsed.reserve(reports.size());
   for (const std::string& report : reports) parsed.push_back(nlohmann::json::parse(report));
   for (size_t rank = 1; rank < parsed.size(); ++rank) {
     for (size_t i = 0; i < facts.size(); ++i) {
       const auto expected = parsed[0][1][i][1].get<std::string>();
       const auto found = parsed[rank][1][i][1].get<std::string>();
       if (expected == found) continue;
-      throw AgreedError(
-          Fault::kUser,
-          fmt::format("rank {} on {} has another {} than rank 0 on {}: {} against {}", rank,
-                      parsed[rank][0].get<std::string>(), facts[i].first, parsed[0][0].get<std::string>(),
-                      excerpt(found), excerpt(expected)),
-          "All ranks must see the same files: give them one shared folder, or copy it to each host again.");
+      throw AgreedError(fault,
+                        fmt::format("rank {} on {} has another {} than rank 0 on {}: {} against {}", rank,
+                                    parsed[rank][0].get<std::string>(), facts[i].first, parsed[0][0].get<std::string>(),
+                                    excerpt(found), excerpt(expected)),
+                        advice);
     }
   }
+}
+
+}  // namespace
+
+void require_agreement(Communicator& communicator, const std::vector<Fact>& facts) {
+  require_same(communicator, facts, Fault::kUser,
+               "All ranks must see the same files: give them one shared folder, or copy it to each host again.");
+}
+
+void require_equal_replicas(Communicator& communicator, const Fact& fact) {
+  require_same(communicator, {fact}, Fault::kMachine,
+               "Some host computes or sends wrong numbers: look at its memory and network, and --resume without it.");
 }
 
 }  // namespace fer_ddp

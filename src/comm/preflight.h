@@ -1,5 +1,5 @@
-// What ranks must have in common before the first step. A difference would train nonsense or hang; here it is one error
-// that names the fact, the rank and the host.
+// What ranks must have in common, before the first step and after each epoch. A difference would train nonsense or
+// hang; here it is one error that names the fact, the rank and the host.
 #pragma once
 
 #include <string>
@@ -16,5 +16,9 @@ using Fact = std::pair<std::string, std::string>;
 // Collective. Throws Error (the user's fault) on every rank alike if some rank's value differs from rank 0's. All ranks
 // pass the same names in the same order.
 void require_agreement(Communicator& communicator, const std::vector<Fact>& facts);
+
+// Collective. The same for what follows from equal beginnings, such as the replicas' weights: a difference is the
+// machine's fault, and only ranks of the same arithmetic can agree.
+void require_equal_replicas(Communicator& communicator, const Fact& fact);
 
 }  // namespace fer_ddp

@@ -165,7 +165,7 @@ void Trainer::synchronize_replicas() {
       for (float& value : values) value /= static_cast<float>(communicator.size());
     }
   }
-  require_agreement(communicator, {{"set of weights", checksum(std::as_bytes(model_.store().weights()))}});
+  require_equal_replicas(communicator, {"set of weights", checksum(std::as_bytes(model_.store().weights()))});
 }
 
 void Trainer::save_checkpoint() {

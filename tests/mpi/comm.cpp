@@ -118,6 +118,20 @@ TEST(Preflight, ADifferenceNamesFactAndRank) {
   }
 }
 
+TEST(Preflight, ReplicasThatDriftApartAreTheMachinesFault) {
+  Communicator& world = world_communicator();
+  EXPECT_NO_THROW(require_equal_replicas(world, {"set of weights", "a"}));
+  if (world.size() == 1) return;
+  const int last = world.size() - 1;
+  try {
+    require_equal_replicas(world, {"set of weights", world.rank() == last ? "b" : "a"});
+    ADD_FAILURE() << "no error on rank " << world.rank();
+  } catch (const AgreedError& error) {
+    EXPECT_EQ(error.fault(), Fault::kMachine);
+    EXPECT_THAT(error.what(), HasSubstr("rank " + std::to_string(last)));
+  }
+}
+
 TEST(Slurm, ASingletonAmongSeveralTasksIsRefused) {
   setenv("SLURM_NTASKS", "4", 1);
   EXPECT_THROW(refuse_singletons_under_slurm(1), Error);

@@ -222,6 +222,7 @@ TEST_F(Preprocess, AMissingInputIsNamed) {
   const PreprocessOptions options{.input = folder_ / "absent.csv", .output = folder_ / "shards"};
   const Error error = error_of([&] { preprocess(options, *communicator_, log_); });
   EXPECT_EQ(error.what(), (folder_ / "absent.csv").string() + ": cannot be read: No such file or directory");
+  EXPECT_THAT(error.advice(), testing::HasSubstr("fer-ddp synthesize"));
   EXPECT_EQ(error.exit_code(), 2);
   EXPECT_EQ(folder_content(folder_.path()), "");
 }
