@@ -94,9 +94,14 @@ void update_running(const BatchNormState& state, const Moments& moments) {
   }
 }
 
+// How backward finds again what it sums over ranks with.
+struct SavedSum final : torch::CustomClassHolder {
+  explicit SavedSum(SumOverRanks function) : sum_over_ranks(std::move(function)) {}
+  SumOverRanks sum_over_ranks;
+};
+
 class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
  public:
-  // `layer` and `sum_over_ranks` outlive the step: backward uses the latter again.
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
                             const at::Tensor& bias, const BatchNormState* state, const SumOverRanks* sum_over_ranks) {
     const Moments moments = batch_moments(x, state->running_mean.const_data_ptr<float>(), *sum_over_ranks);
@@ -115,7 +120,7 @@ class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
       inverse_deviation.data_ptr<double>()[c] = inverse;
     }
     context->save_for_backward({x, weight, mean, inverse_deviation});
-    context->saved_data["sum_over_ranks"] = reinterpret_cast<int64_t>(sum_over_ranks);
+    context->saved_data["sum_over_ranks"] = at::IValue::make_capsule(c10::make_intrusive<SavedSum>(*sum_over_ranks));
     return affine(x, scale, shift);
   }
 
@@ -141,8 +146,9 @@ class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
       weight_gradient.data_ptr<float>()[c] = static_cast<float>(sums[channels + c] * inverse_deviation[c]);
     }
 
-    const auto& sum_over_ranks = *reinterpret_cast<const SumOverRanks*>(context->saved_data["sum_over_ranks"].toInt());
-    const int64_t rows = std::max<int64_t>(sum_with_row_count(sums, extent.rows(), sum_over_ranks), 1);
+    const auto capsule = context->saved_data["sum_over_ranks"].toCapsule();
+    const auto& saved_sum = static_cast<const SavedSum&>(*capsule);
+    const int64_t rows = std::max<int64_t>(sum_with_row_count(sums, extent.rows(), saved_sum.sum_over_ranks), 1);
     return {input_gradient(dy, x, saved, sums, static_cast<double>(rows)), weight_gradient, bias_gradient, at::Tensor(),
             at::Tensor()};
   }

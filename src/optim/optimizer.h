@@ -1,8 +1,13 @@
 // Update rules on flat fp32 buffers, to the letter of keras.optimizers (Keras 3): one pass over weights, gradient and
 // slots.
-//   Adam   m += (g - m)(1 - 0.9);  v += (g^2 - v)(1 - 0.999);  w -= lr * sqrt(1 - 0.999^t) / (1 - 0.9^t) * m / (sqrt(v)
-//   + 1e-7) AdamW  w -= lr * weight_decay * w, then Adam; biases and BatchNorm decay like the rest, as in Keras SGD w
-//   -= lr * g;  with momentum: u = momentum * u - lr * g;  w += u
+//
+//   Adam:  m += (g - m)(1 - 0.9);  v += (g^2 - v)(1 - 0.999)
+//          w -= lr * sqrt(1 - 0.999^t) / (1 - 0.9^t) * m / (sqrt(v) + 1e-7)
+//
+//   AdamW: w -= lr * weight_decay * w, then Adam; biases and BatchNorm decay like the rest, as in Keras
+//
+//   SGD:   w -= lr * g;  with momentum: u = momentum * u - lr * g;  w += u
+//
 // Adam's epsilon stands outside the bias correction, where PyTorch's does not. Not thread-safe as a whole; update() may
 // be called for disjoint ranges at once.
 #pragma once

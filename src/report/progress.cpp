@@ -41,9 +41,9 @@ std::string progress_text(const Progress& progress, int width) {
 
   std::string line;
   for (const std::string& part : parts) {
-    const std::string longer = line.empty() ? part : line + kGap + part;
-    if (static_cast<int>(longer.size()) > width) break;
-    line = longer;
+    const std::string_view gap = line.empty() ? "" : kGap;
+    if (static_cast<int>(line.size() + gap.size() + part.size()) > width) break;
+    line.append(gap).append(part);
   }
   return line;
 }

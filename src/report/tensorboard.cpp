@@ -27,7 +27,7 @@ fs::path unused_path(const fs::path& folder) {
   const std::string stem = fmt::format("events.out.tfevents.{:010}.{}.{}", static_cast<int64_t>(wall_clock_seconds()),
                                        host_name(), ::getpid());
   for (int number = 0;; ++number) {
-    const fs::path path = folder / fmt::format("{}.{}", stem, number);
+    fs::path path = folder / fmt::format("{}.{}", stem, number);
     if (!fs::exists(path)) return path;
   }
 }

@@ -83,7 +83,7 @@ std::string cut(const std::string& text, int columns, int rows) {
 }
 
 std::string time_text(const StatusSnapshot& status) {
-  const std::string so_far = human_duration(status.elapsed_seconds) + " so far";
+  std::string so_far = human_duration(status.elapsed_seconds) + " so far";
   if (!status.eta_seconds || status.phase == RunPhase::kDone) return so_far;
   return fmt::format("{}, at most {} left", so_far, human_duration(*status.eta_seconds));
 }

@@ -22,7 +22,8 @@ TEST(Communicator, SumsAndMaximaAreThoseOfAllRanks) {
   std::array<float, 2> floats = {1.0F, static_cast<float>(world.rank())};
   world.all_reduce(std::span<float>(floats), ReduceOperation::kSum);
   EXPECT_EQ(floats[0], static_cast<float>(size));
-  EXPECT_EQ(floats[1], static_cast<float>(size * (size - 1) / 2));
+  const int sum_of_ranks = size * (size - 1) / 2;
+  EXPECT_EQ(floats[1], static_cast<float>(sum_of_ranks));
   std::array<double, 1> doubles = {static_cast<double>(world.rank())};
   world.all_reduce(std::span<double>(doubles), ReduceOperation::kMax);
   EXPECT_EQ(doubles[0], size - 1.0);

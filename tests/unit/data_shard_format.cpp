@@ -23,7 +23,7 @@ class ShardFormat : public ::testing::Test {
   }
   void TearDown() override { H5Fclose(file_); }
 
-  void expect_dataset(const std::string& name, std::vector<hsize_t> shape, hid_t type) {
+  void expect_dataset(const std::string& name, std::vector<hsize_t> shape, hid_t type) const {
     SCOPED_TRACE(name);
     const hid_t dataset = H5Dopen2(file_, name.c_str(), H5P_DEFAULT);
     const hid_t space = H5Dget_space(dataset);
@@ -45,7 +45,7 @@ class ShardFormat : public ::testing::Test {
     H5Dclose(dataset);
   }
 
-  void expect_no_times(const std::string& name) {
+  void expect_no_times(const std::string& name) const {
     H5O_info_t info;
     H5Oget_info_by_name(file_, name.c_str(), &info, H5P_DEFAULT);
     EXPECT_EQ(info.mtime, 0) << name;
