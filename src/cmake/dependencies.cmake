@@ -36,3 +36,17 @@ target_include_directories(torch::torch_cpu SYSTEM INTERFACE
 target_compile_definitions(torch::torch_cpu INTERFACE FMT_HEADER_ONLY)
 target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
 target_link_options(torch::torch_cpu INTERFACE -Wl,-rpath-link,${FER_DDP_TORCH_ROOT}/nvidia/cu13/lib)
+
+# NVIDIA's headers, from wheels as well (install_dependencies --cuda); no CUDA toolkit is looked for. Without them, all but the CUDA
+# plug-in is built.
+if(EXISTS ${FER_DDP_TORCH_ROOT}/nvidia/nccl/include/nccl.h AND EXISTS ${FER_DDP_TORCH_ROOT}/nvidia/cu13/include/crt/host_defines.h)
+  add_library(nvidia::headers INTERFACE IMPORTED)
+  target_include_directories(nvidia::headers SYSTEM INTERFACE
+    ${FER_DDP_TORCH_ROOT}/nvidia/cu13/include ${FER_DDP_TORCH_ROOT}/nvidia/cu13/include/cccl
+    ${FER_DDP_TORCH_ROOT}/nvidia/nccl/include)
+  # By full path, so that no toolkit in a system folder is taken instead.
+  add_library(nvidia::cudart SHARED IMPORTED)
+  set_target_properties(nvidia::cudart PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/nvidia/cu13/lib/libcudart.so.13)
+  add_library(nvidia::nccl SHARED IMPORTED)
+  set_target_properties(nvidia::nccl PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/nvidia/nccl/lib/libnccl.so.2)
+endif()

@@ -7,33 +7,17 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "comm/reducer.h"
+
 namespace fer_ddp {
 
-enum class ReduceOperation { kSum, kMax };
-
-// A reduction under way. The buffer it was started on must stay untouched until wait() has returned.
-class PendingReduction {
+class Communicator : public Reducer {
  public:
-  PendingReduction() = default;
-  PendingReduction(const PendingReduction&) = delete;
-  PendingReduction& operator=(const PendingReduction&) = delete;
-  virtual ~PendingReduction() = default;
-  virtual void wait() = 0;
-};
-
-class Communicator {
- public:
-  Communicator() = default;
-  Communicator(const Communicator&) = delete;
-  Communicator& operator=(const Communicator&) = delete;
-  virtual ~Communicator() = default;
-
   [[nodiscard]] virtual int rank() const = 0;
   [[nodiscard]] virtual int size() const = 0;          // the world size
   [[nodiscard]] virtual int node_rank() const = 0;     // among the ranks of this host, from 0
@@ -46,12 +30,9 @@ class Communicator {
   virtual void broadcast(std::span<std::byte> bytes, int root) = 0;
 
   // Every rank ends with the element-wise result; it is bit-identical on all ranks.
+  using Reducer::all_reduce;
   virtual void all_reduce(std::span<float> values, ReduceOperation operation) = 0;
-  virtual void all_reduce(std::span<double> values, ReduceOperation operation) = 0;
   virtual void all_reduce(std::span<int64_t> values, ReduceOperation operation) = 0;
-
-  // Starts a sum; what is started first on one rank must be started first on all.
-  [[nodiscard]] virtual std::unique_ptr<PendingReduction> start_sum(std::span<float> values) = 0;
 
   // Every rank's text, by rank.
   [[nodiscard]] virtual std::vector<std::string> all_gather(std::string_view text) = 0;
@@ -59,6 +40,14 @@ class Communicator {
   // Memory that the ranks of one host share, `bytes` long on each host (all ranks pass the same number), zeroed. Valid
   // until finish(). Writers and readers are ordered by barrier().
   [[nodiscard]] virtual std::span<std::byte> allocate_node_memory(size_t bytes) = 0;
+
+  // For those who wait for something else than this communicator while other ranks may call the roll: says that this
+  // rank is there. Where another rank has called and will speak for all, true.
+  virtual bool answer_roll_call() = 0;
+
+  // Calls the roll after `waited`, "rank 0 on node1: all-reduce waited 60 s", and throws Error (the machine's fault)
+  // that adds which ranks do not wait for anything; `advice` is for the case that all do.
+  [[noreturn]] virtual void give_up(const std::string& waited, const std::string& advice) = 0;
 
   // Collective; the last call. Frees the node's memory.
   virtual void finish() = 0;

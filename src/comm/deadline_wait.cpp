@@ -78,7 +78,9 @@ void DeadlineWait::operator()(MPI_Request& request, const char* operation) const
     sched_yield();
     const Clock::duration waited = Clock::now() - start;
     if (waited > kPatience && answer_calls()) silence = waited + kSilence;
-    if (waited > *timeout_ && waited > silence) give_up(operation);
+    if (waited > *timeout_ && waited > silence)
+      give_up(fmt::format("rank {} on {}: {} waited {:.0f} s", rank_, host_name(), operation, timeout_->count()),
+              "See the network between the hosts; mpirun --mca btl_base_verbose 30 shows what MPI uses.");
   }
 }
 
@@ -91,13 +93,11 @@ void DeadlineWait::check(int code, const char* operation) const {
                                   std::string_view(text.data(), static_cast<size_t>(length))));
 }
 
-void DeadlineWait::give_up(const char* operation) const {
+void DeadlineWait::give_up(const std::string& waited, const std::string& advice) const {
   const std::vector<int> absent = absent_ranks();
-  const std::string waited =
-      fmt::format("rank {} on {}: {} waited {:.0f} s", rank_, host_name(), operation, timeout_->count());
   if (absent.empty())
     throw machine_error(fmt::format("{}, though every rank waits: the network between them does not deliver", waited),
-                        "See the network between the hosts; mpirun --mca btl_base_verbose 30 shows what MPI uses.");
+                        advice);
   throw machine_error(
       fmt::format("{} for {}", waited, describe(absent)),
       "It hangs, or is very slow; see what runs on its host. collective_timeout_seconds sets this limit.");

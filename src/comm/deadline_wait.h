@@ -26,10 +26,12 @@ class DeadlineWait {
   // Throws Error (the machine's fault) naming rank, host and `operation` unless `code` is MPI_SUCCESS.
   void check(int code, const char* operation) const;
 
+  // See Communicator::answer_roll_call and give_up.
+  bool answer_calls() const;
+  [[noreturn]] void give_up(const std::string& waited, const std::string& advice) const;
+
  private:
-  [[noreturn]] void give_up(const char* operation) const;
   [[nodiscard]] std::vector<int> absent_ranks() const;
-  [[nodiscard]] bool answer_calls() const;
   [[nodiscard]] std::string describe(const std::vector<int>& ranks) const;
 
   std::shared_ptr<const Seconds> timeout_;

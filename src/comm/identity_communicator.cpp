@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 
+#include "core/error.h"
+
 namespace fer_ddp {
 
 namespace {
@@ -32,6 +34,11 @@ class IdentityCommunicator final : public Communicator {
   [[nodiscard]] std::span<std::byte> allocate_node_memory(size_t bytes) override {
     memory_.emplace_back(bytes);
     return memory_.back();
+  }
+
+  bool answer_roll_call() override { return false; }
+  [[noreturn]] void give_up(const std::string& waited, const std::string& advice) override {
+    throw machine_error(waited, advice);
   }
 
   void finish() override { memory_.clear(); }

@@ -118,6 +118,11 @@ class MpiCommunicator final : public Communicator {
     return {static_cast<std::byte*>(base), bytes};
   }
 
+  bool answer_roll_call() override { return wait_->answer_calls(); }
+  [[noreturn]] void give_up(const std::string& waited, const std::string& advice) override {
+    wait_->give_up(waited, advice);
+  }
+
   void finish() override {
     barrier();  // what follows waits without a deadline
     for (MPI_Win& window : windows_) MPI_Win_free(&window);

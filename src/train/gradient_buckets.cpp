@@ -2,8 +2,8 @@
 
 namespace fer_ddp {
 
-GradientBuckets::GradientBuckets(ParameterStore& store, Communicator& communicator, size_t smallest_bucket)
-    : communicator_(communicator), bucket_of_parameter_(store.parameters().size()) {
+GradientBuckets::GradientBuckets(ParameterStore& store, Reducer& reducer, size_t smallest_bucket)
+    : reducer_(reducer), bucket_of_parameter_(store.parameters().size()) {
   const std::span<float> gradients = store.gradients();
   size_t begin = 0;
   size_t end = 0;
@@ -30,7 +30,7 @@ void GradientBuckets::mark_ready(size_t parameter) {
 
 void GradientBuckets::start_ready_buckets() {
   for (; started_ < buckets_.size() && buckets_[started_].missing == 0; ++started_)
-    buckets_[started_].reduction = communicator_.start_sum(buckets_[started_].values);
+    buckets_[started_].reduction = reducer_.start_sum(buckets_[started_].values);
 }
 
 void GradientBuckets::finish() {

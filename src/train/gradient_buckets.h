@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "comm/communicator.h"
+#include "comm/reducer.h"
 #include "model/parameter_store.h"
 
 namespace fer_ddp {
@@ -16,7 +16,7 @@ namespace fer_ddp {
 class GradientBuckets {
  public:
   // `smallest_bucket` in elements: parameters are gathered until a bucket holds that many.
-  GradientBuckets(ParameterStore& store, Communicator& communicator, size_t smallest_bucket);
+  GradientBuckets(ParameterStore& store, Reducer& reducer, size_t smallest_bucket);
 
   // The gradient of store.parameters()[parameter] is complete for this step.
   void mark_ready(size_t parameter);
@@ -37,7 +37,7 @@ class GradientBuckets {
 
   void start_ready_buckets();
 
-  Communicator& communicator_;
+  Reducer& reducer_;
   std::vector<Bucket> buckets_;
   std::vector<size_t> bucket_of_parameter_;
   size_t started_ = 0;

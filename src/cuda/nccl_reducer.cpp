@@ -1,0 +1,200 @@
+#include "cuda/nccl_reducer.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+#include "core/host.h"
+#include "cuda/cuda_error.h"
+
+namespace fer_ddp {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::microseconds kPollInterval{50};
+// How long another rank that called the roll is given to end the job, and an aborted stream to run dry.
+constexpr std::chrono::seconds kSilence{10};
+constexpr std::chrono::seconds kDrainTime{1};
+constexpr const char* kAdvice = "Run again with NCCL_DEBUG=INFO: NCCL then says what it does and on which network.";
+
+// What rank 0 tells the others before they connect; its failure must reach them, not leave them waiting.
+struct Invitation {
+  ncclUniqueId id{};
+  int version = 0;
+  ncclResult_t result = ncclSuccess;
+  std::array<char, 256> reason{};
+};
+
+Invitation make_invitation() {
+  Invitation invitation;
+  invitation.result = ncclGetVersion(&invitation.version);
+  if (invitation.result == ncclSuccess) invitation.result = ncclGetUniqueId(&invitation.id);
+  if (invitation.result != ncclSuccess)
+    std::strncpy(invitation.reason.data(), ncclGetLastError(nullptr), invitation.reason.size() - 1);
+  return invitation;
+}
+
+}  // namespace
+
+// Its event is the newest collective's at the time of its making: collectives end in the order of their start, so one
+// event for all would do, but the compute stream would then wait for collectives that were started later.
+class PendingNcclReduction final : public PendingReduction {
+ public:
+  explicit PendingNcclReduction(NcclReducer& reducer) : reducer_(reducer) {
+    reducer_.check_runtime(cudaEventCreateWithFlags(&done_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+    reducer_.check_runtime(cudaEventRecord(done_, reducer_.stream_), "cudaEventRecord");
+  }
+  ~PendingNcclReduction() override { cudaEventDestroy(done_); }
+  void wait() override {
+    reducer_.check_runtime(cudaStreamWaitEvent(reducer_.compute_, done_, 0), "cudaStreamWaitEvent");
+  }
+
+ private:
+  NcclReducer& reducer_;
+  cudaEvent_t done_ = nullptr;
+};
+
+NcclReducer::NcclReducer(Communicator& host, int device, cudaStream_t compute, Seconds timeout)
+    : host_(host), compute_(compute), timeout_(timeout) {
+  try {
+    connect(device);
+  } catch (...) {
+    abort_nccl();  // no destructor follows a constructor that throws
+    throw;
+  }
+}
+
+NcclReducer::~NcclReducer() {
+  abort_nccl();
+  if (after_ != nullptr) cudaEventDestroy(after_);
+  if (before_ != nullptr) cudaEventDestroy(before_);
+  if (stream_ != nullptr) cudaStreamDestroy(stream_);
+}
+
+void NcclReducer::connect(int device) {
+  Invitation invitation;
+  if (host_.rank() == 0) invitation = make_invitation();
+  host_.broadcast(std::as_writable_bytes(std::span(&invitation, 1)), 0);
+  if (invitation.result != ncclSuccess)
+    throw machine_error(fmt::format("rank 0: NCCL cannot start: {}: {}", ncclGetErrorString(invitation.result),
+                                    invitation.reason.data()),
+                        kAdvice);
+  int version = 0;
+  check(ncclGetVersion(&version), "ncclGetVersion", "connecting to NCCL");
+  if (version != invitation.version)
+    throw machine_error(fmt::format("{}has NCCL {}, rank 0 has {}", self(), version, invitation.version),
+                        "LD_LIBRARY_PATH may put another libnccl.so.2 before the one that fer-ddp was built with.");
+  check_runtime(cudaSetDevice(device), "cudaSetDevice");
+  check_runtime(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  check_runtime(cudaEventCreateWithFlags(&before_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  check_runtime(cudaEventCreateWithFlags(&after_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  host_.barrier();  // NCCL's own waiting begins for all at once
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  check(ncclCommInitRankConfig(&communicator_, host_.size(), invitation.id, host_.rank(), &config),
+        "ncclCommInitRankConfig", "connecting to NCCL");
+}
+
+void NcclReducer::all_reduce(std::span<double> values, ReduceOperation operation) {
+  start(values.data(), values.size(), ncclFloat64, operation == ReduceOperation::kSum ? ncclSum : ncclMax,
+        "all-reduce of statistics");
+  check_runtime(cudaEventRecord(after_, stream_), "cudaEventRecord");
+  check_runtime(cudaStreamWaitEvent(compute_, after_, 0), "cudaStreamWaitEvent");
+}
+
+std::unique_ptr<PendingReduction> NcclReducer::start_sum(std::span<float> values) {
+  start(values.data(), values.size(), ncclFloat32, ncclSum, "all-reduce of gradients");
+  return std::make_unique<PendingNcclReduction>(*this);
+}
+
+void NcclReducer::start(const void* values, size_t count, ncclDataType_t type, ncclRedOp_t operation,
+                        const char* name) {
+  check_runtime(cudaEventRecord(before_, compute_), "cudaEventRecord");
+  check_runtime(cudaStreamWaitEvent(stream_, before_, 0), "cudaStreamWaitEvent");
+  check(ncclAllReduce(values, const_cast<void*>(values), count, type, operation, communicator_, stream_),
+        "ncclAllReduce", name);
+}
+
+void NcclReducer::wait_for_compute(const char* operation) {
+  poll_until(
+      [&] {
+        const cudaError_t code = cudaStreamQuery(compute_);
+        if (code != cudaErrorNotReady) check_runtime(code, "cudaStreamQuery");
+        return code == cudaSuccess;
+      },
+      operation);
+}
+
+void NcclReducer::finish() {
+  wait_for_compute("the last wait for the GPU");
+  check(ncclCommFinalize(communicator_), "ncclCommFinalize", "leaving NCCL");
+  const ncclResult_t result = ncclCommDestroy(std::exchange(communicator_, nullptr));
+  if (result != ncclSuccess) fail(result, "ncclCommDestroy", "leaving NCCL");
+}
+
+// A non-blocking call may answer ncclInProgress; nothing else may be asked of NCCL until that is over.
+void NcclReducer::check(ncclResult_t result, const char* call, const char* operation) {
+  if (result == ncclInProgress) {
+    poll_until([&] { return state() == ncclSuccess; }, operation);
+  } else if (result != ncclSuccess) {
+    fail(result, call, operation);
+  }
+}
+
+void NcclReducer::check_runtime(cudaError_t code, const char* call) {
+  if (code == cudaSuccess) return;
+  cudaGetLastError();
+  abort_nccl();
+  const Error error = cuda_error(code, call);
+  throw machine_error(self() + error.what(), error.advice());
+}
+
+void NcclReducer::poll_until(const std::function<bool()>& done, const char* operation) {
+  const Clock::time_point start = Clock::now();
+  Clock::time_point deadline = start + std::chrono::duration_cast<Clock::duration>(timeout_);
+  while (!done()) {
+    const ncclResult_t now = state();
+    if (now != ncclSuccess && now != ncclInProgress) fail(now, "ncclCommGetAsyncError", operation);
+    if (host_.answer_roll_call()) deadline = Clock::now() + kSilence;
+    if (Clock::now() > deadline) {
+      abort_nccl();
+      host_.give_up(fmt::format("{}{} waited {:.0f} s", self(), operation, Seconds(Clock::now() - start).count()),
+                    kAdvice);
+    }
+    std::this_thread::sleep_for(kPollInterval);
+  }
+}
+
+ncclResult_t NcclReducer::state() const {
+  ncclResult_t state = ncclSuccess;
+  const ncclResult_t asked = ncclCommGetAsyncError(communicator_, &state);
+  return asked == ncclSuccess ? state : asked;
+}
+
+// Local: the other ranks come to their own deadline. What stood on the stream behind the aborted collective still runs,
+// and must have, before its memory is freed.
+void NcclReducer::abort_nccl() {
+  if (communicator_ == nullptr) return;
+  ncclCommAbort(std::exchange(communicator_, nullptr));
+  const Clock::time_point end = Clock::now() + kDrainTime;
+  while (stream_ != nullptr && cudaStreamQuery(stream_) == cudaErrorNotReady && Clock::now() < end)
+    std::this_thread::sleep_for(kPollInterval);
+  cudaGetLastError();
+}
+
+void NcclReducer::fail(ncclResult_t result, const char* call, const char* operation) {
+  const std::string detail = ncclGetLastError(communicator_);
+  abort_nccl();
+  throw machine_error(fmt::format("{}{}: {}: {}{}{}", self(), operation, call, ncclGetErrorString(result),
+                                  detail.empty() ? "" : ": ", detail),
+                      kAdvice);
+}
+
+std::string NcclReducer::self() const { return fmt::format("rank {} on {}: ", host_.rank(), host_name()); }
+
+}  // namespace fer_ddp

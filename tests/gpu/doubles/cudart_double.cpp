@@ -1,0 +1,217 @@
+// A double of the few CUDA runtime calls that src/cuda makes, over the host's memory: a stream is a thread with a
+// queue, so that launches return at once and order shows; an event is a mark in a queue. FER_DDP_DOUBLE_GPUS says how
+// many GPUs there are (2); 0: a driver without a GPU; -1: no driver. It cannot show kernels, device memory or timing.
+#include <cuda_runtime_api.h>
+
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "doubles.h"
+
+struct CUstream_st {
+ public:
+  CUstream_st() : thread_([this] { run(); }) {}
+  ~CUstream_st() {
+    {
+      const std::lock_guard lock(mutex_);
+      over_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  void add(std::function<void()> work) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(std::move(work));
+    }
+    changed_.notify_all();
+  }
+  bool idle() {
+    const std::lock_guard lock(mutex_);
+    return queue_.empty() && !busy_;
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return over_ || !queue_.empty(); });
+      if (queue_.empty()) return;
+      const std::function<void()> work = std::move(queue_.front());
+      queue_.pop_front();
+      busy_ = true;
+      lock.unlock();
+      work();
+      lock.lock();
+      busy_ = false;
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> queue_;
+  bool busy_ = false;
+  bool over_ = false;
+  std::thread thread_;
+};
+
+namespace {
+
+// What one cudaEventRecord leaves in a queue.
+class Mark {
+ public:
+  void reach() {
+    {
+      const std::lock_guard lock(mutex_);
+      reached_ = true;
+    }
+    changed_.notify_all();
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return reached_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool reached_ = false;
+};
+
+std::mutex memory_mutex;
+std::map<const char*, size_t> device_memory;
+thread_local cudaError_t last_error = cudaSuccess;
+
+int gpu_count() {
+  const char* text = std::getenv("FER_DDP_DOUBLE_GPUS");
+  return text == nullptr ? 2 : std::atoi(text);
+}
+
+cudaError_t keep(cudaError_t code) {
+  if (code != cudaSuccess && code != cudaErrorNotReady) last_error = code;
+  return code;
+}
+
+cudaError_t readiness() {
+  if (gpu_count() > 0) return cudaSuccess;
+  return keep(gpu_count() == 0 ? cudaErrorNoDevice : cudaErrorInsufficientDriver);
+}
+
+}  // namespace
+
+struct CUevent_st {
+  std::shared_ptr<Mark> newest;  // null: never recorded, which counts as reached
+};
+
+bool is_device_memory(const void* address) {
+  const std::lock_guard lock(memory_mutex);
+  const auto* const byte = static_cast<const char*>(address);
+  auto after = device_memory.upper_bound(byte);
+  return after != device_memory.begin() && byte < (--after)->first + after->second;
+}
+
+void launch_on(cudaStream_t stream, std::function<void()> work) { stream->add(std::move(work)); }
+
+extern "C" {
+
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = gpu_count() > 0 ? gpu_count() : 0;
+  return readiness();
+}
+
+cudaError_t cudaSetDevice(int device) {
+  if (const cudaError_t code = readiness(); code != cudaSuccess) return code;
+  return keep(device >= 0 && device < gpu_count() ? cudaSuccess : cudaErrorInvalidDevice);
+}
+
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
+
+const char* cudaGetErrorName(cudaError_t code) {
+  switch (code) {
+    case cudaErrorNoDevice:
+      return "cudaErrorNoDevice";
+    case cudaErrorInsufficientDriver:
+      return "cudaErrorInsufficientDriver";
+    case cudaErrorInvalidDevice:
+      return "cudaErrorInvalidDevice";
+    default:
+      return "cudaErrorUnknown";
+  }
+}
+
+const char* cudaGetErrorString(cudaError_t code) {
+  switch (code) {
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorInsufficientDriver:
+      return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorInvalidDevice:
+      return "invalid device ordinal";
+    default:
+      return "unknown error";
+  }
+}
+
+cudaError_t cudaMalloc(void** address, size_t bytes) {
+  *address = std::calloc(bytes, 1);
+  const std::lock_guard lock(memory_mutex);
+  device_memory[static_cast<const char*>(*address)] = bytes;
+  return cudaSuccess;
+}
+
+cudaError_t cudaFree(void* address) {
+  const std::lock_guard lock(memory_mutex);
+  if (device_memory.erase(static_cast<const char*>(address)) == 0) return keep(cudaErrorInvalidValue);
+  std::free(address);
+  return cudaSuccess;
+}
+
+cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpyKind, cudaStream_t stream) {
+  stream->add([=] { std::memcpy(to, from, bytes); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  if (const cudaError_t code = readiness(); code != cudaSuccess) return code;
+  *stream = new CUstream_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  delete stream;
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamQuery(cudaStream_t stream) { return stream->idle() ? cudaSuccess : cudaErrorNotReady; }
+
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (event->newest) stream->add([mark = event->newest] { mark->wait(); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  if (const cudaError_t code = readiness(); code != cudaSuccess) return code;
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->newest = std::make_shared<Mark>();
+  stream->add([mark = event->newest] { mark->reach(); });
+  return cudaSuccess;
+}
+
+}  // extern "C"
