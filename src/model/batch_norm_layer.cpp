@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "kernels/batch_norm.h"
+#include "model/saved_sum.h"
+#include "model/tensor_batch_norm.h"
 
 namespace fer_ddp {
 
@@ -13,9 +15,6 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
-
-constexpr double kMomentum = 0.99;
-constexpr double kEpsilon = 1e-3;
 
 struct Extent {
   int64_t images, rows_per_image, channels;
@@ -88,17 +87,12 @@ void update_running(const BatchNormState& state, const Moments& moments) {
   float* mean = state.running_mean.data_ptr<float>();
   float* variance = state.running_var.data_ptr<float>();
   for (size_t c = 0; c < moments.mean.size(); ++c) {
-    mean[c] = static_cast<float>(static_cast<double>(mean[c]) * kMomentum + moments.mean[c] * (1.0 - kMomentum));
-    variance[c] =
-        static_cast<float>(static_cast<double>(variance[c]) * kMomentum + moments.variance[c] * (1.0 - kMomentum));
+    mean[c] = static_cast<float>(static_cast<double>(mean[c]) * kBatchNormMomentum +
+                                 moments.mean[c] * (1.0 - kBatchNormMomentum));
+    variance[c] = static_cast<float>(static_cast<double>(variance[c]) * kBatchNormMomentum +
+                                     moments.variance[c] * (1.0 - kBatchNormMomentum));
   }
 }
-
-// How backward finds again what it sums over ranks with.
-struct SavedSum final : torch::CustomClassHolder {
-  explicit SavedSum(SumOverRanks function) : sum_over_ranks(std::move(function)) {}
-  SumOverRanks sum_over_ranks;
-};
 
 class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
  public:
@@ -112,7 +106,7 @@ class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
     at::Tensor mean = at::empty({x.size(1)}, at::kFloat);
     at::Tensor inverse_deviation = at::empty({x.size(1)}, at::kDouble);
     for (size_t c = 0; c < channels; ++c) {
-      const double inverse = 1.0 / std::sqrt(moments.variance[c] + kEpsilon);
+      const double inverse = 1.0 / std::sqrt(moments.variance[c] + kBatchNormEpsilon);
       const double factor = static_cast<double>(weight.const_data_ptr<float>()[c]) * inverse;
       scale[c] = static_cast<float>(factor);
       shift[c] = static_cast<float>(static_cast<double>(bias.const_data_ptr<float>()[c]) - moments.mean[c] * factor);
@@ -120,7 +114,7 @@ class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
       inverse_deviation.data_ptr<double>()[c] = inverse;
     }
     context->save_for_backward({x, weight, mean, inverse_deviation});
-    context->saved_data["sum_over_ranks"] = at::IValue::make_capsule(c10::make_intrusive<SavedSum>(*sum_over_ranks));
+    context->saved_data["sum_over_ranks"] = save_sum(*sum_over_ranks);
     return affine(x, scale, shift);
   }
 
@@ -146,9 +140,8 @@ class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
       weight_gradient.data_ptr<float>()[c] = static_cast<float>(sums[channels + c] * inverse_deviation[c]);
     }
 
-    const auto capsule = context->saved_data["sum_over_ranks"].toCapsule();
-    const auto& saved_sum = static_cast<const SavedSum&>(*capsule);
-    const int64_t rows = std::max<int64_t>(sum_with_row_count(sums, extent.rows(), saved_sum.sum_over_ranks), 1);
+    const SumOverRanks& sum_over_ranks = saved_sum(context->saved_data["sum_over_ranks"]);
+    const int64_t rows = std::max<int64_t>(sum_with_row_count(sums, extent.rows(), sum_over_ranks), 1);
     return {input_gradient(dy, x, saved, sums, static_cast<double>(rows)), weight_gradient, bias_gradient, at::Tensor(),
             at::Tensor()};
   }
@@ -188,7 +181,7 @@ at::Tensor inference_batch_norm(const at::Tensor& x, const BatchNormState& state
   std::vector<float> shift(channels);
   for (size_t c = 0; c < channels; ++c) {
     const double inverse =
-        1.0 / std::sqrt(static_cast<double>(state.running_var.const_data_ptr<float>()[c]) + kEpsilon);
+        1.0 / std::sqrt(static_cast<double>(state.running_var.const_data_ptr<float>()[c]) + kBatchNormEpsilon);
     const double factor = static_cast<double>(state.weight.const_data_ptr<float>()[c]) * inverse;
     scale[c] = static_cast<float>(factor);
     shift[c] = static_cast<float>(static_cast<double>(state.bias.const_data_ptr<float>()[c]) -
@@ -200,6 +193,7 @@ at::Tensor inference_batch_norm(const at::Tensor& x, const BatchNormState& state
 }  // namespace
 
 at::Tensor batch_norm(const at::Tensor& x, const BatchNormState& state, const ForwardContext& context) {
+  if (context.tensor_operators) return tensor_batch_norm(x, state, context);
   const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
   if (!context.training) return inference_batch_norm(input, state);
   return TrainingBatchNorm::apply(input, state.weight, state.bias, &state, &context.sum_statistics);

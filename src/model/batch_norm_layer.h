@@ -8,6 +8,10 @@
 
 namespace fer_ddp {
 
+// Keras' constants.
+inline constexpr double kBatchNormMomentum = 0.99;
+inline constexpr double kBatchNormEpsilon = 1e-3;
+
 struct BatchNormState {
   at::Tensor weight;        // gamma [c], trainable
   at::Tensor bias;          // beta [c], trainable

@@ -29,17 +29,17 @@ size_t elements(const std::vector<int64_t>& shape) {
 
 }  // namespace
 
-ParameterStore::ParameterStore(const std::vector<ParameterSpec>& specs) {
+ParameterStore::ParameterStore(const std::vector<ParameterSpec>& specs, at::Device device) {
   size_t total = 0;
   for (const ParameterSpec& spec : specs) total += elements(spec.shape);
-  weights_ = at::zeros({static_cast<int64_t>(total)}, at::kFloat);
-  gradients_ = at::zeros({static_cast<int64_t>(total)}, at::kFloat);
+  weights_ = at::zeros({static_cast<int64_t>(total)}, at::TensorOptions(at::kFloat).device(device));
+  gradients_ = at::zeros_like(weights_);
   size_t offset = total;
   for (const ParameterSpec& spec : specs) {
     const size_t size = elements(spec.shape);
     offset -= size;
     const auto piece = [&](const at::Tensor& flat) {
-      return at::from_blob(flat.data_ptr<float>() + offset, spec.shape, strides_of(spec.shape), at::kFloat);
+      return at::from_blob(flat.data_ptr<float>() + offset, spec.shape, strides_of(spec.shape), flat.options());
     };
     parameters_.push_back({spec.name, piece(weights_).set_requires_grad(true), offset, size});
     gradient_views_.push_back(piece(gradients_));
@@ -54,12 +54,12 @@ const at::Tensor& ParameterStore::operator[](const std::string& name) const {
 }
 
 void ParameterStore::clear_gradients() {
-  std::ranges::fill(gradients(), 0.0F);
+  gradients_.zero_();
   for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].value.mutable_grad() = gradient_views_[i];
 }
 
 at::Tensor Model::add_buffer(const std::string& name, int64_t size, float fill) {
-  buffers_.push_back({name, at::full({size}, fill, at::kFloat)});
+  buffers_.push_back({name, at::full({size}, fill, store_.flat_weights().options())});
   return buffers_.back().value;
 }
 
@@ -73,13 +73,17 @@ std::string Model::description() const {
 }
 
 std::unique_ptr<Model> make_model(const Config& config) {
-  auto model = std::make_unique<SeedCnn>(config);
+  auto model = std::make_unique<SeedCnn>(config, at::kCPU);
   if (config.init == "glorot_uniform") {
     initialize_parameters(model->store(), SeedCnn::parameter_specs(), static_cast<uint64_t>(config.random_seed));
   } else {
     load_weights(*model, config.init);
   }
   return model;
+}
+
+std::unique_ptr<Model> make_empty_model(const Config& config, at::Device device) {
+  return std::make_unique<SeedCnn>(config, device);
 }
 
 at::Tensor normalized_images(int64_t count, const std::function<const uint8_t*(int64_t)>& gather) {

@@ -22,8 +22,15 @@ using SumOverRanks = std::function<void(std::span<double>)>;
 struct ForwardContext {
   bool training = false;
   int epoch = 0;
-  int64_t first_position = 0;   // in the epoch's order, of this rank's first image
-  SumOverRanks sum_statistics;  // training only
+  int64_t first_position = 0;     // in the epoch's order, of this rank's first image
+  SumOverRanks sum_statistics{};  // training only; sees memory of the images' device
+
+  // Layers made of LibTorch's operators, which run on any device, instead of this project's CPU kernels. The same
+  // numbers within rounding.
+  bool tensor_operators = false;
+  // Training only: which units dropout keeps, as draw_kept_units() gives them, on the images' device. Undefined: drawn
+  // in forward, on the CPU.
+  at::Tensor kept_units{};
 };
 
 // A tensor that is saved but not trained: BatchNorm's running statistics. fp32, contiguous.
@@ -34,7 +41,7 @@ struct Buffer {
 
 class Model {
  public:
-  explicit Model(const std::vector<ParameterSpec>& specs) : store_(specs) {}
+  Model(const std::vector<ParameterSpec>& specs, at::Device device) : store_(specs, device) {}
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
   virtual ~Model() = default;
@@ -42,6 +49,11 @@ class Model {
   // images: [n, 1, 48, 48] fp32 in [0, 1] with channels_last strides; returns logits [n, 7] fp32. n may be 0 in
   // training.
   virtual at::Tensor forward(const at::Tensor& images, const ForwardContext& context) = 0;
+
+  // Which units dropout keeps of the images at positions first_position onwards of an epoch's order: uint8
+  // [images, units], 1 or 0, on the CPU; a pure function of the run's seed, the epoch and the position. Undefined where
+  // nothing is dropped.
+  [[nodiscard]] virtual at::Tensor draw_kept_units(int epoch, int64_t first_position, int64_t images) const = 0;
 
   [[nodiscard]] ParameterStore& store() { return store_; }
   [[nodiscard]] const ParameterStore& store() const { return store_; }
@@ -61,6 +73,9 @@ class Model {
 // The network of config.model, its parameters drawn by config.init and config.random_seed (or read from the file named
 // there).
 [[nodiscard]] std::unique_ptr<Model> make_model(const Config& config);
+
+// The same network with all parameters zero, on `device`: to be filled from another one.
+[[nodiscard]] std::unique_ptr<Model> make_empty_model(const Config& config, at::Device device);
 
 // Grey bytes, `count` images of 48 x 48, as forward's input: / 255, fp32, with genuine channels_last strides (for one
 // channel `contiguous(ChannelsLast)` would do nothing and the convolution would run in NCHW). `gather(i)` gives the

@@ -30,11 +30,14 @@ struct Parameter {
 
 class ParameterStore {
  public:
-  // Parameters in forward order; their memory is laid out in reverse.
-  explicit ParameterStore(const std::vector<ParameterSpec>& specs);
+  // Parameters in forward order; their memory, on `device`, is laid out in reverse.
+  ParameterStore(const std::vector<ParameterSpec>& specs, at::Device device);
 
   [[nodiscard]] const at::Tensor& operator[](const std::string& name) const;
   [[nodiscard]] const std::vector<Parameter>& parameters() const { return parameters_; }  // forward order
+  // The flat buffers; the spans are of the device's memory.
+  [[nodiscard]] at::Tensor& flat_weights() { return weights_; }
+  [[nodiscard]] at::Tensor& flat_gradients() { return gradients_; }
   [[nodiscard]] std::span<float> weights() { return {weights_.data_ptr<float>(), size()}; }
   [[nodiscard]] std::span<float> gradients() { return {gradients_.data_ptr<float>(), size()}; }
   [[nodiscard]] size_t size() const { return static_cast<size_t>(weights_.numel()); }

@@ -55,6 +55,9 @@ class ReluMaxPool : public torch::autograd::Function<ReluMaxPool> {
 
 }  // namespace
 
-at::Tensor relu_max_pool(const at::Tensor& x) { return ReluMaxPool::apply(x); }
+at::Tensor relu_max_pool(const at::Tensor& x, bool tensor_operators) {
+  if (tensor_operators) return at::max_pool2d(x.relu(), {2, 2});
+  return ReluMaxPool::apply(x);
+}
 
 }  // namespace fer_ddp

@@ -1,5 +1,5 @@
-// ReLU + 2 x 2 max-pooling as one differentiable operator (kernels/relu_max_pool.h), on CPU tensors with channels_last
-// strides.
+// ReLU + 2 x 2 max-pooling as one differentiable operator: this project's CPU kernel (kernels/relu_max_pool.h), or
+// LibTorch's operators on any device.
 #pragma once
 
 #include "model/torch_headers.h"
@@ -7,6 +7,6 @@
 namespace fer_ddp {
 
 // x: [n, c, h, w] fp32; returns [n, c, h / 2, w / 2] with channels_last strides.
-[[nodiscard]] at::Tensor relu_max_pool(const at::Tensor& x);
+[[nodiscard]] at::Tensor relu_max_pool(const at::Tensor& x, bool tensor_operators);
 
 }  // namespace fer_ddp

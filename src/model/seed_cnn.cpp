@@ -5,6 +5,13 @@
 
 namespace fer_ddp {
 
+namespace {
+
+constexpr int64_t kHiddenUnits = 128;
+constexpr int64_t kImagesAtOnce = 64;  // whose dropout a thread draws at once
+
+}  // namespace
+
 std::vector<ParameterSpec> SeedCnn::parameter_specs() {
   return {
       {"conv1.weight", {32, 1, 3, 3}, 9, 288},    {"conv1.bias", {32}},
@@ -16,8 +23,8 @@ std::vector<ParameterSpec> SeedCnn::parameter_specs() {
   };
 }
 
-SeedCnn::SeedCnn(const Config& config)
-    : Model(parameter_specs()),
+SeedCnn::SeedCnn(const Config& config, at::Device device)
+    : Model(parameter_specs(), device),
       dropout_(config.dropout),
       random_seed_(static_cast<uint64_t>(config.random_seed)),
       precision_(config.precision == "bf16" ? at::kBFloat16 : at::kFloat) {
@@ -28,8 +35,8 @@ SeedCnn::SeedCnn(const Config& config)
 }
 
 at::Tensor SeedCnn::forward(const at::Tensor& images, const ForwardContext& context) {
-  at::Tensor x = batch_norm(relu_max_pool(convolve(images, "conv1")), norm1_, context);
-  x = batch_norm(relu_max_pool(convolve(x, "conv2")), norm2_, context);
+  at::Tensor x = batch_norm(relu_max_pool(convolve(images, "conv1"), context.tensor_operators), norm1_, context);
+  x = batch_norm(relu_max_pool(convolve(x, "conv2"), context.tensor_operators), norm2_, context);
   x = dense(x.flatten(1), "fc1").relu_();
   if (context.training && dropout_ > 0) x = drop(x, context);
   return dense(x, "fc2");
@@ -47,19 +54,28 @@ at::Tensor SeedCnn::dense(const at::Tensor& x, const char* layer) const {
       .to(at::kFloat);
 }
 
-// Inverted dropout: what is kept is scaled up. Unit j of the image at position p of the epoch is decided by number j of
-// stream p.
+// Inverted dropout: what is kept is scaled up.
 at::Tensor SeedCnn::drop(const at::Tensor& hidden, const ForwardContext& context) const {
-  at::Tensor mask = at::empty(hidden.sizes(), at::kFloat);
-  const auto kept = static_cast<float>(1.0 / (1.0 - dropout_));
+  const at::Tensor kept = context.kept_units.defined()
+                              ? context.kept_units
+                              : draw_kept_units(context.epoch, context.first_position, hidden.size(0));
+  return hidden * kept.to(at::kFloat).mul_(static_cast<float>(1.0 / (1.0 - dropout_)));
+}
+
+// Unit j of the image at position p of the epoch is decided by number j of stream p.
+at::Tensor SeedCnn::draw_kept_units(int epoch, int64_t first_position, int64_t images) const {
+  if (dropout_ == 0) return {};
+  at::Tensor kept = at::empty({images, kHiddenUnits}, at::kByte);
   const auto threshold = static_cast<float>(dropout_);
-  float* values = mask.data_ptr<float>();
-  for (int64_t image = 0; image < hidden.size(0); ++image) {
-    RandomStream stream(random_seed_, RandomPurpose::kDropout, static_cast<uint32_t>(context.epoch),
-                        static_cast<uint64_t>(context.first_position + image));
-    for (int64_t unit = 0; unit < hidden.size(1); ++unit) *values++ = stream.next_uniform() < threshold ? 0.0F : kept;
-  }
-  return hidden * mask;
+  at::parallel_for(0, images, kImagesAtOnce, [&](int64_t begin, int64_t end) {
+    uint8_t* unit = kept.data_ptr<uint8_t>() + begin * kHiddenUnits;
+    for (int64_t image = begin; image < end; ++image) {
+      RandomStream stream(random_seed_, RandomPurpose::kDropout, static_cast<uint32_t>(epoch),
+                          static_cast<uint64_t>(first_position + image));
+      for (int64_t i = 0; i < kHiddenUnits; ++i) *unit++ = stream.next_uniform() < threshold ? 0 : 1;
+    }
+  });
+  return kept;
 }
 
 }  // namespace fer_ddp

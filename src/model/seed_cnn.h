@@ -10,9 +10,11 @@ namespace fer_ddp {
 
 class SeedCnn final : public Model {
  public:
-  explicit SeedCnn(const Config& config);
+  SeedCnn(const Config& config, at::Device device);
 
   at::Tensor forward(const at::Tensor& images, const ForwardContext& context) override;
+
+  [[nodiscard]] at::Tensor draw_kept_units(int epoch, int64_t first_position, int64_t images) const override;
 
   [[nodiscard]] static std::vector<ParameterSpec> parameter_specs();
 

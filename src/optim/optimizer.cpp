@@ -13,6 +13,13 @@ void Optimizer::begin_step(double learning_rate) {
   prepare(learning_rate, step_count_);
 }
 
+AdamFactors adam_factors(double learning_rate, double weight_decay, int64_t step) {
+  const auto t = static_cast<double>(step);
+  return {.rate = static_cast<float>(learning_rate * std::sqrt(1.0 - std::pow(kAdamBeta2, t)) /
+                                     (1.0 - std::pow(kAdamBeta1, t))),
+          .keep = static_cast<float>(1.0 - learning_rate * weight_decay)};
+}
+
 namespace {
 
 class Adam final : public Optimizer {
@@ -26,29 +33,21 @@ class Adam final : public Optimizer {
     const float* __restrict g = gradient.data();
     float* __restrict m = slots_[0].values.data();
     float* __restrict v = slots_[1].values.data();
+    const auto [rate, keep] = factors_;
     for (size_t i = begin; i < end; ++i) {
-      m[i] += (g[i] - m[i]) * kNewShare1;
-      v[i] += (g[i] * g[i] - v[i]) * kNewShare2;
-      w[i] = w[i] * keep_ - rate_ * m[i] / (std::sqrt(v[i]) + kEpsilon);
+      m[i] += (g[i] - m[i]) * kAdamNewShare1;
+      v[i] += (g[i] * g[i] - v[i]) * kAdamNewShare2;
+      w[i] = w[i] * keep - rate * m[i] / (std::sqrt(v[i]) + kAdamEpsilon);
     }
   }
 
  private:
-  static constexpr double kBeta1 = 0.9;
-  static constexpr double kBeta2 = 0.999;
-  static constexpr auto kNewShare1 = static_cast<float>(1.0 - kBeta1);  // rounded once, from fp64, as Keras does
-  static constexpr auto kNewShare2 = static_cast<float>(1.0 - kBeta2);
-  static constexpr float kEpsilon = 1e-7F;
-
   void prepare(double learning_rate, int64_t step) override {
-    const auto t = static_cast<double>(step);
-    rate_ = static_cast<float>(learning_rate * std::sqrt(1.0 - std::pow(kBeta2, t)) / (1.0 - std::pow(kBeta1, t)));
-    keep_ = static_cast<float>(1.0 - learning_rate * weight_decay_);
+    factors_ = adam_factors(learning_rate, weight_decay_, step);
   }
 
   double weight_decay_;
-  float rate_ = 0;
-  float keep_ = 1;
+  AdamFactors factors_;
 };
 
 class Sgd final : public Optimizer {

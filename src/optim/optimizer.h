@@ -53,6 +53,18 @@ class Optimizer {
   int64_t step_count_ = 0;
 };
 
+// Adam's constants, and what changes from step to step. The shares are rounded once, from fp64, as Keras does.
+inline constexpr double kAdamBeta1 = 0.9;
+inline constexpr double kAdamBeta2 = 0.999;
+inline constexpr auto kAdamNewShare1 = static_cast<float>(1.0 - kAdamBeta1);
+inline constexpr auto kAdamNewShare2 = static_cast<float>(1.0 - kAdamBeta2);
+inline constexpr float kAdamEpsilon = 1e-7F;
+struct AdamFactors {
+  float rate = 0;  // lr * sqrt(1 - 0.999^t) / (1 - 0.9^t)
+  float keep = 1;  // what AdamW's decay leaves of a weight
+};
+[[nodiscard]] AdamFactors adam_factors(double learning_rate, double weight_decay, int64_t step);
+
 // The rule of config.optimizer for `size` weights, all slots zero.
 [[nodiscard]] std::unique_ptr<Optimizer> make_optimizer(const Config& config, size_t size);
 

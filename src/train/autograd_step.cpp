@@ -1,30 +1,15 @@
 #include "train/autograd_step.h"
 
-#include <torch/csrc/autograd/function_hook.h>
-
 #include <utility>
 
 #include "core/expressions.h"
+#include "train/evaluator.h"
 
 namespace fer_ddp {
 
 namespace {
 
-// A bucket of 1 MiB: large enough that its all-reduce is worth its start, small enough that several overlap with
-// backward.
-constexpr size_t kSmallestBucket = (size_t{1} << 20) / sizeof(float);
 constexpr int64_t kUpdateGrain = 1 << 16;  // weights a thread updates at once
-
-// Called by autograd, on the thread that runs backward, when a parameter's gradient is complete.
-class MarkReady final : public torch::autograd::PostAccumulateGradHook {
- public:
-  MarkReady(GradientBuckets& buckets, size_t parameter) : buckets_(buckets), parameter_(parameter) {}
-  void operator()(const torch::autograd::Variable&) override { buckets_.mark_ready(parameter_); }
-
- private:
-  GradientBuckets& buckets_;
-  size_t parameter_;
-};
 
 SumOverRanks statistics_sum(Communicator& communicator, const Config& config) {
   if (config.batch_norm == "local") return [](std::span<double>) {};
@@ -47,18 +32,10 @@ at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& labels, doubl
 AutogradStep::AutogradStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
     : model_(model),
       optimizer_(optimizer),
-      buckets_(model.store(), communicator, kSmallestBucket),
+      buckets_(model.store(), communicator, kSmallestGradientBucket),
       sum_statistics_(statistics_sum(communicator, config)),
-      label_smoothing_(config.label_smoothing) {
-  const auto& parameters = model.store().parameters();
-  for (size_t i = 0; i < parameters.size(); ++i)
-    torch::autograd::impl::set_post_acc_grad_hooks(parameters[i].value, std::make_unique<MarkReady>(buckets_, i));
-}
-
-AutogradStep::~AutogradStep() {
-  for (const Parameter& parameter : model_.store().parameters())
-    torch::autograd::impl::set_post_acc_grad_hooks(parameter.value, nullptr);
-}
+      label_smoothing_(config.label_smoothing),
+      hooks_(model.store(), buckets_) {}
 
 BatchSums AutogradStep::run(const BatchShare& share, double learning_rate) {
   model_.store().clear_gradients();
@@ -81,7 +58,13 @@ BatchSums AutogradStep::forward_and_backward(const BatchShare& share) {
   const at::Tensor loss = summed_loss(logits, labels, label_smoothing_);
   torch::autograd::backward({loss / static_cast<double>(share.global_images)}, {});
   const at::NoGradGuard no_grad;
-  return {.loss = loss.item<double>(), .correct = (logits.argmax(1) == labels).sum().item<int64_t>()};
+  return {.loss = loss.item<double>(),
+          .correct = (logits.argmax(1) == labels).sum().item<int64_t>(),
+          .images = static_cast<int64_t>(share.rows.size())};
+}
+
+EvaluationSums AutogradStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {
+  return evaluate_rows(model_, dataset.split(split), rows, label_smoothing_);
 }
 
 void AutogradStep::update(double learning_rate) {

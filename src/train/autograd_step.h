@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "optim/optimizer.h"
 #include "train/gradient_buckets.h"
+#include "train/gradient_hooks.h"
 #include "train/training_step.h"
 
 namespace fer_ddp {
@@ -17,9 +18,12 @@ class AutogradStep final : public TrainingStep {
  public:
   // All three outlive the step.
   AutogradStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config);
-  ~AutogradStep() override;
 
+  void begin_epoch(int, std::span<const int32_t>) override {}
   BatchSums run(const BatchShare& share, double learning_rate) override;
+  BatchSums finish() override { return {}; }
+  void reload() override {}
+  [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
 
  private:
   BatchSums forward_and_backward(const BatchShare& share);
@@ -30,6 +34,7 @@ class AutogradStep final : public TrainingStep {
   GradientBuckets buckets_;
   SumOverRanks sum_statistics_;
   double label_smoothing_;
+  GradientHooks hooks_;
 };
 
 // Mean cross-entropy's numerator: the sum over the images, with Keras' label smoothing. logits [n, 7], labels [n]

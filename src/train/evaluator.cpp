@@ -13,12 +13,7 @@ namespace {
 
 constexpr int64_t kImagesAtOnce = 64;  // activations stay within the caches
 
-struct Sums {
-  double loss = 0;
-  std::array<int64_t, kExpressionCount * kExpressionCount> confusion{};
-};
-
-void add_batch(Model& model, const SplitView& split, PositionRange rows, double label_smoothing, Sums& sums) {
+void add_batch(Model& model, const SplitView& split, PositionRange rows, double label_smoothing, EvaluationSums& sums) {
   const at::Tensor images =
       normalized_images(rows.size(), [&](int64_t i) { return split.images.data() + (rows.begin + i) * kImagePixels; });
   at::Tensor labels = at::empty({rows.size()}, at::kLong);
@@ -35,21 +30,28 @@ void add_batch(Model& model, const SplitView& split, PositionRange rows, double 
 
 }  // namespace
 
-Evaluation evaluate(Model& model, const SplitView& split, const Config& config, Communicator& communicator) {
+EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows, double label_smoothing) {
   const at::NoGradGuard no_grad;
-  Sums sums;
-  const PositionRange mine = rank_share({0, split.size()}, communicator.rank(), communicator.size());
-  for (int64_t begin = mine.begin; begin < mine.end; begin += kImagesAtOnce)
-    add_batch(model, split, {begin, std::min(begin + kImagesAtOnce, mine.end)}, config.label_smoothing, sums);
+  EvaluationSums sums;
+  for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesAtOnce)
+    add_batch(model, split, {begin, std::min(begin + kImagesAtOnce, rows.end)}, label_smoothing, sums);
+  return sums;
+}
+
+Evaluation add_up(EvaluationSums sums, int64_t images, Communicator& communicator) {
   communicator.all_reduce(std::span(&sums.loss, 1), ReduceOperation::kSum);
   communicator.all_reduce(std::span<int64_t>(sums.confusion), ReduceOperation::kSum);
-
   Evaluation evaluation;
-  evaluation.images = split.size();
-  if (split.size() > 0) evaluation.loss = sums.loss / static_cast<double>(split.size());
+  evaluation.images = images;
+  if (images > 0) evaluation.loss = sums.loss / static_cast<double>(images);
   for (size_t cell = 0; cell < sums.confusion.size(); ++cell)
     evaluation.confusion[cell / kExpressionCount][cell % kExpressionCount] = sums.confusion[cell];
   return evaluation;
+}
+
+Evaluation evaluate(Model& model, const SplitView& split, const Config& config, Communicator& communicator) {
+  const PositionRange mine = rank_share({0, split.size()}, communicator.rank(), communicator.size());
+  return add_up(evaluate_rows(model, split, mine, config.label_smoothing), split.size(), communicator);
 }
 
 }  // namespace fer_ddp

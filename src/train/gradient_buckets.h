@@ -13,6 +13,10 @@
 
 namespace fer_ddp {
 
+// In elements, 1 MiB: large enough that its all-reduce is worth its start, small enough that several overlap with
+// backward.
+inline constexpr size_t kSmallestGradientBucket = (size_t{1} << 20) / sizeof(float);
+
 class GradientBuckets {
  public:
   // `smallest_bucket` in elements: parameters are gathered until a bucket holds that many.

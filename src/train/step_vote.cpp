@@ -14,12 +14,14 @@ StepVote::StepVote(Communicator& communicator, std::function<bool()> stop_reques
       last_checkpoint_(std::chrono::steady_clock::now()) {}
 
 VoteResult StepVote::cast(const BatchSums& share) {
-  std::array<double, 4> ballot = {share.loss, static_cast<double>(share.correct), stop_requested_() ? 1.0 : 0.0,
-                                  checkpoint_due() ? 1.0 : 0.0};
+  std::array<double, 5> ballot = {share.loss, static_cast<double>(share.correct), static_cast<double>(share.images),
+                                  stop_requested_() ? 1.0 : 0.0, checkpoint_due() ? 1.0 : 0.0};
   communicator_.all_reduce(std::span<double>(ballot), ReduceOperation::kSum);
-  return {.sums = {.loss = ballot[0], .correct = static_cast<int64_t>(ballot[1])},
-          .stop = ballot[2] > 0,
-          .checkpoint = ballot[3] > 0};
+  return {.sums = {.loss = ballot[0],
+                   .correct = static_cast<int64_t>(ballot[1]),
+                   .images = static_cast<int64_t>(ballot[2])},
+          .stop = ballot[3] > 0,
+          .checkpoint = ballot[4] > 0};
 }
 
 bool StepVote::checkpoint_due() const {

@@ -13,7 +13,7 @@
 namespace fer_ddp {
 
 struct VoteResult {
-  BatchSums sums;  // over the global batch
+  BatchSums sums;  // over all ranks
   bool stop = false;
   bool checkpoint = false;
 };

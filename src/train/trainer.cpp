@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -12,6 +13,8 @@
 #include "data/sampler.h"
 #include "model/weights.h"
 #include "train/autograd_step.h"
+#include "train/device_step.h"
+#include "train/evaluator.h"
 
 namespace fer_ddp {
 
@@ -44,7 +47,7 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
       model_(model),
       surroundings_(std::move(surroundings)),
       optimizer_(make_optimizer(config, model.store().size())),
-      step_(std::make_unique<AutogradStep>(model, *optimizer_, surroundings_.communicator, config)),
+      step_(make_step()),
       decisions_(config),
       vote_(surroundings_.communicator, surroundings_.stop_requested, checkpoint_interval(config)),
       start_(Clock::now()) {
@@ -53,7 +56,16 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
 
 Trainer::~Trainer() = default;
 
-void Trainer::resume(const CheckpointFiles& files) { decode_checkpoint(files, parts()); }
+std::unique_ptr<TrainingStep> Trainer::make_step() {
+  if (surroundings_.device == nullptr)
+    return std::make_unique<AutogradStep>(model_, *optimizer_, surroundings_.communicator, config_);
+  return std::make_unique<DeviceStep>(model_, *optimizer_, surroundings_.dataset, *surroundings_.device, config_);
+}
+
+void Trainer::resume(const CheckpointFiles& files) {
+  decode_checkpoint(files, parts());
+  step_->reload();
+}
 
 TrainingOutcome Trainer::run() {
   while (state_.stop_reason == StopReason::kNone) {
@@ -69,13 +81,41 @@ bool Trainer::train_epoch() {
   const int64_t steps = steps_per_epoch(rows, config_.batch_size);
   const std::vector<int32_t> order =
       epoch_order(rows, config_.shuffle, static_cast<uint64_t>(config_.random_seed), state_.epoch);
+  step_->begin_epoch(state_.epoch, order);
   while (state_.step < steps) {
     const VoteResult vote = run_step(order);
     report_step(steps);
-    if (vote.stop || vote.checkpoint) save_checkpoint();
+    if (vote.stop || vote.checkpoint) {
+      finish_steps();
+      save_checkpoint();
+    }
     if (vote.stop) return false;
   }
+  finish_steps();
   return true;
+}
+
+// Waits for what the steps so far still compute.
+void Trainer::finish_steps() {
+  const Stopwatch training(state_.progress.training_seconds);
+  const Stopwatch epoch(state_.progress.seconds);
+  const BatchSums rest = step_->finish();
+  std::array<double, 3> sums = {rest.loss, static_cast<double>(rest.correct), static_cast<double>(rest.images)};
+  surroundings_.communicator.all_reduce(std::span<double>(sums), ReduceOperation::kSum);
+  add_progress({.loss = sums[0], .correct = static_cast<int64_t>(sums[1]), .images = static_cast<int64_t>(sums[2])});
+}
+
+void Trainer::add_progress(const BatchSums& sums) {
+  state_.progress.loss += sums.loss;
+  state_.progress.correct += sums.correct;
+  state_.progress.images += sums.images;
+}
+
+Evaluation Trainer::evaluate_split(Split split) {
+  Communicator& communicator = surroundings_.communicator;
+  const int64_t images = surroundings_.dataset.split(split).size();
+  const PositionRange mine = rank_share({0, images}, communicator.rank(), communicator.size());
+  return add_up(step_->evaluate(surroundings_.dataset, split, mine), images, communicator);
 }
 
 VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
@@ -93,9 +133,7 @@ VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
                   .epoch = state_.epoch},
                  state_.learning_rate);
   const VoteResult vote = vote_.cast(share);
-  state_.progress.loss += vote.sums.loss;
-  state_.progress.correct += vote.sums.correct;
-  state_.progress.images += batch.size();
+  add_progress(vote.sums);
   ++state_.step;
   return vote;
 }
@@ -106,7 +144,7 @@ void Trainer::finish_epoch() {
     const Stopwatch epoch(state_.progress.seconds);
     announce(TrainingPhase::kEvaluating);
     synchronize_replicas();
-    validation = evaluate(model_, surroundings_.dataset.split(Split::kValidation), config_, surroundings_.communicator);
+    validation = evaluate_split(Split::kValidation);
   }
   record(validation);
   const double monitored = config_.monitor == "val_loss" ? validation.loss : validation.accuracy();
@@ -146,11 +184,11 @@ TrainingOutcome Trainer::conclude() {
   TrainingOutcome outcome;
   if (config_.restore_best_weights && best_weights_) {
     set_weights(model_, *best_weights_, "the best epoch's weights");
+    step_->reload();
     outcome.restored_epoch = state_.best_epoch;
   }
   announce(TrainingPhase::kTesting);
-  const SplitView& test = surroundings_.dataset.split(Split::kTest);
-  if (test.size() > 0) outcome.test = evaluate(model_, test, config_, surroundings_.communicator);
+  if (surroundings_.dataset.split(Split::kTest).size() > 0) outcome.test = evaluate_split(Split::kTest);
   return outcome;
 }
 
@@ -164,6 +202,7 @@ void Trainer::synchronize_replicas() {
       communicator.all_reduce(values, ReduceOperation::kSum);
       for (float& value : values) value /= static_cast<float>(communicator.size());
     }
+    step_->reload();
   }
   require_equal_replicas(communicator, {"set of weights", checksum(std::as_bytes(model_.store().weights()))});
 }

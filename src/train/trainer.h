@@ -15,6 +15,7 @@
 #include "model/model.h"
 #include "train/checkpoint.h"
 #include "train/decision_maker.h"
+#include "train/device_runtime.h"
 #include "train/evaluator.h"
 #include "train/step_vote.h"
 #include "train/training_observer.h"
@@ -35,6 +36,7 @@ struct TrainerSurroundings {
   const Dataset& dataset;
   CheckpointFolder checkpoints;
   std::function<bool()> stop_requested;  // asked at every step boundary
+  DeviceRuntime* device = nullptr;       // null: the CPU
 };
 
 class Trainer {
@@ -57,6 +59,10 @@ class Trainer {
  private:
   bool train_epoch();  // false: stopped at a step boundary
   VoteResult run_step(const std::vector<int32_t>& order);
+  [[nodiscard]] std::unique_ptr<TrainingStep> make_step();
+  void finish_steps();
+  void add_progress(const BatchSums& sums);
+  [[nodiscard]] Evaluation evaluate_split(Split split);
   void finish_epoch();
   void record(const Evaluation& validation);
   void apply(const EpochDecision& decision);

@@ -2,8 +2,13 @@
 // weights. How it is computed is the implementation's choice; what it computes is not.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
+
+#include "core/expressions.h"
+#include "data/dataset.h"
+#include "data/sampler.h"
 
 namespace fer_ddp {
 
@@ -21,6 +26,19 @@ struct BatchShare {
 struct BatchSums {
   double loss = 0;  // sum over images
   int64_t correct = 0;
+  int64_t images = 0;
+
+  BatchSums& operator+=(const BatchSums& other) {
+    loss += other.loss;
+    correct += other.correct;
+    images += other.images;
+    return *this;
+  }
+};
+
+struct EvaluationSums {
+  double loss = 0;
+  std::array<int64_t, kExpressionCount * kExpressionCount> confusion{};  // [label][called]
 };
 
 class TrainingStep {
@@ -30,8 +48,23 @@ class TrainingStep {
   TrainingStep& operator=(const TrainingStep&) = delete;
   virtual ~TrainingStep() = default;
 
-  // Collective. Returns the sums of this rank's share, as seen before the update.
+  // Before the first step of an epoch, also of one that is resumed in its middle. `order`: the epoch's row at each
+  // position, valid until the next call.
+  virtual void begin_epoch(int epoch, std::span<const int32_t> order) = 0;
+
+  // Collective. Begins one step; returns the sums of this rank's shares, as seen before the update, in those steps that
+  // are done and were not returned yet: this one, or earlier ones where a device computes while the host goes on.
   virtual BatchSums run(const BatchShare& share, double learning_rate) = 0;
+
+  // Waits for all steps begun, and returns their sums that were not returned yet. From then until the next run() the
+  // model and the optimizer that the step was made with hold the newest state.
+  virtual BatchSums finish() = 0;
+
+  // The model or the optimizer were changed from outside: the next step starts from what they hold now.
+  virtual void reload() = 0;
+
+  // Loss and confusion matrix of rows of a split, BatchNorm by its running statistics, no dropout. Not collective.
+  [[nodiscard]] virtual EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) = 0;
 };
 
 }  // namespace fer_ddp

@@ -2,6 +2,6 @@ fer_ddp_mpi_test(comm_mpi_test RANKS 1 2 3 4
   SOURCES ${TEST_DIR}/comm.cpp
   LINKS fer_ddp_comm)
 fer_ddp_mpi_test(train_mpi_test RANKS 1 2 3 4
-  SOURCES ${TEST_DIR}/train.cpp
+  SOURCES ${TEST_DIR}/train.cpp ${TEST_DIR}/device_step.cpp
   LINKS fer_ddp_train)
 set_target_properties(train_mpi_test PROPERTIES BUILD_RPATH ${FER_DDP_TORCH_ROOT}/torch/lib)

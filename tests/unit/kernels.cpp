@@ -23,7 +23,7 @@ class ReluMaxPoolOf : public ::testing::TestWithParam<std::vector<int64_t>> {};
 TEST_P(ReluMaxPoolOf, EqualsTheSeparateOperatorsForwardAndBackward) {
   const at::Tensor x = random_images(GetParam()).set_requires_grad(true);
   const at::Tensor y = x.detach().clone().set_requires_grad(true);
-  const at::Tensor fused = relu_max_pool(x);
+  const at::Tensor fused = relu_max_pool(x, false);
   const at::Tensor separate = at::max_pool2d(at::relu(y), {2, 2});
   EXPECT_TRUE(at::equal(fused, separate));
   const at::Tensor gradient = at::randn(fused.sizes());
@@ -38,12 +38,12 @@ INSTANTIATE_TEST_SUITE_P(Shapes, ReluMaxPoolOf,
 
 TEST(ReluMaxPool, NanGoesThrough) {
   const at::Tensor x = at::full({1, 4, 2, 2}, std::numeric_limits<float>::quiet_NaN());
-  EXPECT_TRUE(relu_max_pool(x).isnan().all().item<bool>());
+  EXPECT_TRUE(relu_max_pool(x, false).isnan().all().item<bool>());
 }
 
 TEST(ReluMaxPool, NoImagesGiveNoImages) {
   const at::Tensor x = at::empty({0, 32, 46, 46}).set_requires_grad(true);
-  EXPECT_EQ(relu_max_pool(x).sizes().vec(), (std::vector<int64_t>{0, 32, 23, 23}));
+  EXPECT_EQ(relu_max_pool(x, false).sizes().vec(), (std::vector<int64_t>{0, 32, 23, 23}));
 }
 
 BatchNormState fresh_state(int64_t channels) {

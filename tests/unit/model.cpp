@@ -71,6 +71,47 @@ TEST(SeedCnn, DropoutDependsOnTheGlobalPositionAlone) {
   EXPECT_TRUE(at::allclose(both[1], shifted[0]));
 }
 
+// What a GPU runs, held against the CPU's kernels: logits, running statistics and every gradient.
+TEST(SeedCnn, TensorOperatorsComputeWhatTheKernelsDo) {
+  constexpr int64_t kImages = 12;
+  std::vector<uint8_t> pixels(kImages * 48 * 48);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
+  const at::Tensor images = normalized_images(kImages, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
+  const at::Tensor labels = at::tensor({0, 3, 5, 6, 1, 2, 3, 4, 5, 6, 0, 1}, at::kLong);
+  const auto kernels = make_model({.random_seed = 5});
+  const auto tensors = make_empty_model({.random_seed = 5}, at::kCPU);
+  set_weights(*tensors, copy_weights(*kernels), "the other model");
+  std::vector<at::Tensor> logits;
+  for (const auto* model : {&kernels, &tensors}) {
+    ForwardContext context{
+        .training = true, .epoch = 2, .first_position = 40, .sum_statistics = [](std::span<double>) {}};
+    context.tensor_operators = model == &tensors;
+    if (context.tensor_operators) context.kept_units = (*model)->draw_kept_units(2, 40, kImages);
+    for (int step = 0; step < 2; ++step) {
+      (*model)->store().clear_gradients();
+      const at::Tensor output = (*model)->forward(images, context);
+      torch::autograd::backward({at::cross_entropy_loss(output, labels)}, {});
+      logits.push_back(output.detach());
+    }
+    const at::NoGradGuard no_grad;
+    logits.push_back((*model)->forward(images, {.tensor_operators = context.tensor_operators}));
+  }
+  for (size_t i = 0; i < 3; ++i) EXPECT_TRUE(at::allclose(logits[i], logits[i + 3], 1e-4, 1e-5)) << i;
+  for (size_t i = 0; i < kernels->buffers().size(); ++i)
+    EXPECT_TRUE(at::allclose(kernels->buffers()[i].value, tensors->buffers()[i].value, 1e-5, 1e-7)) << i;
+  const std::span<const float> expected = kernels->store().gradients();
+  const std::span<const float> found = tensors->store().gradients();
+  for (const Parameter& parameter : kernels->store().parameters()) {
+    float largest = 0;
+    float difference = 0;
+    for (size_t i = parameter.offset; i < parameter.offset + parameter.size; ++i) {
+      largest = std::max(largest, std::abs(expected[i]));
+      difference = std::max(difference, std::abs(expected[i] - found[i]));
+    }
+    EXPECT_LE(difference, 2e-5F * largest + 1e-7F) << parameter.name;
+  }
+}
+
 TEST(Weights, AreRefusedWhenTheyAreNotTheModels) {
   const auto model = make_model({});
   StoredTensors weights = copy_weights(*model);

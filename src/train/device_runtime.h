@@ -1,0 +1,51 @@
+// What a training step asks of the device that it computes on, beyond LibTorch's operators: how its work is run (at
+// once, or captured once and replayed), how values come to the host without stopping it, and the sums over the ranks.
+// The CUDA plug-in implements it; the tests do so on the CPU.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "comm/reducer.h"
+#include "model/torch_headers.h"
+
+namespace fer_ddp {
+
+// Values on their way to the host.
+class PendingValues {
+ public:
+  PendingValues() = default;
+  PendingValues(const PendingValues&) = delete;
+  PendingValues& operator=(const PendingValues&) = delete;
+  virtual ~PendingValues() = default;
+
+  // Waits, under a deadline, and returns them on the CPU. Throws Error (the machine's fault).
+  virtual at::Tensor wait() = 0;
+};
+
+class DeviceRuntime {
+ public:
+  DeviceRuntime() = default;
+  DeviceRuntime(const DeviceRuntime&) = delete;
+  DeviceRuntime& operator=(const DeviceRuntime&) = delete;
+  virtual ~DeviceRuntime() = default;
+
+  [[nodiscard]] virtual at::Device device() const = 0;
+  [[nodiscard]] virtual Reducer& reducer() = 0;
+
+  // Runs work on the device's stream. `work` returns at once.
+  virtual void run(const std::function<void()>& work) = 0;
+
+  // The same for work that is always the same for equal keys but for the content of its tensors, which stay where they
+  // are: it may be recorded the first times and replayed from then on.
+  virtual void run_repeatedly(int64_t key, const std::function<void()>& work) = 0;
+
+  // Collective; the last call. Ends the device's part in the world.
+  virtual void finish() = 0;
+
+  // Starts to copy a tensor of the device, as it is after what was run so far.
+  [[nodiscard]] virtual std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) = 0;
+};
+
+}  // namespace fer_ddp

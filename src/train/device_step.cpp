@@ -1,0 +1,173 @@
+#include "train/device_step.h"
+
+#include <array>
+
+#include "train/autograd_step.h"
+
+namespace fer_ddp {
+
+namespace {
+
+// Steps whose sums may be outstanding: enough that the device never waits for the host, few enough that a device that
+// has stopped is noticed.
+constexpr size_t kMostPending = 4;
+constexpr int64_t kImagesEvaluatedAtOnce = 512;
+
+at::Tensor bytes_on(at::Device device, std::span<const uint8_t> bytes, at::IntArrayRef shape) {
+  const at::Tensor view = at::from_blob(const_cast<uint8_t*>(bytes.data()), shape, at::kByte);
+  return view.to(device, view.scalar_type(), false, true);
+}
+
+SumOverRanks statistics_sum(Reducer& reducer, const Config& config) {
+  if (config.batch_norm == "local") return [](std::span<double>) {};
+  return [&reducer](std::span<double> sums) { reducer.all_reduce(sums, ReduceOperation::kSum); };
+}
+
+}  // namespace
+
+DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& dataset, DeviceRuntime& runtime,
+                       const Config& config)
+    : host_model_(model),
+      host_optimizer_(optimizer),
+      runtime_(runtime),
+      config_(config),
+      model_(make_empty_model(config, runtime.device())),
+      optimizer_(make_device_optimizer(config, static_cast<int64_t>(model.store().size()), runtime.device())),
+      buckets_(model_->store(), runtime.reducer(), kSmallestGradientBucket),
+      hooks_(model_->store(), buckets_),
+      sum_statistics_(statistics_sum(runtime.reducer(), config)) {
+  const at::Device device = runtime.device();
+  for (const Split split : kSplits) {
+    const SplitView& view = dataset.split(split);
+    splits_[split] = {bytes_on(device, view.images, {view.size(), kImageSide, kImageSide}),
+                      bytes_on(device, view.labels, {view.size()}).to(at::kLong)};
+  }
+  position_ = at::zeros({}, at::TensorOptions(at::kLong).device(device));
+  loss_scale_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
+  sums_ = at::zeros({2}, at::TensorOptions(at::kDouble).device(device));
+  reload();
+}
+
+void DeviceStep::begin_epoch(int epoch, std::span<const int32_t> order) {
+  const auto rows = static_cast<int64_t>(order.size());
+  const at::Tensor view = at::from_blob(const_cast<int32_t*>(order.data()), {rows}, at::kInt);
+  const at::Tensor kept = host_model_.draw_kept_units(epoch, 0, rows);
+  runtime_.run([&] {
+    // Recorded work knows the tensors' places: their content is replaced, never they themselves.
+    if (!order_.defined()) {
+      order_ = at::empty({rows}, position_.options());
+      if (kept.defined()) kept_units_ = at::empty(kept.sizes(), kept.options().device(runtime_.device()));
+    }
+    order_.copy_(view.to(at::kLong));
+    if (kept.defined()) kept_units_.copy_(kept);
+  });
+}
+
+BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
+  const auto images = static_cast<int64_t>(share.rows.size());
+  BatchSums finished;
+  if (pending_.size() >= kMostPending) finished = take_oldest();
+  runtime_.run([&] {
+    position_.fill_(share.first_position);
+    loss_scale_.fill_(1.0 / static_cast<double>(share.global_images));
+    optimizer_->begin_step(learning_rate, ++steps_);
+  });
+  runtime_.run_repeatedly(images, [this, images] { compute(images); });
+  pending_.push_back({runtime_.start_copy(sums_), images});
+  return finished;
+}
+
+void DeviceStep::compute(int64_t images) {
+  model_->store().clear_gradients();
+  const at::Tensor positions = position_ + at::arange(images, position_.options());
+  const at::Tensor rows = order_.index_select(0, positions);
+  const DeviceSplit& split = splits_[Split::kTrain];
+  const at::Tensor labels = split.labels.index_select(0, rows);
+  ForwardContext context{.training = true, .sum_statistics = sum_statistics_};
+  context.tensor_operators = true;
+  if (kept_units_.defined()) context.kept_units = kept_units_.index_select(0, positions);
+  const at::Tensor logits = model_->forward(inputs(split.images.index_select(0, rows)), context);
+  const at::Tensor loss = summed_loss(logits, labels, config_.label_smoothing);
+  torch::autograd::backward({loss * loss_scale_}, {});
+  const at::NoGradGuard no_grad;
+  buckets_.finish();
+  optimizer_->update(model_->store().flat_weights(), model_->store().flat_gradients());
+  sums_.copy_(at::stack({loss.detach().to(at::kDouble), (logits.argmax(1) == labels).sum().to(at::kDouble)}));
+}
+
+// Grey bytes [n, 48, 48] as forward's input, with genuine channels_last strides.
+at::Tensor DeviceStep::inputs(const at::Tensor& bytes) const {
+  return bytes.to(at::kFloat)
+      .div_(255.0F)
+      .as_strided({bytes.size(0), 1, kImageSide, kImageSide}, {kImagePixels, 1, kImageSide, 1});
+}
+
+BatchSums DeviceStep::take_oldest() {
+  const Pending oldest = std::move(pending_.front());
+  pending_.pop_front();
+  const at::Tensor sums = oldest.sums->wait();
+  const double* values = sums.const_data_ptr<double>();
+  return {.loss = values[0], .correct = static_cast<int64_t>(values[1]), .images = oldest.images};
+}
+
+BatchSums DeviceStep::finish() {
+  BatchSums sums;
+  while (!pending_.empty()) sums += take_oldest();
+  const at::NoGradGuard no_grad;
+  std::vector<std::unique_ptr<PendingValues>> copies;
+  copies.push_back(runtime_.start_copy(model_->store().flat_weights()));
+  for (const at::Tensor& slot : optimizer_->slots()) copies.push_back(runtime_.start_copy(slot));
+  for (const Buffer& buffer : model_->buffers()) copies.push_back(runtime_.start_copy(buffer.value));
+  size_t next = 0;
+  host_model_.store().flat_weights().copy_(copies[next++]->wait());
+  for (Optimizer::Slot& slot : host_optimizer_.slots()) {
+    const at::Tensor values = copies[next++]->wait();
+    std::copy_n(values.const_data_ptr<float>(), slot.values.size(), slot.values.data());
+  }
+  for (const Buffer& buffer : host_model_.buffers()) at::Tensor(buffer.value).copy_(copies[next++]->wait());
+  host_optimizer_.set_step_count(steps_);
+  return sums;
+}
+
+void DeviceStep::reload() {
+  const at::NoGradGuard no_grad;
+  steps_ = host_optimizer_.step_count();
+  runtime_.run([&] {
+    model_->store().flat_weights().copy_(host_model_.store().flat_weights());
+    for (size_t i = 0; i < optimizer_->slots().size(); ++i) {
+      std::vector<float>& values = host_optimizer_.slots()[i].values;
+      optimizer_->slots()[i].copy_(at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kFloat));
+    }
+    for (size_t i = 0; i < model_->buffers().size(); ++i)
+      at::Tensor(model_->buffers()[i].value).copy_(host_model_.buffers()[i].value);
+  });
+}
+
+EvaluationSums DeviceStep::evaluate(const Dataset&, Split split, PositionRange rows) {
+  const at::NoGradGuard no_grad;
+  const DeviceSplit& images = splits_[split];
+  ForwardContext context;
+  context.tensor_operators = true;
+  // Counts by (label, called), then the loss: all that comes to the host.
+  at::Tensor sums = at::zeros({kExpressionCount * kExpressionCount + 1}, sums_.options());
+  at::Tensor confusion = sums.narrow(0, 0, kExpressionCount * kExpressionCount);
+  at::Tensor loss = sums.narrow(0, kExpressionCount * kExpressionCount, 1);
+  runtime_.run([&] {
+    for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesEvaluatedAtOnce) {
+      const int64_t count = std::min(kImagesEvaluatedAtOnce, rows.end - begin);
+      const at::Tensor labels = images.labels.narrow(0, begin, count);
+      const at::Tensor logits = model_->forward(inputs(images.images.narrow(0, begin, count)), context);
+      loss.add_(summed_loss(logits, labels, config_.label_smoothing).to(at::kDouble));
+      const at::Tensor cells = labels * kExpressionCount + logits.argmax(1);
+      confusion.index_add_(0, cells, at::ones({count}, sums_.options()));
+    }
+  });
+  const at::Tensor values = runtime_.start_copy(sums)->wait();
+  EvaluationSums result;
+  for (size_t cell = 0; cell < result.confusion.size(); ++cell)
+    result.confusion[cell] = static_cast<int64_t>(values.const_data_ptr<double>()[cell]);
+  result.loss = values.const_data_ptr<double>()[result.confusion.size()];
+  return result;
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,66 @@
+// The training step on a device: weights, optimizer, images, the epoch's order and dropout live there, and nothing but
+// a step's few numbers (where it begins, its learning rate) goes there in a step. Its work is recorded and replayed
+// where the runtime does so; loss and accuracy come back some steps later, so that the host never stops the device. The
+// host's model and optimizer hold the state whenever finish() has returned: checkpoints and evaluation at the end of a
+// run know nothing of devices.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "data/dataset.h"
+#include "model/model.h"
+#include "optim/optimizer.h"
+#include "train/device_optimizer.h"
+#include "train/device_runtime.h"
+#include "train/gradient_buckets.h"
+#include "train/gradient_hooks.h"
+#include "train/training_step.h"
+
+namespace fer_ddp {
+
+class DeviceStep final : public TrainingStep {
+ public:
+  // All outlive the step.
+  DeviceStep(Model& model, Optimizer& optimizer, const Dataset& dataset, DeviceRuntime& runtime, const Config& config);
+
+  void begin_epoch(int epoch, std::span<const int32_t> order) override;
+  BatchSums run(const BatchShare& share, double learning_rate) override;
+  BatchSums finish() override;
+  void reload() override;
+  [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+
+ private:
+  struct DeviceSplit {
+    at::Tensor images;  // uint8 [n, 48, 48]
+    at::Tensor labels;  // int64 [n]
+  };
+
+  void compute(int64_t images);
+  [[nodiscard]] at::Tensor inputs(const at::Tensor& bytes) const;
+  [[nodiscard]] BatchSums take_oldest();
+
+  Model& host_model_;
+  Optimizer& host_optimizer_;
+  DeviceRuntime& runtime_;
+  Config config_;
+  PerSplit<DeviceSplit> splits_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<DeviceOptimizer> optimizer_;
+  GradientBuckets buckets_;
+  GradientHooks hooks_;
+  SumOverRanks sum_statistics_;
+  at::Tensor order_;       // int64 [rows]: the epoch's row at each position
+  at::Tensor kept_units_;  // uint8 [rows, units], by position; undefined without dropout
+  at::Tensor position_;    // int64 []: of this rank's first image in the step
+  at::Tensor loss_scale_;  // fp32 []: 1 / images of the global batch
+  at::Tensor sums_;        // fp64 [2]: the step's loss and correct images
+  int64_t steps_ = 0;      // of the optimizer
+  struct Pending {
+    std::unique_ptr<PendingValues> sums;
+    int64_t images;
+  };
+  std::deque<Pending> pending_;  // the newest steps' sums, oldest first
+};
+
+}  // namespace fer_ddp

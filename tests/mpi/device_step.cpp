@@ -1,0 +1,165 @@
+#include "train/device_step.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "data/sampler.h"
+#include "tests/host_runtime.h"
+#include "tests/mpi/world.h"
+#include "train/autograd_step.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int64_t kRows = 22;  // with batches of 8: the last one is uneven, and smaller than four ranks' shares
+
+// A dataset of one picture a row, the same on all ranks.
+class Faces {
+ public:
+  Faces() : images_(kRows * kImagePixels), labels_(kRows) {
+    for (size_t i = 0; i < images_.size(); ++i) images_[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
+    for (size_t i = 0; i < labels_.size(); ++i) labels_[i] = static_cast<uint8_t>(i % kExpressionCount);
+  }
+  [[nodiscard]] Dataset dataset() const {
+    const SplitView view{.images = images_, .labels = labels_};
+    PerSplit<SplitView> splits;
+    splits[Split::kTrain] = view;
+    splits[Split::kValidation] = {.images = view.images.first(9 * kImagePixels), .labels = view.labels.first(9)};
+    return {Manifest{}, "faces", splits};
+  }
+
+ private:
+  std::vector<uint8_t> images_;
+  std::vector<uint8_t> labels_;
+};
+
+struct Outcome {
+  BatchSums sums;
+  EvaluationSums validation;
+  std::vector<float> weights;
+  std::vector<std::vector<float>> slots;
+  std::vector<at::Tensor> buffers;
+};
+
+enum class Kind { kAutograd, kDevice };
+
+// Two epochs, over all ranks; `reload_after` steps, the step is thrown away and made anew from the host's state.
+Outcome train(Kind kind, const Config& config, int64_t reload_after = -1) {
+  Communicator& world = world_communicator();
+  const Faces faces;
+  const Dataset dataset = faces.dataset();
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  HostRuntime runtime(world);
+  const auto make = [&]() -> std::unique_ptr<TrainingStep> {
+    if (kind == Kind::kAutograd) return std::make_unique<AutogradStep>(*model, *optimizer, world, config);
+    return std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config);
+  };
+  std::unique_ptr<TrainingStep> step = make();
+  Outcome outcome;
+  int64_t done = 0;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    const std::vector<int32_t> order = epoch_order(kRows, true, 1, epoch);
+    step->begin_epoch(epoch, order);
+    for (int64_t batch_index = 0; batch_index < steps_per_epoch(kRows, config.batch_size); ++batch_index) {
+      const PositionRange batch = global_batch(kRows, config.batch_size, batch_index);
+      const PositionRange mine = rank_share(batch, world.rank(), world.size());
+      outcome.sums += step->run(
+          {.images = dataset.split(Split::kTrain).images,
+           .labels = dataset.split(Split::kTrain).labels,
+           .rows = std::span(order).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
+           .global_images = batch.size(),
+           .first_position = mine.begin,
+           .epoch = epoch},
+          config.learning_rate);
+      if (++done == reload_after) {
+        outcome.sums += step->finish();
+        step = make();
+        step->begin_epoch(epoch, order);
+      }
+    }
+    outcome.sums += step->finish();
+  }
+  outcome.validation = step->evaluate(dataset, Split::kValidation, rank_share({0, 9}, world.rank(), world.size()));
+  outcome.weights.assign(model->store().weights().begin(), model->store().weights().end());
+  for (const Optimizer::Slot& slot : optimizer->slots()) outcome.slots.push_back(slot.values);
+  for (const Buffer& buffer : model->buffers()) outcome.buffers.push_back(buffer.value.clone());
+  EXPECT_EQ(optimizer->step_count(), done);
+  return outcome;
+}
+
+// The largest difference, as a share of the largest value.
+float distance(const std::vector<float>& a, const std::vector<float>& b) {
+  float largest = 0;
+  float difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::abs(a[i]));
+    difference = std::max(difference, std::abs(a[i] - b[i]));
+  }
+  return difference / largest;
+}
+
+// In pictures of noise some pooling windows are nearly tied, and rounding decides: a few gradients differ.
+constexpr float kSlotTolerance = 5e-3F;
+
+void expect_same(const Outcome& expected, const Outcome& found, float tolerance) {
+  EXPECT_EQ(found.sums.images, expected.sums.images);
+  EXPECT_NEAR(found.sums.loss, expected.sums.loss, static_cast<double>(tolerance) * std::abs(expected.sums.loss));
+  EXPECT_EQ(found.sums.correct, expected.sums.correct);
+  EXPECT_LE(distance(expected.weights, found.weights), tolerance);
+  ASSERT_EQ(found.slots.size(), expected.slots.size());
+  for (size_t i = 0; i < found.slots.size(); ++i)
+    EXPECT_LE(distance(expected.slots[i], found.slots[i]), kSlotTolerance);
+  for (size_t i = 0; i < found.buffers.size(); ++i)
+    EXPECT_TRUE(at::allclose(expected.buffers[i], found.buffers[i], 1e-3, 1e-4)) << i;
+  EXPECT_NEAR(found.validation.loss, expected.validation.loss, 10.0 * static_cast<double>(tolerance));
+  EXPECT_EQ(found.validation.confusion, expected.validation.confusion);
+}
+
+struct Rule {
+  const char* name;
+  Config config;
+};
+
+std::vector<Rule> rules() {
+  const Config plain{.learning_rate = 1e-5, .batch_size = 8};
+  std::vector<Rule> all(5, {"Adam", plain});
+  all[1].name = "AdamW";
+  all[1].config.optimizer = "AdamW";
+  all[1].config.weight_decay = 0.1;
+  all[2].name = "Sgd";
+  all[2].config.optimizer = "SGD";
+  all[2].config.momentum = 0.5;
+  all[3].name = "LabelSmoothingWithoutDropout";
+  all[3].config.dropout = 0.0;
+  all[3].config.label_smoothing = 0.1;
+  all[4].name = "LocalBatchNorm";
+  all[4].config.batch_norm = "local";
+  return all;
+}
+
+class DeviceStepRules : public ::testing::TestWithParam<Rule> {};
+
+TEST_P(DeviceStepRules, TrainAsTheCpusStepDoes) {
+  const Config& config = GetParam().config;
+  expect_same(train(Kind::kAutograd, config), train(Kind::kDevice, config), 1e-3F);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, DeviceStepRules, ::testing::ValuesIn(rules()),
+                         [](const auto& rule) { return std::string(rule.param.name); });
+
+TEST(DeviceStep, GoesOnFromTheHostsStateAsIfNothingHadHappened) {
+  const Config config{.learning_rate = 1e-4, .batch_size = 8};
+  const Outcome whole = train(Kind::kDevice, config);
+  const Outcome resumed = train(Kind::kDevice, config, 4);
+  EXPECT_EQ(resumed.weights, whole.weights);
+  EXPECT_EQ(resumed.slots, whole.slots);
+  EXPECT_EQ(resumed.sums.loss, whole.sums.loss);
+}
+
+}  // namespace
+
+}  // namespace fer_ddp
