@@ -15,6 +15,7 @@
 #include "core/text.h"
 #include "data/dataset.h"
 #include "data/preprocess.h"
+#include "launcher/device.h"
 #include "launcher/live_status.h"
 #include "launcher/run_folder.h"
 #include "launcher/run_observers.h"
@@ -29,15 +30,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void require_supported_device(const Config& config) {
-  if (config.device != "cuda") return;
-  throw user_error("device is cuda, but this fer-ddp has no CUDA plug-in (libfer_ddp_cuda.so)",
-                   "Set device to cpu, or to auto, which takes a GPU where there is one that can be used.");
-}
-
 void refuse_impossible(const Config& config, const Communicator& communicator) {
   refuse_singletons_under_slurm(communicator.size());
-  require_supported_device(config);
   if (config.status_address) require_loopback(*config.status_address);
   if (config.data.empty())
     throw user_error("data is not set",
@@ -53,8 +47,9 @@ int place_threads(const Config& config, const Communicator& communicator) {
   return threads;
 }
 
-std::vector<RankPlace> gather_places(Communicator& communicator, int threads) {
-  const nlohmann::json own = {host_name(), fmt::format("cpu, {} thread{}", threads, threads == 1 ? "" : "s")};
+std::vector<RankPlace> gather_places(Communicator& communicator, const RunDevice& device, int threads) {
+  const std::string cpu = fmt::format("cpu, {} thread{}", threads, threads == 1 ? "" : "s");
+  const nlohmann::json own = {host_name(), device.runtime ? device.name : cpu};
   std::vector<RankPlace> places;
   for (const std::string& text : communicator.all_gather(own.dump())) {
     const auto place = nlohmann::json::parse(text);
@@ -169,7 +164,7 @@ int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog&
 }
 
 int run_trainer(const Config& config, ExistingRun existing, const Dataset& dataset, Model& model,
-                const std::vector<RankPlace>& places, Session& session) {
+                const std::vector<RankPlace>& places, DeviceRuntime* device, Session& session) {
   Communicator& communicator = session.communicator();
   const std::string started = timestamp_now();
   const StopSignal signal;
@@ -178,9 +173,11 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
       {.run = config.name, .epochs = config.epochs, .learning_rate = config.learning_rate, .ranks = places});
   std::vector<std::unique_ptr<TrainingObserver>> observers;
   Trainer trainer(config, model,
-                  {.communicator = communicator, .dataset = dataset, .checkpoints = checkpoints, .stop_requested = [&] {
-                     return signal.raised() || board.stop_requested();
-                   }});
+                  {.communicator = communicator,
+                   .dataset = dataset,
+                   .checkpoints = checkpoints,
+                   .stop_requested = [&] { return signal.raised() || board.stop_requested(); },
+                   .device = device});
   if (existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
   std::optional<LiveStatus> live;
   run_on_rank_0(communicator, [&] {
@@ -221,14 +218,17 @@ int train_run(const Config& config, ExistingRun existing, Session& session) {
                      fmt::format("{}: the run is over, there is nothing to resume; see result.json", config.output));
     return 0;
   }
+  const RunDevice device = open_device(config, session);  // before anything uses LibTorch
   const int threads = place_threads(config, communicator);
-  const std::vector<RankPlace> places = gather_places(communicator, threads);
+  const std::vector<RankPlace> places = gather_places(communicator, device, threads);
   const Dataset dataset = load_training_data(config, existing, session);
   std::unique_ptr<Model> model;
   run_together(communicator, [&] { model = make_model(config); });
   require_agreement(communicator, {{"set of shards", dataset.fingerprint()}, {"model", model->description()}});
   say_what_starts(config, dataset, places, session.log);
-  return run_trainer(config, existing, dataset, *model, places, session);
+  const int exit_code = run_trainer(config, existing, dataset, *model, places, device.runtime.get(), session);
+  if (device.runtime) device.runtime->finish();
+  return exit_code;
 }
 
 }  // namespace fer_ddp

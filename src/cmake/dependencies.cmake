@@ -44,6 +44,10 @@ if(EXISTS ${FER_DDP_TORCH_ROOT}/nvidia/nccl/include/nccl.h AND EXISTS ${FER_DDP_
   target_include_directories(nvidia::headers SYSTEM INTERFACE
     ${FER_DDP_TORCH_ROOT}/nvidia/cu13/include ${FER_DDP_TORCH_ROOT}/nvidia/cu13/include/cccl
     ${FER_DDP_TORCH_ROOT}/nvidia/nccl/include)
+  foreach(_library torch_cuda c10_cuda)
+    add_library(torch::${_library} SHARED IMPORTED)
+    set_target_properties(torch::${_library} PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/torch/lib/lib${_library}.so)
+  endforeach()
   # By full path, so that no toolkit in a system folder is taken instead.
   add_library(nvidia::cudart SHARED IMPORTED)
   set_target_properties(nvidia::cudart PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/nvidia/cu13/lib/libcudart.so.13)

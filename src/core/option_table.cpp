@@ -78,6 +78,7 @@ std::span<const Option> option_table() {
        "of the convolutions and dense layers; weights and updates stay fp32",
        {},
        {"fp32", "bf16"}},
+      {"cuda_graph", &Config::cuda_graph, "on a GPU, record the training step once and replay it"},
       {"threads", &Config::threads, "a rank; 0: the cores of the node shared fairly between its ranks", kNotNegative},
       {"collective_timeout_seconds", &Config::collective_timeout_seconds,
        "longest wait for the other ranks before the job is ended", kPositive},

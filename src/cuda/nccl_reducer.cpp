@@ -121,10 +121,15 @@ void NcclReducer::start(const void* values, size_t count, ncclDataType_t type, n
 }
 
 void NcclReducer::wait_for_compute(const char* operation) {
+  check_runtime(cudaEventRecord(before_, compute_), "cudaEventRecord");
+  wait_for(before_, operation);
+}
+
+void NcclReducer::wait_for(cudaEvent_t event, const char* operation) {
   poll_until(
       [&] {
-        const cudaError_t code = cudaStreamQuery(compute_);
-        if (code != cudaErrorNotReady) check_runtime(code, "cudaStreamQuery");
+        const cudaError_t code = cudaEventQuery(event);
+        if (code != cudaErrorNotReady) check_runtime(code, "cudaEventQuery");
         return code == cudaSuccess;
       },
       operation);

@@ -34,6 +34,9 @@ class NcclReducer final : public Reducer {
   // `operation` when the deadline passes, or NCCL or the GPU fails meanwhile.
   void wait_for_compute(const char* operation);
 
+  // The same for all that had been begun when `event` was recorded.
+  void wait_for(cudaEvent_t event, const char* operation);
+
   // Collective; the last call.
   void finish();
 

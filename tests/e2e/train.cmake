@@ -7,3 +7,5 @@ endforeach()
 add_test(NAME train.keras_case COMMAND ${TEST_DIR}/train_keras_case $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
 set_tests_properties(train.keras_case PROPERTIES TIMEOUT 600 PROCESSORS 2 SKIP_RETURN_CODE 77
   ENVIRONMENT "FER_DDP_GOLDEN_FOLDER=${CMAKE_SOURCE_DIR}/tests/golden;${FER_DDP_MPI_TEST_ENVIRONMENT}")
+add_test(NAME train.device COMMAND ${TEST_DIR}/train_device $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
+set_tests_properties(train.device PROPERTIES TIMEOUT 200 PROCESSORS 2 SKIP_RETURN_CODE 77 ENVIRONMENT "${FER_DDP_MPI_TEST_ENVIRONMENT}")

@@ -79,6 +79,10 @@ class Mark {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return reached_; });
   }
+  bool reached() {
+    const std::lock_guard lock(mutex_);
+    return reached_;
+  }
 
  private:
   std::mutex mutex_;
@@ -206,6 +210,10 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   delete event;
   return cudaSuccess;
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event) {
+  return !event->newest || event->newest->reached() ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {

@@ -1,0 +1,69 @@
+// The plug-in's entry: checks that it fits the executable that loads it, and makes the accelerator.
+#include <ATen/Context.h>
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include <cstdio>
+#include <string_view>
+
+#include "cuda/cuda_error.h"
+#include "cuda/cuda_runtime.h"
+#include "train/accelerator.h"
+
+namespace fer_ddp {
+
+namespace {
+
+class CudaAccelerator final : public Accelerator {
+ public:
+  [[nodiscard]] int device_count() override {
+    int count = 0;
+    check_cuda(cudaGetDeviceCount(&count), "cudaGetDeviceCount");  // raw: LibTorch would say 0, and not why
+    return count;
+  }
+  [[nodiscard]] std::string device_identity(int device) override {
+    std::string identity(32, '\0');
+    check_cuda(cudaDeviceGetPCIBusId(identity.data(), static_cast<int>(identity.size()), device),
+               "cudaDeviceGetPCIBusId");
+    return identity.c_str();
+  }
+  [[nodiscard]] std::string device_name(int device) override {
+    cudaDeviceProp properties{};
+    check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+    return properties.name;
+  }
+  [[nodiscard]] std::unique_ptr<DeviceRuntime> make_runtime(Communicator& host, int device,
+                                                            std::chrono::duration<double> timeout,
+                                                            bool capture) override {
+    // fp32 means fp32: TensorFloat-32 would round a convolution's inputs to ten bits.
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setBenchmarkCuDNN(true);
+    return std::make_unique<CudaRuntime>(host, device, timeout, capture);
+  }
+};
+
+std::string misfit(std::uint32_t version, std::string_view torch_version) {
+  if (version != kAcceleratorVersion)
+    return fmt::format("it is of version {}, the executable asks for {}", kAcceleratorVersion, version);
+  if (torch_version != TORCH_VERSION)
+    return fmt::format("it was built with LibTorch {}, the executable with {}", TORCH_VERSION, torch_version);
+  if (!at::detail::getCUDAHooks().compiledWithCuDNN())
+    return "LibTorch was used before it was loaded, and has settled on having no GPU";
+  return "";
+}
+
+}  // namespace
+
+}  // namespace fer_ddp
+
+extern "C" __attribute__((visibility("default"))) fer_ddp::Accelerator* fer_ddp_make_accelerator(
+    std::uint32_t version, const char* torch_version, char* error, std::size_t error_size) {
+  try {
+    const std::string reason = fer_ddp::misfit(version, torch_version);
+    if (reason.empty()) return new fer_ddp::CudaAccelerator;
+    std::snprintf(error, error_size, "%s", reason.c_str());
+  } catch (const std::exception& failure) {
+    std::snprintf(error, error_size, "%s", failure.what());
+  }
+  return nullptr;
+}

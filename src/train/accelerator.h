@@ -1,0 +1,46 @@
+// What the executable and the CUDA plug-in (libfer_ddp_cuda.so) have in common. The plug-in is loaded only where a GPU
+// is asked for, so that the executable runs on a node without any file of NVIDIA's. No CUDA header here.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "comm/communicator.h"
+#include "train/device_runtime.h"
+
+namespace fer_ddp {
+
+// Counts up with every change of what this header shows.
+inline constexpr std::uint32_t kAcceleratorVersion = 1;
+
+class Accelerator {
+ public:
+  Accelerator() = default;
+  Accelerator(const Accelerator&) = delete;
+  Accelerator& operator=(const Accelerator&) = delete;
+  virtual ~Accelerator() = default;
+
+  // GPUs that this process may use. Throws Error (the machine's fault) with the reason where CUDA cannot start.
+  [[nodiscard]] virtual int device_count() = 0;
+
+  // Identifies a GPU on its host: two ranks with the same one share it.
+  [[nodiscard]] virtual std::string device_identity(int device) = 0;
+  // "NVIDIA H100 80GB HBM3", for people.
+  [[nodiscard]] virtual std::string device_name(int device) = 0;
+
+  // Collective over `host`, which outlives the runtime. `capture`: repeated work is recorded as a CUDA graph.
+  [[nodiscard]] virtual std::unique_ptr<DeviceRuntime> make_runtime(Communicator& host, int device,
+                                                                    std::chrono::duration<double> timeout,
+                                                                    bool capture) = 0;
+};
+
+// The plug-in's one entry, "fer_ddp_make_accelerator": null, and the reason in `error`, where plug-in and executable do
+// not fit. Never throws.
+extern "C" {
+using MakeAccelerator = Accelerator*(std::uint32_t version, const char* torch_version, char* error,
+                                     std::size_t error_size);
+}
+
+}  // namespace fer_ddp
