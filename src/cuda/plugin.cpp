@@ -25,7 +25,8 @@ class CudaAccelerator final : public Accelerator {
     std::string identity(32, '\0');
     check_cuda(cudaDeviceGetPCIBusId(identity.data(), static_cast<int>(identity.size()), device),
                "cudaDeviceGetPCIBusId");
-    return identity.c_str();
+    identity.resize(identity.find('\0'));
+    return identity;
   }
   [[nodiscard]] std::string device_name(int device) override {
     cudaDeviceProp properties{};
