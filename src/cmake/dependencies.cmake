@@ -11,6 +11,7 @@ find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 
 # LibTorch. Only libtorch_cpu and libc10 are linked: libtorch.so would pull in libtorch_cuda and every NVIDIA library with it.
 set(FER_DDP_TORCH_VERSION 2.11.0)
@@ -35,6 +36,12 @@ target_include_directories(torch::torch_cpu SYSTEM INTERFACE
 # The two live in namespaces of their own versions.
 target_compile_definitions(torch::torch_cpu INTERFACE FMT_HEADER_ONLY)
 target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
+# at::parallel_for is a template over OpenMP: without -fopenmp where it is used, it runs on one thread and says nothing. The library is
+# LibTorch's own copy, so that a process has one set of threads.
+add_library(torch::gomp SHARED IMPORTED)
+set_target_properties(torch::gomp PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/torch/lib/libgomp.so.1)
+target_compile_options(torch::torch_cpu INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+target_link_libraries(torch::torch_cpu INTERFACE torch::gomp)
 target_link_options(torch::torch_cpu INTERFACE -Wl,-rpath-link,${FER_DDP_TORCH_ROOT}/nvidia/cu13/lib)
 
 # NVIDIA's headers, from wheels as well (install_dependencies --cuda); no CUDA toolkit is looked for. Without them, all but the CUDA
