@@ -1,0 +1,192 @@
+#include "comm/rank_team.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <utility>
+
+#include "core/error.h"
+#include "core/host.h"
+
+namespace fer_ddp {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kFloatsOfALine = 16;  // a cache line: no two ranks write to one
+constexpr size_t kBlock = 512;         // floats summed at once, which stay in the first-level cache
+
+// Ranks of a step usually come within microseconds of each other, and giving the core away costs as much; where there
+// are fewer cores than ranks, the one that is waited for needs it.
+constexpr int kSpinsBeforeYielding = 4000;
+constexpr std::chrono::seconds kPatience{1};
+// A rank that leaves the error to another one is ended with the job well before this.
+constexpr std::chrono::seconds kSilence{10};
+
+// The left subtree of `count` parts is the largest power of two below it.
+size_t left_part(size_t count) { return std::bit_floor(count - 1); }
+
+// out[0 .. size) = the sum of parts[..][begin ..], as a binary tree.
+void sum_tree(std::span<const std::span<float>> parts, size_t begin, size_t size, float* out) {
+  if (parts.size() == 1) {
+    if (out != parts[0].data() + begin) std::copy_n(parts[0].data() + begin, size, out);
+    return;
+  }
+  if (parts.size() == 2) {
+    const float* a = parts[0].data() + begin;
+    const float* b = parts[1].data() + begin;
+    for (size_t i = 0; i < size; ++i) out[i] = a[i] + b[i];
+    return;
+  }
+  const size_t left = left_part(parts.size());
+  std::array<float, kBlock> right{};
+  sum_tree(parts.subspan(left), begin, size, right.data());
+  std::array<float, kBlock> sum{};
+  sum_tree(parts.first(left), begin, size, sum.data());
+  for (size_t i = 0; i < size; ++i) out[i] = sum[i] + right[i];
+}
+
+double sum_tree(std::span<double* const> parts, size_t i) {
+  if (parts.size() == 1) return parts[0][i];
+  const size_t left = left_part(parts.size());
+  return sum_tree(parts.first(left), i) + sum_tree(parts.subspan(left), i);
+}
+
+}  // namespace
+
+RankTeam::RankTeam(Communicator& communicator, size_t floats, std::chrono::duration<double> timeout)
+    : communicator_(communicator),
+      floats_(floats),
+      timeout_(timeout),
+      member_(communicator.node_rank()),
+      members_(communicator.node_size()),
+      on_one_host_(communicator.node_size() == communicator.size()) {
+  const auto members = static_cast<size_t>(members_);
+  const size_t ticket_bytes = members * sizeof(Ticket);
+  const size_t double_bytes = 2 * members * kMostDoubles * sizeof(double);
+  const size_t float_bytes = floats * sizeof(float);
+  const std::span<std::byte> memory =
+      communicator.allocate_node_memory(alignof(Ticket) + ticket_bytes + double_bytes + (2 + members) * float_bytes);
+  const auto address = reinterpret_cast<uintptr_t>(memory.data());
+  std::byte* at = memory.data() + (alignof(Ticket) - address % alignof(Ticket)) % alignof(Ticket);
+  const auto take = [&at](size_t bytes) { return std::exchange(at, at + bytes); };
+  // The memory is zeroed, which is a counter's first state; every process sees it at an address of its own.
+  tickets_ = {reinterpret_cast<Ticket*>(take(ticket_bytes)), members};
+  for (size_t i = 0; i < 2 * members; ++i)
+    doubles_.push_back(reinterpret_cast<double*>(take(kMostDoubles * sizeof(double))));
+  const auto take_floats = [&] { return std::span(reinterpret_cast<float*>(take(float_bytes)), floats); };
+  shared_ = take_floats();
+  total_ = take_floats();
+  for (size_t i = 0; i < members; ++i) own_.push_back(take_floats());
+}
+
+TeamRange RankTeam::slice_of(TeamRange range, int member) const {
+  const auto edge = [&](int m) {
+    const size_t lines = (range.size() + kFloatsOfALine - 1) / kFloatsOfALine;
+    return std::min(range.end,
+                    range.begin + lines * static_cast<size_t>(m) / static_cast<size_t>(members_) * kFloatsOfALine);
+  };
+  return {edge(member), edge(member + 1)};
+}
+
+void RankTeam::barrier() { meet(); }
+
+void RankTeam::meet() {
+  ++meetings_;
+  tickets_[static_cast<size_t>(member_)].count.store(meetings_, std::memory_order_release);
+  for (int other = 0; other < members_; ++other)
+    if (other != member_) wait_for(other, meetings_);
+}
+
+void RankTeam::wait_for(int member, uint64_t count) {
+  const std::atomic<uint64_t>& theirs = tickets_[static_cast<size_t>(member)].count;
+  for (int spin = 0; spin < kSpinsBeforeYielding; ++spin) {
+    if (theirs.load(std::memory_order_acquire) >= count) return;
+    __builtin_ia32_pause();
+  }
+  const Clock::time_point start = Clock::now();
+  Clock::duration limit = std::chrono::duration_cast<Clock::duration>(timeout_);
+  while (theirs.load(std::memory_order_acquire) < count) {
+    sched_yield();
+    const Clock::duration waited = Clock::now() - start;
+    if (waited < kPatience) continue;
+    if (communicator_.answer_roll_call()) limit = std::max(limit, waited + kSilence);
+    if (waited > limit)
+      communicator_.give_up(
+          fmt::format("rank {} on {}: step waited {:.0f} s", communicator_.rank(), host_name(), timeout_.count()),
+          "The ranks of this host wait for each other in its shared memory.");
+  }
+}
+
+void RankTeam::all_reduce(std::span<double> values) {
+  if (values.size() > kMostDoubles) throw machine_error("a team's sum of doubles is longer than its memory");
+  if (!on_one_host_) {
+    communicator_.all_reduce(values, ReduceOperation::kSum);
+    return;
+  }
+  // In turns two sets of places: one that is being read is not written again before all have met once more.
+  const auto members = static_cast<size_t>(members_);
+  const std::span<double* const> places =
+      std::span<double* const>(doubles_).subspan(double_sums_++ % 2 * members, members);
+  std::copy(values.begin(), values.end(), places[static_cast<size_t>(member_)]);
+  meet();
+  for (size_t i = 0; i < values.size(); ++i) values[i] = sum_tree(places, i);
+}
+
+void RankTeam::all_reduce(TeamRange range) {
+  const std::span<float> mine = own().subspan(range.begin, range.size());
+  if (!on_one_host_) {
+    communicator_.start_sum(mine)->wait();
+    return;
+  }
+  meet();
+  const TeamRange part = slice_of(range, member_);
+  sum_members(part, total_.data() + part.begin);
+  meet();
+  std::copy_n(total_.data() + range.begin, range.size(), mine.begin());
+}
+
+void RankTeam::start_sum(TeamRange range) {
+  if (std::exchange(sums_are_finished_, false)) started_.clear();
+  started_.push_back(range);
+  if (!on_one_host_) pending_.push_back(communicator_.start_sum(own().subspan(range.begin, range.size())));
+}
+
+void RankTeam::finish_sums() {
+  for (const auto& reduction : pending_) reduction->wait();
+  pending_.clear();
+  sums_are_finished_ = true;
+  meet();
+}
+
+void RankTeam::add_up(TeamRange part) {
+  if (!on_one_host_) return;
+  for (const TeamRange& range : started_) {
+    const TeamRange both{std::max(part.begin, range.begin), std::min(part.end, range.end)};
+    if (both.begin < both.end) sum_members(both, own().data() + both.begin);
+  }
+}
+
+void RankTeam::sum_members(TeamRange range, float* out) const {
+  for (size_t begin = range.begin; begin < range.end; begin += kBlock)
+    sum_tree(own_, begin, std::min(kBlock, range.end - begin), out + (begin - range.begin));
+}
+
+void RankTeam::gather_slices(std::span<float> values) {
+  const TeamRange mine = slice();
+  std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(mine.begin), mine.size(),
+              own().begin() + static_cast<std::ptrdiff_t>(mine.begin));
+  meet();
+  for (int other = 0; other < members_; ++other) {
+    const TeamRange theirs = slice_of({0, floats_}, other);
+    std::copy_n(own_[static_cast<size_t>(other)].begin() + static_cast<std::ptrdiff_t>(theirs.begin), theirs.size(),
+                values.begin() + static_cast<std::ptrdiff_t>(theirs.begin));
+  }
+  meet();
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,91 @@
+// The ranks as one team on flat fp32 buffers: what a data-parallel step asks of them. Where all run on one host they
+// meet in its shared memory: gradients are written where the other ranks read them, sums take one fixed order (a binary
+// tree over the ranks, so that ranks that each hold a subtree of the batch's leaves end with the same bits at 1, 2, 4
+// and 8 ranks), and each rank adds up and updates its slice of the one copy of the weights that the host has. Across
+// hosts MPI sums, as early as the gradients are there, and the ranks of each host still share the update.
+//
+// All calls are collective but those marked otherwise, in the same order on every rank, from one thread. Waits are
+// under the deadline and name the ranks that did not come, as the communicator's are.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "comm/communicator.h"
+
+namespace fer_ddp {
+
+// Half-open range of floats in a team's buffers.
+struct TeamRange {
+  size_t begin = 0;
+  size_t end = 0;
+  [[nodiscard]] constexpr size_t size() const { return end - begin; }
+};
+
+class RankTeam {
+ public:
+  // Buffers of `floats`, a multiple of 16, zeroed. The communicator outlives the team, whose memory lives until the
+  // communicator's finish(). `timeout` bounds every wait.
+  RankTeam(Communicator& communicator, size_t floats, std::chrono::duration<double> timeout);
+
+  // Not collective. One copy a host; each rank writes its slice of it alone.
+  [[nodiscard]] std::span<float> shared() { return shared_; }
+  // Not collective. This rank's; the others of the host read it within the calls below.
+  [[nodiscard]] std::span<float> own() { return own_[static_cast<size_t>(member_)]; }
+  // Not collective. What this rank works on for its host; the ranks' slices are the whole.
+  [[nodiscard]] TeamRange slice() const { return slice_of({0, floats_}, member_); }
+
+  void barrier();
+
+  // Every rank ends with the sums, the same bits on all. At most kMostDoubles at once.
+  static constexpr size_t kMostDoubles = 512;
+  void all_reduce(std::span<double> values);
+
+  // own()[range] becomes the sum over all ranks.
+  void all_reduce(TeamRange range);
+
+  // Begins to sum own()[range] over all ranks. It must not be touched until finish_sums() has returned.
+  void start_sum(TeamRange range);
+  // Afterwards this rank may add_up() its slice.
+  void finish_sums();
+  // Not collective; threads may take parts of the slice at once. own()[part] becomes the sum over all ranks, where it
+  // lies in ranges that were summed.
+  void add_up(TeamRange part);
+
+  // The slices that the host's ranks hold of a buffer of theirs become the whole on each. Overwrites own().
+  void gather_slices(std::span<float> values);
+
+ private:
+  struct alignas(64) Ticket {
+    std::atomic<uint64_t> count;
+  };
+
+  [[nodiscard]] TeamRange slice_of(TeamRange range, int member) const;
+  void sum_members(TeamRange range, float* out) const;
+  void meet();
+  void wait_for(int member, uint64_t count);
+
+  Communicator& communicator_;
+  size_t floats_;
+  std::chrono::duration<double> timeout_;
+  int member_;
+  int members_;
+  bool on_one_host_;
+  std::span<Ticket> tickets_{};     // [members]: how often each has come to a barrier
+  std::vector<double*> doubles_{};  // [2][members] of kMostDoubles
+  std::span<float> shared_{};
+  std::span<float> total_{};             // of all_reduce(range), added up slice by slice
+  std::vector<std::span<float>> own_{};  // [members]
+  uint64_t meetings_ = 0;
+  uint64_t double_sums_ = 0;
+  std::vector<TeamRange> started_{};  // since finish_sums()
+  bool sums_are_finished_ = false;
+  std::vector<std::unique_ptr<PendingReduction>> pending_{};
+};
+
+}  // namespace fer_ddp

@@ -1,0 +1,99 @@
+// The ranks as one team: sums in the order of a tree over the ranks, whatever rank asks.
+#include "comm/rank_team.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+#include <vector>
+
+#include "tests/mpi/world.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr size_t kFloats = 1600;
+constexpr std::chrono::seconds kTimeout{60};
+
+// Values whose sum depends on the order of the additions.
+float value_of(int rank, size_t i) { return std::ldexp(1.0F + static_cast<float>(i % 97) / 97.0F, -9 * (rank % 3)); }
+
+template <typename T>
+T tree_sum(int first, int count, size_t i) {
+  if (count == 1) return static_cast<T>(value_of(first, i));
+  int left = 1;
+  while (2 * left < count) left *= 2;
+  return tree_sum<T>(first, left, i) + tree_sum<T>(first + left, count - left, i);
+}
+
+RankTeam make_team() { return {world_communicator(), kFloats, kTimeout}; }
+
+void fill(std::span<float> own) {
+  for (size_t i = 0; i < own.size(); ++i) own[i] = value_of(world_communicator().rank(), i);
+}
+
+TEST(RankTeam, SlicesAreTheWhole) {
+  RankTeam team = make_team();
+  std::vector<float> covered(kFloats, 0.0F);
+  for (size_t i = team.slice().begin; i < team.slice().end; ++i) covered[i] = 1.0F;
+  world_communicator().all_reduce(std::span<float>(covered), ReduceOperation::kSum);
+  EXPECT_EQ(covered, std::vector<float>(kFloats, 1.0F));
+}
+
+TEST(RankTeam, SumsOfDoublesAreTakenAsATree) {
+  RankTeam team = make_team();
+  const int world = world_communicator().size();
+  for (int round = 0; round < 50; ++round) {
+    std::vector<double> values(100);
+    for (size_t i = 0; i < values.size(); ++i) values[i] = value_of(world_communicator().rank(), i + round);
+    team.all_reduce(values);
+    for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], tree_sum<double>(0, world, i + round));
+  }
+}
+
+TEST(RankTeam, ARangeIsSummedOnEveryRank) {
+  RankTeam team = make_team();
+  const int world = world_communicator().size();
+  for (int round = 0; round < 20; ++round) {
+    fill(team.own());
+    team.all_reduce(TeamRange{160, 1333});
+    for (size_t i = 0; i < kFloats; ++i)
+      ASSERT_EQ(team.own()[i],
+                i >= 160 && i < 1333 ? tree_sum<float>(0, world, i) : value_of(world_communicator().rank(), i));
+  }
+}
+
+// What a step does: the slices of the sums make the shared buffer, which all then read.
+TEST(RankTeam, SlicesOfTheSumsMakeOneSharedBuffer) {
+  RankTeam team = make_team();
+  const int world = world_communicator().size();
+  for (int round = 0; round < 20; ++round) {
+    fill(team.own());
+    team.start_sum({0, 800});
+    team.start_sum({1120, kFloats});
+    team.finish_sums();
+    const TeamRange mine = team.slice();
+    team.add_up({mine.begin, mine.begin + mine.size() / 2});
+    team.add_up({mine.begin + mine.size() / 2, mine.end});
+    for (size_t i = mine.begin; i < mine.end; ++i) team.shared()[i] = team.own()[i];
+    team.barrier();
+    for (size_t i = 0; i < kFloats; ++i) {
+      if (i >= 800 && i < 1120) continue;
+      ASSERT_EQ(team.shared()[i], tree_sum<float>(0, world, i)) << i;
+    }
+    team.barrier();
+  }
+}
+
+TEST(RankTeam, GatheredSlicesAreTheSameOnEveryRank) {
+  RankTeam team = make_team();
+  std::vector<float> values(kFloats, -1.0F);
+  for (size_t i = team.slice().begin; i < team.slice().end; ++i) values[i] = static_cast<float>(i);
+  team.gather_slices(values);
+  for (size_t i = 0; i < kFloats; ++i) ASSERT_EQ(values[i], static_cast<float>(i));
+}
+
+}  // namespace
+
+}  // namespace fer_ddp
