@@ -19,7 +19,7 @@ constexpr const char* kConfigFile = "config.json";
 
 // What a resumed run may change: how long and where it goes on, how it is watched and saved; never what the epochs
 // behind it were.
-constexpr std::array<std::string_view, 18> kFreeOnResume = {"epochs",
+constexpr std::array<std::string_view, 19> kFreeOnResume = {"epochs",
                                                             "early_stopping_patience",
                                                             "lr_patience",
                                                             "restore_best_weights",
@@ -27,6 +27,7 @@ constexpr std::array<std::string_view, 18> kFreeOnResume = {"epochs",
                                                             "output",
                                                             "data",
                                                             "device",
+                                                            "step",
                                                             "threads",
                                                             "collective_timeout_seconds",
                                                             "checkpoint_every_epochs",

@@ -21,6 +21,7 @@
 #include "launcher/run_observers.h"
 #include "model/weights.h"
 #include "status/address.h"
+#include "train/step_choice.h"
 #include "train/stop_signal.h"
 #include "train/trainer.h"
 
@@ -33,6 +34,7 @@ namespace {
 void refuse_impossible(const Config& config, const Communicator& communicator) {
   refuse_singletons_under_slurm(communicator.size());
   if (config.status_address) require_loopback(*config.status_address);
+  refuse_impossible_step(config);
   if (config.data.empty())
     throw user_error("data is not set",
                      "Give the config a data key, or --set data=fer2013.csv (or a folder of shards).");

@@ -49,6 +49,7 @@ struct Config {
 
   std::string device = "auto";
   std::string precision = "fp32";
+  std::string step = "auto";
   bool cuda_graph = true;
   int threads = 0;
   double collective_timeout_seconds = 300.0;

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstddef>
 
-#include "kernels/multiversion.h"
+#include "core/multiversion.h"
 
 namespace fer_ddp {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "kernels/multiversion.h"
+#include "core/multiversion.h"
 
 namespace fer_ddp {
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/multiversion.h"
 
 namespace fer_ddp {
 
@@ -22,6 +23,16 @@ AdamFactors adam_factors(double learning_rate, double weight_decay, int64_t step
 
 namespace {
 
+// Element by element, so that every version of it gives the same numbers.
+FER_DDP_MULTIVERSION void update_by_adam(AdamFactors factors, size_t count, const float* __restrict g,
+                                         float* __restrict m, float* __restrict v, float* __restrict w) {
+  for (size_t i = 0; i < count; ++i) {
+    m[i] += (g[i] - m[i]) * kAdamNewShare1;
+    v[i] += (g[i] * g[i] - v[i]) * kAdamNewShare2;
+    w[i] = w[i] * factors.keep - factors.rate * m[i] / (std::sqrt(v[i]) + kAdamEpsilon);
+  }
+}
+
 class Adam final : public Optimizer {
  public:
   Adam(size_t size, double weight_decay) : weight_decay_(weight_decay) {
@@ -29,16 +40,8 @@ class Adam final : public Optimizer {
   }
 
   void update(std::span<float> weights, std::span<const float> gradient, size_t begin, size_t end) override {
-    float* __restrict w = weights.data();
-    const float* __restrict g = gradient.data();
-    float* __restrict m = slots_[0].values.data();
-    float* __restrict v = slots_[1].values.data();
-    const auto [rate, keep] = factors_;
-    for (size_t i = begin; i < end; ++i) {
-      m[i] += (g[i] - m[i]) * kAdamNewShare1;
-      v[i] += (g[i] * g[i] - v[i]) * kAdamNewShare2;
-      w[i] = w[i] * keep - rate * m[i] / (std::sqrt(v[i]) + kAdamEpsilon);
-    }
+    update_by_adam(factors_, end - begin, gradient.data() + begin, slots_[0].values.data() + begin,
+                   slots_[1].values.data() + begin, weights.data() + begin);
   }
 
  private:

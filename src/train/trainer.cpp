@@ -12,9 +12,8 @@
 #include "core/checksum.h"
 #include "data/sampler.h"
 #include "model/weights.h"
-#include "train/autograd_step.h"
-#include "train/device_step.h"
 #include "train/evaluator.h"
+#include "train/step_choice.h"
 
 namespace fer_ddp {
 
@@ -47,7 +46,8 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
       model_(model),
       surroundings_(std::move(surroundings)),
       optimizer_(make_optimizer(config, model.store().size())),
-      step_(make_step()),
+      step_(make_training_step(config, model, *optimizer_, surroundings_.dataset, surroundings_.communicator,
+                               surroundings_.device)),
       decisions_(config),
       vote_(surroundings_.communicator, surroundings_.stop_requested, checkpoint_interval(config)),
       start_(Clock::now()) {
@@ -55,12 +55,6 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
 }
 
 Trainer::~Trainer() = default;
-
-std::unique_ptr<TrainingStep> Trainer::make_step() {
-  if (surroundings_.device == nullptr)
-    return std::make_unique<AutogradStep>(model_, *optimizer_, surroundings_.communicator, config_);
-  return std::make_unique<DeviceStep>(model_, *optimizer_, surroundings_.dataset, *surroundings_.device, config_);
-}
 
 void Trainer::resume(const CheckpointFiles& files) {
   decode_checkpoint(files, parts());
@@ -130,6 +124,7 @@ VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
                   .rows = std::span(order).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
                   .global_images = batch.size(),
                   .first_position = mine.begin,
+                  .batch_position = batch.begin,
                   .epoch = state_.epoch},
                  state_.learning_rate);
   const VoteResult vote = vote_.cast(share);

@@ -59,7 +59,6 @@ class Trainer {
  private:
   bool train_epoch();  // false: stopped at a step boundary
   VoteResult run_step(const std::vector<int32_t>& order);
-  [[nodiscard]] std::unique_ptr<TrainingStep> make_step();
   void finish_steps();
   void add_progress(const BatchSums& sums);
   [[nodiscard]] Evaluation evaluate_split(Split split);

@@ -19,6 +19,7 @@ struct BatchShare {
   std::span<const int32_t> rows;    // rows of the split that make the share, in order; may be empty
   int64_t global_images = 0;        // images of the global batch, over all ranks
   int64_t first_position = 0;       // of rows[0] in the epoch's order
+  int64_t batch_position = 0;       // of the global batch's first image
   int epoch = 0;
 };
 
@@ -63,7 +64,8 @@ class TrainingStep {
   // The model or the optimizer were changed from outside: the next step starts from what they hold now.
   virtual void reload() = 0;
 
-  // Loss and confusion matrix of rows of a split, BatchNorm by its running statistics, no dropout. Not collective.
+  // Loss and confusion matrix of rows of a split, BatchNorm by its running statistics, no dropout. Collective, in
+  // that every rank calls it; each gets the sums of its own rows.
   [[nodiscard]] virtual EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) = 0;
 };
 

@@ -4,37 +4,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "comm/identity_communicator.h"
-#include "core/expressions.h"
-#include "core/random.h"
 #include "data/sampler.h"
+#include "tests/faces.h"
 #include "tests/mpi/world.h"
 #include "train/autograd_step.h"
 #include "train/decision_maker.h"
 #include "train/evaluator.h"
+#include "train/fused_step.h"
 #include "train/step_vote.h"
 
 namespace fer_ddp {
 
 namespace {
-
-struct Faces {
-  std::vector<uint8_t> images;
-  std::vector<uint8_t> labels;
-  std::vector<int32_t> rows;
-
-  explicit Faces(int count)
-      : images(static_cast<size_t>(count) * kImagePixels),
-        labels(static_cast<size_t>(count)),
-        rows(static_cast<size_t>(count)) {
-    RandomStream random(1, RandomPurpose::kSyntheticFaces, 0);
-    for (uint8_t& pixel : images) pixel = static_cast<uint8_t>(random.next() >> 24);
-    for (uint8_t& label : labels) label = static_cast<uint8_t>(random.next_below(kExpressionCount));
-    std::iota(rows.begin(), rows.end(), 0);
-  }
-};
 
 struct Trained {
   std::vector<float> gradients;
@@ -42,6 +25,27 @@ struct Trained {
   double loss = 0;
   int64_t correct = 0;
 };
+
+template <typename Step>
+std::vector<float> weights_after_steps(Communicator& communicator, const Faces& faces) {
+  Config config;
+  config.random_seed = 3;
+  config.batch_size = static_cast<int>(faces.rows.size());
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  Step step(*model, *optimizer, communicator, config);
+  const auto count = static_cast<int64_t>(faces.rows.size());
+  const PositionRange mine = rank_share({0, count}, communicator.rank(), communicator.size());
+  for (int i = 0; i < 3; ++i)
+    step.run({.images = faces.images,
+              .labels = faces.labels,
+              .rows = std::span(faces.rows).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
+              .global_images = count,
+              .first_position = mine.begin},
+             1e-3);
+  step.finish();
+  return {model->store().weights().begin(), model->store().weights().end()};
+}
 
 // Two steps over all of `faces`: the gradients of the first one and the sums of both. Later gradients are no measure:
 // Adam's first update divides each by its own size, so that the rounding of those near zero decides their sign.
@@ -92,7 +96,7 @@ double largest(const std::vector<float>& values) {
 class StepOverImages : public ::testing::TestWithParam<int> {};
 
 TEST_P(StepOverImages, DoesNotDependOnTheWorldSize) {
-  const Faces faces(GetParam());
+  const Faces faces = Faces::noise(GetParam());
   const Trained together = train(world_communicator(), faces);
   const Trained alone = train(*make_identity_communicator(), faces);
   EXPECT_NEAR(together.loss, alone.loss, 1e-5 * alone.loss);
@@ -103,6 +107,24 @@ TEST_P(StepOverImages, DoesNotDependOnTheWorldSize) {
 
 // 1, 2 and 3 images leave ranks of a world of four without any.
 INSTANTIATE_TEST_SUITE_P(Counts, StepOverImages, ::testing::Values(1, 2, 3, 13, 32));
+
+class FusedStepOver : public ::testing::TestWithParam<int> {};
+
+// Bit for bit where the ranks divide the batch's leaves evenly, within rounding at three.
+TEST_P(FusedStepOver, DoesNotDependOnTheWorldSize) {
+  const Faces faces = Faces::noise(GetParam());
+  const std::vector<float> together = weights_after_steps<FusedStep>(world_communicator(), faces);
+  const std::vector<float> alone = weights_after_steps<FusedStep>(*make_identity_communicator(), faces);
+  if (world_communicator().size() != 3) {
+    EXPECT_EQ(together, alone);
+    return;
+  }
+  double difference = 0;
+  for (size_t i = 0; i < alone.size(); ++i) difference += std::abs(together[i] - alone[i]);
+  EXPECT_LT(difference / static_cast<double>(alone.size()), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Counts, FusedStepOver, ::testing::Values(1, 2, 3, 13, 32, 100));
 
 TEST(StepVote, OneRanksSignalStopsAll) {
   Communicator& world = world_communicator();
@@ -137,7 +159,7 @@ TEST(Decision, EveryRankGetsRankZeros) {
 }
 
 TEST(Evaluation, CountsEveryImageOnceAtAnyWorldSize) {
-  const Faces faces(37);
+  const Faces faces = Faces::noise(37);
   const Config config;
   const auto model = make_model(config);
   const SplitView split{.images = faces.images, .labels = faces.labels};

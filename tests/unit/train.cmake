@@ -8,10 +8,10 @@ fer_ddp_test(model_test
   SOURCES ${TEST_DIR}/model.cpp ${TEST_DIR}/safetensors.cpp
   LINKS fer_ddp_model)
 fer_ddp_test(train_test
-  SOURCES ${TEST_DIR}/checkpoint_folder.cpp ${TEST_DIR}/decisions.cpp ${TEST_DIR}/training_step.cpp
+  SOURCES ${TEST_DIR}/checkpoint_folder.cpp ${TEST_DIR}/decisions.cpp ${TEST_DIR}/fused_network.cpp ${TEST_DIR}/training_step.cpp
   LINKS fer_ddp_train)
 foreach(_test core_test kernels_test model_test optimizer_test train_test)
-  target_include_directories(${_test} PRIVATE ${TEST_DIR})
+  target_include_directories(${_test} PRIVATE ${TEST_DIR} ${CMAKE_SOURCE_DIR})
 endforeach()
 foreach(_test kernels_test model_test train_test)
   set_target_properties(${_test} PROPERTIES BUILD_RPATH ${FER_DDP_TORCH_ROOT}/torch/lib)

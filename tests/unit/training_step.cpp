@@ -1,38 +1,19 @@
 #include <gtest/gtest.h>
 
-#include <numeric>
+#include <array>
+#include <atomic>
+#include <cmath>
 
 #include "comm/identity_communicator.h"
-#include "core/expressions.h"
 #include "model/weights.h"
+#include "tests/faces.h"
 #include "train/autograd_step.h"
 #include "train/evaluator.h"
+#include "train/fused_step.h"
 
 namespace fer_ddp {
 
 namespace {
-
-struct Faces {
-  std::vector<uint8_t> images;
-  std::vector<uint8_t> labels;
-  std::vector<int32_t> rows;
-
-  explicit Faces(int count)
-      : images(static_cast<size_t>(count) * kImagePixels),
-        labels(static_cast<size_t>(count)),
-        rows(static_cast<size_t>(count)) {
-    for (size_t i = 0; i < labels.size(); ++i) {
-      labels[i] = static_cast<uint8_t>(i % kExpressionCount);
-      for (size_t pixel = 0; pixel < kImagePixels; ++pixel)
-        images[i * kImagePixels + pixel] = static_cast<uint8_t>((pixel * (labels[i] + 1U) / 7U + i * 13U) % 256U);
-    }
-    std::iota(rows.begin(), rows.end(), 0);
-  }
-
-  [[nodiscard]] BatchShare batch() const {
-    return {.images = images, .labels = labels, .rows = rows, .global_images = static_cast<int64_t>(rows.size())};
-  }
-};
 
 TEST(GradientBuckets, CoverEveryParameterOnce) {
   const auto model = make_model({});
@@ -47,7 +28,7 @@ TEST(AutogradStep, LearnsAFewFacesByHeart) {
   const auto optimizer = make_optimizer(config, model->store().size());
   const auto communicator = make_identity_communicator();
   AutogradStep step(*model, *optimizer, *communicator, config);
-  const Faces faces(14);
+  const Faces faces = Faces::stripes(14);
   const double first = step.run(faces.batch(), 0.001).loss;
   BatchSums last;
   for (int i = 0; i < 30; ++i) last = step.run(faces.batch(), 0.001);
@@ -62,10 +43,79 @@ TEST(AutogradStep, GivesTheSameBitsTwice) {
     const auto optimizer = make_optimizer(config, model->store().size());
     const auto communicator = make_identity_communicator();
     AutogradStep step(*model, *optimizer, *communicator, config);
-    for (int i = 0; i < 3; ++i) step.run(Faces(10).batch(), 0.001);
+    for (int i = 0; i < 3; ++i) step.run(Faces::stripes(10).batch(), 0.001);
     return copy_weights(*model).at("fc1.weight").values;
   };
   EXPECT_EQ(train(), train());
+}
+
+template <typename Step>
+std::vector<float> weights_after_three_steps(int threads) {
+  at::set_num_threads(threads);
+  const Config config{.batch_size = 37};
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto communicator = make_identity_communicator();
+  Step step(*model, *optimizer, *communicator, config);
+  for (int i = 0; i < 3; ++i) step.run(Faces::noise(37).batch(), 0.001);
+  step.finish();
+  at::set_num_threads(1);
+  return copy_weights(*model).at("fc1.weight").values;
+}
+
+TEST(FusedStep, GivesTheSameBitsAtAnyNumberOfThreads) {
+  const std::vector<float> alone = weights_after_three_steps<FusedStep>(1);
+  for (const int threads : {2, 3, 16}) EXPECT_EQ(weights_after_three_steps<FusedStep>(threads), alone) << threads;
+}
+
+TEST(FusedStep, EqualsTheAutogradStepWithinRounding) {
+  const std::vector<float> fused = weights_after_three_steps<FusedStep>(2);
+  const std::vector<float> autograd = weights_after_three_steps<AutogradStep>(2);
+  // Adam's first updates divide each gradient by its own size: rounding decides the sign of the smallest.
+  double difference = 0;
+  for (size_t i = 0; i < fused.size(); ++i) difference += std::abs(fused[i] - autograd[i]);
+  EXPECT_LT(difference / static_cast<double>(fused.size()), 1e-5);
+}
+
+TEST(FusedStep, LearnsAFewFacesByHeart) {
+  const Config config{.batch_size = 14, .dropout = 0.0};
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto communicator = make_identity_communicator();
+  FusedStep step(*model, *optimizer, *communicator, config);
+  const Faces faces = Faces::stripes(14);
+  const double first = step.run(faces.batch(), 0.001).loss;
+  BatchSums last;
+  for (int i = 0; i < 30; ++i) last = step.run(faces.batch(), 0.001);
+  EXPECT_LT(last.loss, 0.1 * first);
+  EXPECT_EQ(last.correct, 14);
+}
+
+// The model's own layers and the fused kernels on what was trained by the latter.
+TEST(FusedStep, EvaluatesAsTheModelDoes) {
+  const Config config{.batch_size = 40};
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto communicator = make_identity_communicator();
+  FusedStep step(*model, *optimizer, *communicator, config);
+  const Faces faces = Faces::noise(300);
+  for (int i = 0; i < 3; ++i) step.run(Faces::noise(40).batch(), 0.001);
+  step.finish();
+  PerSplit<SplitView> splits;
+  splits[Split::kValidation] = {.images = faces.images, .labels = faces.labels};
+  const Dataset dataset({}, "", splits);
+  const EvaluationSums fused = step.evaluate(dataset, Split::kValidation, {7, 300});
+  const EvaluationSums layers = evaluate_rows(*model, splits[Split::kValidation], {7, 300}, 0.0);
+  EXPECT_EQ(fused.confusion, layers.confusion);
+  EXPECT_NEAR(fused.loss, layers.loss, 1e-5 * layers.loss);
+}
+
+TEST(Threads, AParallelLoopRunsOnAllOfThem) {
+  at::set_num_threads(3);
+  std::array<std::atomic<bool>, 3> seen{};
+  at::parallel_for(0, 3, 1, [&](int64_t, int64_t) { seen.at(static_cast<size_t>(at::get_thread_num())) = true; });
+  at::set_num_threads(1);
+  for (const auto& thread : seen) EXPECT_TRUE(thread);
 }
 
 TEST(AutogradStep, LabelSmoothingSpreadsTheTarget) {
@@ -80,7 +130,7 @@ TEST(Evaluator, CountsEveryImageOnce) {
   const Config config;
   const auto model = make_model(config);
   const auto communicator = make_identity_communicator();
-  const Faces faces(150);
+  const Faces faces = Faces::stripes(150);
   const Evaluation evaluation =
       evaluate(*model, {.images = faces.images, .labels = faces.labels}, config, *communicator);
   EXPECT_EQ(evaluation.images, 150);

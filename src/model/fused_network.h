@@ -1,0 +1,131 @@
+// The seed CNN as hand-planned passes over a rank's share of a batch, by the kernels of src/kernels and without
+// autograd. Between the passes stands what all images of the global batch have in common: sums that the caller adds up
+// over the ranks, in place, before it goes on. What a normalisation does to its block's values is folded into the layer
+// after it.
+//
+// All sums over images are taken leaf by leaf and the leaves as a tree (kernels/tree_sum.h): the same bits at any
+// number of threads. Not thread-safe; it runs on LibTorch's threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "kernels/aligned_buffer.h"
+#include "kernels/classifier.h"
+#include "kernels/sparse_gradient.h"
+#include "model/fused_layout.h"
+#include "model/fused_normalization.h"
+
+namespace fer_ddp {
+
+struct FusedOptions {
+  double dropout = 0;
+  double label_smoothing = 0;
+  int64_t most_images = 0;  // of a share
+  int rank = 0;             // which share of each batch
+  int world_size = 1;
+};
+
+// A rank's share of a global batch.
+struct FusedBatch {
+  std::span<const uint8_t> images;  // the whole split, [n, 48, 48]
+  std::span<const uint8_t> labels;  // the whole split
+  std::span<const int32_t> rows;    // of the split, in order; may be empty
+  int64_t global_images = 0;
+  int64_t begin = 0;                // of the share, in the global batch
+  std::span<const uint8_t> kept{};  // [rows, units], 1 or 0: what dropout keeps; empty: all
+};
+
+struct FusedResult {
+  double loss = 0;  // sum over images
+  int64_t correct = 0;
+};
+
+class FusedNetwork {
+ public:
+  // BatchNorm's running statistics, [channels] each. They live with the caller; training moves them.
+  struct Running {
+    std::span<float> first_mean, first_variance, second_mean, second_variance;
+  };
+  // weights, gradients: in the layout of model/fused_layout.h; they live with the caller as well.
+  FusedNetwork(const FusedOptions& options, std::span<float> weights, std::span<float> gradients,
+               const Running& running);
+
+  // The running statistics were changed from outside.
+  void reload_running();
+
+  // The passes of a step, in this order. Sums go out for this rank's share and come in, as `sums`, for the global batch
+  // (or for the share again, where normalisation is a rank's own affair); `images`: how many they are of. Gradients are
+  // of the mean loss over the global batch.
+  std::span<double> first_block(const FusedBatch& batch);
+  std::span<double> second_block(std::span<const double> sums, int64_t images);
+  FusedResult dense_layers(std::span<const double> sums, int64_t images);    // kDensePart
+  [[nodiscard]] std::span<double> dense_sums() { return second_sums_; }      // of the pass before
+  void second_block_gradient(std::span<const double> sums, int64_t images);  // kSecondPart, as if not normalised
+  void finish_second_gradient(int64_t images);                               // kSecondPart, kNormalizationPart
+  void first_block_gradient();                                               // kFirstPart
+
+  // Of the step's pooled values, after their blocks: which of each window was the largest (kernels/block_shape.h).
+  [[nodiscard]] std::span<const uint8_t> first_winners() const {
+    return {first_winners_.data(), first_winners_.size()};
+  }
+  [[nodiscard]] std::span<const uint8_t> second_winners() const {
+    return {second_winners_.data(), second_winners_.size()};
+  }
+
+  // Calls `record` for each of the images [begin, end) of a split, in order.
+  void evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin, int64_t end,
+                const std::function<void(int64_t image, const ImageResult&)>& record);
+
+ private:
+  // work(leaf, first image, end, scratch).
+  using LeafWork = std::function<void(int64_t, int64_t, int64_t, float*)>;
+  void for_each_leaf(const LeafWork& work);
+  void add_leaf_sums(std::span<double> total);
+  [[nodiscard]] int leaf_count() const { return static_cast<int>(leaves_.size()) - 1; }
+  [[nodiscard]] float* scratch_of_thread();
+  [[nodiscard]] const uint8_t* pixels(int64_t image) const;
+
+  void first_block_of(const uint8_t* pixels, float* pooled, uint8_t* winners, double* sums, float* scratch);
+  void fold_first_normalization();
+  void second_block_of(const float* input, float* pooled, uint8_t* winners, double* sums, float* scratch);
+  void hidden_values(int64_t begin, int64_t end, float* scratch);
+  [[nodiscard]] Classifier classifier() const;
+  [[nodiscard]] FusedResult classify_share();
+  void hidden_gradient();
+
+  FusedOptions options_;
+  std::span<float> weights_;
+  std::span<float> gradients_;
+  Running running_;
+  FusedNormalization first_;
+  FusedNormalization second_;
+
+  FusedBatch batch_{};             // of the step under way
+  std::vector<int> leaves_;        // where each leaf of the share begins, and the last ends
+  std::vector<int> dense_leaves_;  // the hidden layer's, fewer
+  SparseGradient units_;           // the hidden units' gradients
+  std::vector<double> first_sums_, second_sums_;
+  std::vector<FusedResult> results_;        // by leaf
+  std::vector<ImageResult> image_results_;  // in evaluation
+  AlignedBuffer<float> first_pooled_;       // [images][23][23][32], and two of its shape
+  AlignedBuffer<float> first_gradient_;
+  AlignedBuffer<uint8_t> first_winners_;
+  AlignedBuffer<float> second_pooled_;  // [images][10][10][64], and two of its shape
+  AlignedBuffer<float> second_gradient_;
+  AlignedBuffer<uint8_t> second_winners_;
+  AlignedBuffer<float> hidden_;               // [images][units]: values, then their gradients
+  AlignedBuffer<float> transformed_weights_;  // of the second convolution, with the first normalisation folded in
+  AlignedBuffer<float> second_bias_;
+  AlignedBuffer<double> leaf_sums_;      // [leaves][2 * channels]
+  AlignedBuffer<double> position_sums_;  // [positions][leaves][2 * channels]
+  AlignedBuffer<float> class_parts_;     // gradients by leaf: of what follows the hidden weights,
+  AlignedBuffer<float> second_parts_;    // of the second convolution,
+  AlignedBuffer<float> first_parts_;     // and of the first
+  AlignedBuffer<float> scratch_;         // of each thread
+  size_t scratch_size_ = 0;
+};
+
+}  // namespace fer_ddp

@@ -1,0 +1,56 @@
+// Batch normalisation between two of the fused network's passes: from the sums of a block's values to an affine map by
+// channel, and from the sums of gradients to the affine map of the backward pass (kernels/normalization_gradient.h).
+// The statistics are Keras': see model/batch_norm_layer.h. A plain calculation in fp64 on few numbers.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/dense_layer.h"
+#include "kernels/normalization_gradient.h"
+
+namespace fer_ddp {
+
+class FusedNormalization {
+ public:
+  explicit FusedNormalization(size_t channels);
+
+  // What lives elsewhere, [channels] each: gamma and beta, and the running statistics, which training moves. To be
+  // called again where the latter were changed from outside.
+  void use_parameters(std::span<const float> gamma, std::span<const float> beta);
+  void use_running(std::span<float> mean, std::span<float> variance);
+
+  // What sums of values are taken about: the running mean as it was when the step began.
+  [[nodiscard]] const float* centre() const { return centre_.data(); }
+
+  // Training: from sums [2 * channels] of (x - centre) and of its squares over `count` values a channel. Moves the
+  // running statistics. Without any value the batch is left as it was.
+  void use_batch(std::span<const double> sums, int64_t count);
+  // Evaluation.
+  void use_running_statistics();
+
+  [[nodiscard]] Normalization map() const { return {scale_.data(), shift_.data()}; }
+  [[nodiscard]] const float* mean() const { return mean_.data(); }
+
+  // From sums [2 * channels] of dy and of dy (x - mean) over `count` values a channel: the gradients of gamma and beta,
+  // and the map.
+  void backpropagate(std::span<const double> sums, int64_t count, std::span<float> scale_gradient,
+                     std::span<float> shift_gradient);
+  [[nodiscard]] NormalizationGradient gradient() const {
+    return {from_gradient_.data(), from_value_.data(), constant_.data()};
+  }
+
+ private:
+  void set_map(size_t channel, double mean, double variance);
+
+  std::span<const float> gamma_{};
+  std::span<const float> beta_{};
+  std::span<float> running_mean_{};
+  std::span<float> running_variance_{};
+  std::vector<float> centre_, mean_, scale_, shift_;
+  std::vector<float> from_gradient_, from_value_, constant_;
+  std::vector<double> inverse_deviation_;
+};
+
+}  // namespace fer_ddp

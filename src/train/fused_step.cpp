@@ -1,0 +1,149 @@
+#include "train/fused_step.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace fer_ddp {
+
+using namespace fused_layout;
+
+namespace {
+
+constexpr int64_t kUpdateGrain = 1 << 14;  // weights that are worth a thread
+constexpr int64_t kUpdateBlock = 1 << 12;  // summed and updated at once, while they are in the cache
+
+TeamRange range(FlatRange part) { return {part.begin, part.end}; }
+
+FusedOptions options_of(const Config& config, const Communicator& communicator) {
+  return {.dropout = config.dropout,
+          .label_smoothing = config.label_smoothing,
+          .most_images = (config.batch_size + communicator.size() - 1) / communicator.size(),
+          .rank = communicator.rank(),
+          .world_size = communicator.size()};
+}
+
+FusedNetwork::Running running_of(const Model& model) {
+  const auto values = [&](size_t buffer) {
+    const at::Tensor& value = model.buffers()[buffer].value;
+    return std::span<float>(value.data_ptr<float>(), static_cast<size_t>(value.numel()));
+  };
+  return {values(0), values(1), values(2), values(3)};
+}
+
+}  // namespace
+
+std::string FusedStep::refusal(const Config& config) {
+  if (config.model != "seed_cnn") return "the fused step knows the model seed_cnn alone";
+  if (config.precision != "fp32") return "the fused step computes in fp32 alone";
+  return {};
+}
+
+FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
+    : model_(model),
+      model_optimizer_(optimizer),
+      statistics_are_global_(config.batch_norm == "global"),
+      layout_(model.store()),
+      team_(communicator, kSize, std::chrono::duration<double>(config.collective_timeout_seconds)),
+      optimizer_(make_optimizer(config, kSize)),
+      network_(options_of(config, communicator), team_.shared(), team_.own(), running_of(model)) {}
+
+BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
+  load();
+  const auto rows = static_cast<int64_t>(share.rows.size());
+  const at::Tensor kept = model_.draw_kept_units(share.epoch, share.first_position, rows);
+  const FusedBatch batch{.images = share.images,
+                         .labels = share.labels,
+                         .rows = share.rows,
+                         .global_images = share.global_images,
+                         .begin = share.first_position - share.batch_position,
+                         .kept = kept.defined()
+                                     ? std::span(kept.const_data_ptr<uint8_t>(), static_cast<size_t>(kept.numel()))
+                                     : std::span<const uint8_t>()};
+  const int64_t images = statistics_are_global_ ? share.global_images : rows;
+  const std::span<double> first_sums = network_.first_block(batch);
+  sum(first_sums);
+  const std::span<double> second_sums = network_.second_block(first_sums, images);
+  sum(second_sums);
+  const FusedResult result = network_.dense_layers(second_sums, images);
+  backward(images);
+  update(learning_rate);
+  return {.loss = result.loss, .correct = result.correct, .images = rows};
+}
+
+// Statistics of the global batch, or of this rank's share where they are its own.
+void FusedStep::sum(std::span<double> sums) {
+  if (statistics_are_global_) team_.all_reduce(sums);
+}
+
+void FusedStep::backward(int64_t images) {
+  team_.start_sum(range(kDensePart));
+  sum(network_.dense_sums());
+  network_.second_block_gradient(network_.dense_sums(), images);
+  // What follows from global statistics is linear in the sum over the ranks, and the same everywhere when that is taken
+  // first; with statistics of its own, each rank's part must be finished before it is summed.
+  if (statistics_are_global_) team_.all_reduce(range(kSecondPart));
+  network_.finish_second_gradient(images);
+  if (!statistics_are_global_) {
+    team_.start_sum(range(kSecondPart));
+    team_.start_sum(range(kNormalizationPart));
+  }
+  network_.first_block_gradient();
+  team_.start_sum(range(kFirstPart));
+}
+
+void FusedStep::update(double learning_rate) {
+  optimizer_->begin_step(learning_rate);
+  team_.finish_sums();
+  const TeamRange mine = team_.slice();
+  at::parallel_for(static_cast<int64_t>(mine.begin), static_cast<int64_t>(mine.end), kUpdateGrain,
+                   [&](int64_t first, int64_t last) {
+                     for (int64_t begin = first; begin < last; begin += kUpdateBlock) {
+                       const auto from = static_cast<size_t>(begin);
+                       const auto to = static_cast<size_t>(std::min(begin + kUpdateBlock, last));
+                       team_.add_up({from, to});
+                       optimizer_->update(team_.shared(), team_.own(), from, to);
+                     }
+                   });
+  team_.barrier();
+}
+
+BatchSums FusedStep::finish() {
+  if (!is_loaded_) return {};  // the model's own are the newest
+  layout_.to_stored(team_.shared(), model_.store().weights());
+  for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot) {
+    team_.gather_slices(optimizer_->slots()[slot].values);
+    layout_.to_stored(optimizer_->slots()[slot].values, model_optimizer_.slots()[slot].values);
+  }
+  model_optimizer_.set_step_count(optimizer_->step_count());
+  return {};
+}
+
+// The team's weights follow at the next collective call: this one may be made where others fail.
+void FusedStep::reload() { is_loaded_ = false; }
+
+void FusedStep::load() {
+  if (is_loaded_) return;
+  is_loaded_ = true;
+  std::vector<float> weights(kSize);
+  layout_.to_fused(model_.store().weights(), weights);
+  const TeamRange mine = team_.slice();
+  std::copy_n(weights.data() + mine.begin, mine.size(), team_.shared().data() + mine.begin);
+  for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot)
+    layout_.to_fused(model_optimizer_.slots()[slot].values, optimizer_->slots()[slot].values);
+  optimizer_->set_step_count(model_optimizer_.step_count());
+  network_.reload_running();
+  team_.barrier();
+}
+
+EvaluationSums FusedStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {
+  load();
+  const SplitView& view = dataset.split(split);
+  EvaluationSums sums;
+  network_.evaluate(view.images, view.labels, rows.begin, rows.end, [&](int64_t image, const ImageResult& result) {
+    sums.loss += result.loss;
+    ++sums.confusion[static_cast<size_t>(view.labels[static_cast<size_t>(image)] * kExpressionCount + result.called)];
+  });
+  return sums;
+}
+
+}  // namespace fer_ddp

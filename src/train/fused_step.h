@@ -1,0 +1,49 @@
+// The training step by hand-planned kernels (model/fused_network.h): the seed CNN, fp32, on the CPU. The same numbers
+// as AutogradStep within rounding, several times as fast, and the same bits at any number of threads and at 1, 2, 4 and
+// 8 ranks of a host. Weights are one copy a host, in the kernels' own layout, and each rank adds up and updates a slice
+// of them (comm/rank_team.h); finish() brings weights and optimizer back to where checkpoints look for them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "comm/rank_team.h"
+#include "model/fused_network.h"
+#include "model/model.h"
+#include "optim/optimizer.h"
+#include "train/training_step.h"
+
+namespace fer_ddp {
+
+class FusedStep final : public TrainingStep {
+ public:
+  // All three outlive the step. Throws Error (our mistake) where the model is another.
+  FusedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config);
+
+  // Why the step cannot run this configuration, or an empty text.
+  [[nodiscard]] static std::string refusal(const Config& config);
+
+  void begin_epoch(int, std::span<const int32_t>) override {}
+  BatchSums run(const BatchShare& share, double learning_rate) override;
+  BatchSums finish() override;
+  void reload() override;
+  [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+
+ private:
+  void load();
+  void sum(std::span<double> sums);
+  void backward(int64_t images);
+  void update(double learning_rate);
+
+  Model& model_;
+  Optimizer& model_optimizer_;
+  bool statistics_are_global_;
+  FusedLayout layout_;
+  RankTeam team_;
+  std::unique_ptr<Optimizer> optimizer_;  // of this rank's slice; the rest of its memory is not kept up
+  FusedNetwork network_;
+  bool is_loaded_ = false;  // the team's weights are the model's
+};
+
+}  // namespace fer_ddp

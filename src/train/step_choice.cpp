@@ -1,0 +1,29 @@
+#include "train/step_choice.h"
+
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "train/autograd_step.h"
+#include "train/device_step.h"
+#include "train/fused_step.h"
+
+namespace fer_ddp {
+
+void refuse_impossible_step(const Config& config) {
+  if (config.step != "fused") return;
+  const std::string advice = "Leave step at auto: it takes the fused step wherever that can run.";
+  const std::string refusal = FusedStep::refusal(config);
+  if (!refusal.empty()) throw user_error(fmt::format("step is fused, but {}", refusal), advice);
+  if (config.device == "cuda") throw user_error("step is fused, which computes on a CPU, but device is cuda", advice);
+}
+
+std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
+                                                 const Dataset& dataset, Communicator& communicator,
+                                                 DeviceRuntime* device) {
+  if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config);
+  if (config.step != "autograd" && FusedStep::refusal(config).empty())
+    return std::make_unique<FusedStep>(model, optimizer, communicator, config);
+  return std::make_unique<AutogradStep>(model, optimizer, communicator, config);
+}
+
+}  // namespace fer_ddp

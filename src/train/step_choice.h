@@ -1,0 +1,25 @@
+// Which training step a configuration gets: on a GPU the device step; on a CPU the fused one where it knows the model,
+// else autograd.
+#pragma once
+
+#include <memory>
+
+#include "comm/communicator.h"
+#include "core/config.h"
+#include "data/dataset.h"
+#include "model/model.h"
+#include "optim/optimizer.h"
+#include "train/device_runtime.h"
+#include "train/training_step.h"
+
+namespace fer_ddp {
+
+// Throws Error (the user's fault) where the configuration asks for a step that cannot run it.
+void refuse_impossible_step(const Config& config);
+
+// device: null on the CPU. All else outlives the step.
+[[nodiscard]] std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
+                                                               const Dataset& dataset, Communicator& communicator,
+                                                               DeviceRuntime* device);
+
+}  // namespace fer_ddp

@@ -1,0 +1,51 @@
+// Images and labels for tests of training steps: noise, or stripes that tell the classes apart.
+#pragma once
+
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include "core/expressions.h"
+#include "core/random.h"
+#include "train/training_step.h"
+
+namespace fer_ddp {
+
+struct Faces {
+  std::vector<uint8_t> images;
+  std::vector<uint8_t> labels;
+  std::vector<int32_t> rows;
+
+  explicit Faces(int count)
+      : images(static_cast<size_t>(count) * kImagePixels),
+        labels(static_cast<size_t>(count)),
+        rows(static_cast<size_t>(count)) {
+    std::iota(rows.begin(), rows.end(), 0);
+  }
+
+  static Faces noise(int count) {
+    Faces faces(count);
+    RandomStream random(1, RandomPurpose::kSyntheticFaces, 0);
+    for (uint8_t& pixel : faces.images) pixel = static_cast<uint8_t>(random.next() >> 24);
+    for (uint8_t& label : faces.labels) label = static_cast<uint8_t>(random.next_below(kExpressionCount));
+    return faces;
+  }
+
+  static Faces stripes(int count) {
+    Faces faces(count);
+    for (size_t i = 0; i < faces.labels.size(); ++i) {
+      faces.labels[i] = static_cast<uint8_t>(i % kExpressionCount);
+      for (size_t pixel = 0; pixel < kImagePixels; ++pixel)
+        faces.images[i * kImagePixels + pixel] =
+            static_cast<uint8_t>((pixel * (faces.labels[i] + 1U) / 7U + i * 13U) % 256U);
+    }
+    return faces;
+  }
+
+  [[nodiscard]] BatchShare batch() const {
+    return {.images = images, .labels = labels, .rows = rows, .global_images = static_cast<int64_t>(rows.size())};
+  }
+};
+
+}  // namespace fer_ddp
