@@ -207,7 +207,8 @@ int train_run(const Config& config, ExistingRun existing, Session& session) {
   Communicator& communicator = session.communicator();
   run_together(communicator, [&] { refuse_impossible(config, communicator); });
   session.world.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
-  require_agreement(communicator, {{"configuration", config_to_json(config).dump()}, {"build", build_fingerprint()}});
+  // The build comes first: another one may know other keys.
+  require_agreement(communicator, {{"build", build_fingerprint()}, {"configuration", config_to_json(config).dump()}});
   std::array<int64_t, 1> over = {0};
   run_on_rank_0(communicator, [&] {
     prepare_output(config, existing);

@@ -61,6 +61,8 @@ TEST(Communicator, TheNodesMemoryIsOne) {
   EXPECT_EQ(memory[63], std::byte{0});
 }
 
+TEST(Communicator, TheNodesMemoryMayBeEmpty) { EXPECT_TRUE(world_communicator().allocate_node_memory(0).empty()); }
+
 TEST(Agreement, AnErrorOfOneRankIsEveryRanks) {
   Communicator& world = world_communicator();
   const int last = world.size() - 1;
@@ -115,6 +117,19 @@ TEST(Preflight, ADifferenceNamesFactAndRank) {
     ADD_FAILURE() << "no error on rank " << world.rank();
   } catch (const AgreedError& error) {
     EXPECT_THAT(error.what(), HasSubstr("rank " + std::to_string(last)));
+    EXPECT_THAT(error.what(), HasSubstr("another build than rank 0"));
+  }
+}
+
+TEST(Preflight, AnotherBuildIsNamedThoughItsOtherFactsDifferToo) {
+  Communicator& world = world_communicator();
+  if (world.size() == 1) return;
+  std::vector<Fact> facts = {{"build", "a"}, {"configuration", "b"}};
+  if (world.rank() == world.size() - 1) facts = {{"build", "c"}};
+  try {
+    require_agreement(world, facts);
+    ADD_FAILURE() << "no error on rank " << world.rank();
+  } catch (const AgreedError& error) {
     EXPECT_THAT(error.what(), HasSubstr("another build than rank 0"));
   }
 }
