@@ -55,6 +55,7 @@ int explain(Session& session, const Error& error, bool agreed) {
   return error.exit_code();  // GCC does not see that a virtual abort() never returns
 }
 
+// `action` on this rank, and its outcome as an exit code.
 int run(Session& session, const Action& action) {
   try {
     return action(session);
@@ -84,8 +85,16 @@ int launch(int argument_count, char** arguments) {
   } catch (const CLI::ParseError& problem) {
     exit_code = explain_command_line(app, problem, silent);
   }
-  world.finish();
-  return exit_code;
+  return run(session, [&](Session&) {
+    world.finish();
+    return exit_code;
+  });
+}
+
+// For what goes wrong before there is a world to speak in.
+[[noreturn]] void end_before_start(const Error& error) {
+  fmt::print(stderr, "{}\n", error.message());
+  end_job(error.exit_code());
 }
 
 }  // namespace
@@ -96,10 +105,8 @@ int main(int argument_count, char** arguments) {
   try {
     return fer_ddp::launch(argument_count, arguments);
   } catch (const fer_ddp::Error& error) {
-    std::fputs((error.message() + "\n").c_str(), stderr);
-    return error.exit_code();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    return 1;
+    fer_ddp::end_before_start(error);
+  } catch (const std::exception& failure) {
+    fer_ddp::end_before_start(fer_ddp::machine_error(failure.what()));
   }
 }

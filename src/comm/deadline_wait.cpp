@@ -1,11 +1,12 @@
 #include "comm/deadline_wait.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sched.h>
 
 #include <algorithm>
 #include <array>
-#include <thread>
+#include <set>
 #include <utility>
 
 #include "core/error.h"
@@ -17,58 +18,68 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Point-to-point messages of the roll call; nothing else in this program sends any.
-constexpr int kCallTag = 4801;
-constexpr int kAnswerTag = 4802;
-
 // Waits shorter than this are everyday life and do not look for a roll call.
-constexpr std::chrono::seconds kPatience{1};
-// Long enough for ranks that have only begun to wait, short enough that the job ends within five seconds.
-constexpr std::chrono::seconds kRollCallTime{2};
+constexpr std::chrono::milliseconds kEveryday{250};
+// Longer than that, so that ranks that have only begun to wait still answer; short, because mpirun may need four of the
+// five seconds in which a job is to end.
+constexpr std::chrono::milliseconds kRollCallTime{750};
+// Those who wait for something else than MPI may be busy giving that up.
+constexpr std::chrono::seconds kRollCallTimeOfOthers{2};
 
-// A rank that leaves the error to a lower one is ended with the job well before this.
-constexpr std::chrono::seconds kSilence{10};
+// Polls are microseconds apart: after such a gap this process was stopped, or had no core.
+constexpr std::chrono::seconds kAway{1};
 
-constexpr size_t kMostRanksNamed = 8;
+// Before a call in which MPI hangs is given up: all else has had its time.
+constexpr std::chrono::seconds kMargin{1};
 
-void tell(int rank, int tag) {
-  MPI_Request request = MPI_REQUEST_NULL;
-  MPI_Isend(nullptr, 0, MPI_BYTE, rank, tag, MPI_COMM_WORLD, &request);
-  if (request != MPI_REQUEST_NULL) MPI_Request_free(&request);
-}
+constexpr size_t kMostNamed = 8;
 
-// The rank of a message that has arrived, or -1.
-int receive(int tag) {
-  int arrived = 0;
-  MPI_Status status{};
-  if (MPI_Iprobe(MPI_ANY_SOURCE, tag, MPI_COMM_WORLD, &arrived, &status) != MPI_SUCCESS || arrived == 0) return -1;
-  MPI_Recv(nullptr, 0, MPI_BYTE, status.MPI_SOURCE, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
-  return status.MPI_SOURCE;
-}
+constexpr const char* kNetworkAdvice =
+    "See the network between the hosts; mpirun --mca btl_base_verbose 30 shows what MPI uses.";
 
-std::vector<std::string> gather_hosts() {
+}  // namespace
+
+DeadlineWait::DeadlineWait(std::shared_ptr<const Seconds> timeout) : timeout_(std::move(timeout)) {
   constexpr size_t kLongestName = 256;
   int size = 1;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   std::string own = host_name();
   own.resize(kLongestName, '\0');
   std::string all(static_cast<size_t>(size) * kLongestName, '\0');
-  MPI_Allgather(own.data(), kLongestName, MPI_CHAR, all.data(), kLongestName, MPI_CHAR, MPI_COMM_WORLD);
-  std::vector<std::string> hosts;
-  for (size_t i = 0; i < static_cast<size_t>(size); ++i) hosts.emplace_back(&all[i * kLongestName]);
-  return hosts;
+  complete("the first exchange between ranks", [&](MPI_Request* request) {
+    return MPI_Iallgather(own.data(), kLongestName, MPI_CHAR, all.data(), kLongestName, MPI_CHAR, MPI_COMM_WORLD,
+                          request);
+  });
+  for (size_t i = 0; i < static_cast<size_t>(size); ++i) hosts_.emplace_back(&all[i * kLongestName]);
 }
 
-}  // namespace
-
-DeadlineWait::DeadlineWait(std::shared_ptr<const Seconds> timeout)
-    : timeout_(std::move(timeout)), hosts_(gather_hosts()) {
-  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
+MPI_Request DeadlineWait::start(const char* operation, const std::function<int(MPI_Request*)>& begin) const {
+  const CallWatch::Guard guard(*watch_, {.operation = operation, .limit = *timeout_});
+  MPI_Request request = MPI_REQUEST_NULL;
+  check(begin(&request), operation);
+  return request;
 }
 
-void DeadlineWait::operator()(MPI_Request& request, const char* operation) const {
+void DeadlineWait::finish(MPI_Request& request, const char* operation) const {
+  const CallWatch::Guard guard(*watch_, {.operation = operation, .limit = *timeout_ + RollCall::kSilence + kMargin});
+  poll_until_done(request, operation);
+}
+
+void DeadlineWait::complete(const char* operation, const std::function<int(MPI_Request*)>& begin) const {
+  MPI_Request request = start(operation, begin);
+  finish(request, operation);
+}
+
+void DeadlineWait::block(const char* operation, const std::function<int()>& blocking) const {
+  const CallWatch::Guard guard(*watch_, {.operation = operation, .limit = *timeout_});
+  check(blocking(), operation);
+}
+
+void DeadlineWait::poll_until_done(MPI_Request& request, const char* operation) const {
   constexpr int kPollsBetweenClocks = 64;
-  const Clock::time_point start = Clock::now();
+  Clock::time_point start = Clock::now();
+  Clock::time_point last = start;
   Clock::duration silence{};
   int done = 0;
   for (int polls = 1;; ++polls) {
@@ -76,11 +87,14 @@ void DeadlineWait::operator()(MPI_Request& request, const char* operation) const
     if (done != 0) return;
     if (polls % kPollsBetweenClocks != 0) continue;
     sched_yield();
-    const Clock::duration waited = Clock::now() - start;
-    if (waited > kPatience && answer_calls()) silence = waited + kSilence;
+    const Clock::time_point now = Clock::now();
+    if (now - last > kAway) start += now - last;
+    last = now;
+    const Clock::duration waited = now - start;
+    if (waited > kEveryday && roll_call_.answer()) silence = waited + RollCall::kSilence;
     if (waited > *timeout_ && waited > silence)
-      give_up(fmt::format("rank {} on {}: {} waited {:.0f} s", rank_, host_name(), operation, timeout_->count()),
-              "See the network between the hosts; mpirun --mca btl_base_verbose 30 shows what MPI uses.");
+      blame(call_the_roll(kRollCallTime), fmt::format("{}{} waited {:.0f} s", self(), operation, timeout_->count()),
+            kNetworkAdvice);
   }
 }
 
@@ -89,64 +103,67 @@ void DeadlineWait::check(int code, const char* operation) const {
   std::array<char, MPI_MAX_ERROR_STRING> text{};
   int length = 0;
   MPI_Error_string(code, text.data(), &length);
-  throw machine_error(fmt::format("rank {} on {}: {} failed: {}", rank_, host_name(), operation,
-                                  std::string_view(text.data(), static_cast<size_t>(length))));
+  throw machine_error(
+      fmt::format("{}{} failed: {}", self(), operation, std::string_view(text.data(), static_cast<size_t>(length))));
 }
 
 void DeadlineWait::give_up(const std::string& waited, const std::string& advice) const {
-  const std::vector<int> absent = absent_ranks();
+  blame(call_the_roll(kRollCallTimeOfOthers), waited, advice);
+}
+
+bool DeadlineWait::answer_roll_call() const {
+  const CallWatch::Guard guard(*watch_, {.operation = "answering another rank", .limit = *timeout_});
+  return roll_call_.answer();
+}
+
+void DeadlineWait::dismiss_others() const {
+  const CallWatch::Guard guard(*watch_, {.limit = kMargin});
+  roll_call_.dismiss();
+}
+
+std::vector<int> DeadlineWait::call_the_roll(RollCall::Duration patience) const {
+  const CallWatch::Guard guard(*watch_, {.operation = "calling the roll", .limit = RollCall::kSilence + kMargin});
+  return roll_call_.absent_ranks(patience);
+}
+
+void DeadlineWait::blame(const std::vector<int>& absent, const std::string& waited, const std::string& advice) const {
   if (absent.empty())
     throw machine_error(fmt::format("{}, though every rank waits: the network between them does not deliver", waited),
                         advice);
+  const std::string what = fmt::format("{} for {}", waited, describe(absent));
+  const std::string hosts = whole_hosts(absent);
+  if (!hosts.empty())
+    throw machine_error(what,
+                        fmt::format("No rank of {} answers: is it down, or its network cut? If mpirun does not end "
+                                    "now, see cluster/openmpi-mca-params.conf.",
+                                    hosts));
   throw machine_error(
-      fmt::format("{} for {}", waited, describe(absent)),
-      "It hangs, or is very slow; see what runs on its host. collective_timeout_seconds sets this limit.");
+      what, "It hangs, or is very slow; see what runs on its host. collective_timeout_seconds sets this limit.");
 }
 
-// Those that do not wait anywhere. Where several ranks call the roll at once, the lowest speaks for all: the others
-// stay silent until it ends the job, and for no longer than that takes.
-std::vector<int> DeadlineWait::absent_ranks() const {
-  const auto size = static_cast<int>(hosts_.size());
-  std::vector<bool> present(hosts_.size(), false);
-  present[static_cast<size_t>(rank_)] = true;
-  for (int other = 0; other < size; ++other)
-    if (other != rank_) tell(other, kCallTag);
-  bool outranked = false;
-  const auto all_present = [&] { return std::find(present.begin(), present.end(), false) == present.end(); };
-  for (const auto end = Clock::now() + kRollCallTime; Clock::now() < end && (outranked || !all_present());) {
-    for (int other = receive(kCallTag); other >= 0; other = receive(kCallTag)) {
-      tell(other, kAnswerTag);
-      present[static_cast<size_t>(other)] = true;
-      outranked = outranked || other < rank_;
-    }
-    for (int other = receive(kAnswerTag); other >= 0; other = receive(kAnswerTag))
-      present[static_cast<size_t>(other)] = true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  if (outranked) std::this_thread::sleep_for(kSilence);
-  std::vector<int> absent;
-  for (int other = 0; other < size; ++other)
-    if (!present[static_cast<size_t>(other)]) absent.push_back(other);
-  return absent;
-}
-
-// True where a lower rank called: that one speaks.
-bool DeadlineWait::answer_calls() const {
-  bool outranked = false;
-  for (int other = receive(kCallTag); other >= 0; other = receive(kCallTag)) {
-    tell(other, kAnswerTag);
-    outranked = outranked || other < rank_;
-  }
-  return outranked;
-}
+std::string DeadlineWait::self() const { return fmt::format("rank {} on {}: ", rank_, host_name()); }
 
 // "rank 3 on node7, rank 5 on node8".
 std::string DeadlineWait::describe(const std::vector<int>& ranks) const {
-  std::string text;
-  for (size_t i = 0; i < std::min(ranks.size(), kMostRanksNamed); ++i)
-    text += fmt::format("{}rank {} on {}", i == 0 ? "" : ", ", ranks[i], hosts_[static_cast<size_t>(ranks[i])]);
-  if (ranks.size() > kMostRanksNamed) text += fmt::format(" and {} more", ranks.size() - kMostRanksNamed);
-  return text;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < std::min(ranks.size(), kMostNamed); ++i) {
+    names.push_back(fmt::format("rank {}", ranks[i]));
+    if (!hosts_.empty()) names.back() += " on " + hosts_[static_cast<size_t>(ranks[i])];
+  }
+  const std::string more = ranks.size() > kMostNamed ? fmt::format(" and {} more", ranks.size() - kMostNamed) : "";
+  return fmt::format("{}{}", fmt::join(names, ", "), more);
+}
+
+// "node7, node8": the hosts of which no rank is left.
+std::string DeadlineWait::whole_hosts(const std::vector<int>& absent) const {
+  std::set<std::string> gone;
+  for (size_t rank = 0; rank < hosts_.size(); ++rank)
+    if (std::binary_search(absent.begin(), absent.end(), static_cast<int>(rank))) gone.insert(hosts_[rank]);
+  for (size_t rank = 0; rank < hosts_.size(); ++rank)
+    if (!std::binary_search(absent.begin(), absent.end(), static_cast<int>(rank))) gone.erase(hosts_[rank]);
+  std::vector<std::string> names(gone.begin(), gone.end());
+  if (names.size() > kMostNamed) names.resize(kMostNamed);
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 }  // namespace fer_ddp

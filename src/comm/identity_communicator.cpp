@@ -1,5 +1,6 @@
 #include "comm/identity_communicator.h"
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "core/error.h"
@@ -42,7 +43,10 @@ class IdentityCommunicator final : public Communicator {
   }
 
   void finish() override { memory_.clear(); }
-  [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
+  [[noreturn]] void abort(int exit_code) override {
+    std::fflush(nullptr);
+    std::_Exit(exit_code);
+  }
 
  private:
   std::vector<std::vector<std::byte>> memory_;

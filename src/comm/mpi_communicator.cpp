@@ -4,12 +4,13 @@
 #include <mpi.h>
 
 #include <algorithm>
-#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <numeric>
 
+#include "comm/call_watch.h"
 #include "comm/deadline_wait.h"
 #include "core/error.h"
 
@@ -21,7 +22,7 @@ class PendingMpiReduction final : public PendingReduction {
  public:
   PendingMpiReduction(MPI_Request request, std::shared_ptr<const DeadlineWait> wait)
       : request_(request), wait_(std::move(wait)) {}
-  void wait() override { (*wait_)(request_, "all-reduce of gradients"); }
+  void wait() override { wait_->finish(request_, "all-reduce of gradients"); }
 
  private:
   MPI_Request request_;
@@ -41,14 +42,24 @@ int as_count(size_t count) {
   return static_cast<int>(count);
 }
 
+// What starts an all-reduce in place.
+template <typename T>
+auto reduction(std::span<T> values, ReduceOperation operation) {
+  return [values, count = as_count(values.size()), operation](MPI_Request* request) {
+    return MPI_Iallreduce(MPI_IN_PLACE, values.data(), count, mpi_type<T>(),
+                          operation == ReduceOperation::kSum ? MPI_SUM : MPI_MAX, MPI_COMM_WORLD, request);
+  };
+}
+
 class MpiCommunicator final : public Communicator {
  public:
   explicit MpiCommunicator(std::shared_ptr<const DeadlineWait::Seconds> timeout)
       : wait_(std::make_shared<const DeadlineWait>(std::move(timeout))) {
     MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
     MPI_Comm_size(MPI_COMM_WORLD, &size_);
-    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node_);
+    wait_->block("finding the ranks of this host", [&] {
+      return MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &node_);
+    });
     MPI_Comm_rank(node_, &node_rank_);
     MPI_Comm_size(node_, &node_size_);
   }
@@ -60,16 +71,14 @@ class MpiCommunicator final : public Communicator {
   [[nodiscard]] std::string name() const override { return "mpi"; }
 
   void barrier() override {
-    MPI_Request request = MPI_REQUEST_NULL;
-    wait_->check(MPI_Ibarrier(MPI_COMM_WORLD, &request), "barrier");
-    wait(request, "barrier");
+    wait_->complete("barrier", [](MPI_Request* request) { return MPI_Ibarrier(MPI_COMM_WORLD, request); });
   }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
-    MPI_Request request = MPI_REQUEST_NULL;
-    wait_->check(MPI_Ibcast(bytes.data(), as_count(bytes.size()), MPI_BYTE, root, MPI_COMM_WORLD, &request),
-                 "broadcast");
-    wait(request, "broadcast");
+    const int count = as_count(bytes.size());
+    wait_->complete("broadcast", [&](MPI_Request* request) {
+      return MPI_Ibcast(bytes.data(), count, MPI_BYTE, root, MPI_COMM_WORLD, request);
+    });
   }
 
   void all_reduce(std::span<float> values, ReduceOperation operation) override { reduce(values, operation); }
@@ -77,24 +86,25 @@ class MpiCommunicator final : public Communicator {
   void all_reduce(std::span<int64_t> values, ReduceOperation operation) override { reduce(values, operation); }
 
   [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float> values) override {
-    return std::make_unique<PendingMpiReduction>(start(values, ReduceOperation::kSum), wait_);
+    return std::make_unique<PendingMpiReduction>(
+        wait_->start("all-reduce of gradients", reduction(values, ReduceOperation::kSum)), wait_);
   }
 
   [[nodiscard]] std::vector<std::string> all_gather(std::string_view text) override {
     std::vector<int> lengths(static_cast<size_t>(size_));
     const int length = as_count(text.size());
-    MPI_Request request = MPI_REQUEST_NULL;
-    wait_->check(MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, &request),
-                 "all-gather");
-    wait(request, "all-gather");
+    wait_->complete("all-gather", [&](MPI_Request* request) {
+      return MPI_Iallgather(&length, 1, MPI_INT, lengths.data(), 1, MPI_INT, MPI_COMM_WORLD, request);
+    });
 
+    const int whole = as_count(std::accumulate(lengths.begin(), lengths.end(), size_t{0}));
+    std::string all(static_cast<size_t>(whole), '\0');
     std::vector<int> offsets(lengths.size());
     std::exclusive_scan(lengths.begin(), lengths.end(), offsets.begin(), 0);
-    std::string all(static_cast<size_t>(offsets.back() + lengths.back()), '\0');
-    wait_->check(MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(), MPI_CHAR,
-                                 MPI_COMM_WORLD, &request),
-                 "all-gather");
-    wait(request, "all-gather");
+    wait_->complete("all-gather", [&](MPI_Request* request) {
+      return MPI_Iallgatherv(text.data(), length, MPI_CHAR, all.data(), lengths.data(), offsets.data(), MPI_CHAR,
+                             MPI_COMM_WORLD, request);
+    });
 
     std::vector<std::string> texts;
     for (size_t i = 0; i < lengths.size(); ++i)
@@ -103,54 +113,47 @@ class MpiCommunicator final : public Communicator {
   }
 
   [[nodiscard]] std::span<std::byte> allocate_node_memory(size_t bytes) override {
+    if (bytes == 0) return {};
     MPI_Win window = MPI_WIN_NULL;
     void* base = nullptr;
-    barrier();  // MPI's own wait in the next call has no deadline: all ranks begin it together
-    const MPI_Aint mine = node_rank_ == 0 ? static_cast<MPI_Aint>(bytes) : 0;
-    wait_->check(MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, node_, &base, &window),
-                 "allocating the node's shared memory");
+    barrier();  // so that all ranks begin the next call together
+    wait_->block("allocating the host's shared memory", [&] {
+      const MPI_Aint mine = node_rank_ == 0 ? static_cast<MPI_Aint>(bytes) : 0;
+      return MPI_Win_allocate_shared(mine, 1, MPI_INFO_NULL, node_, &base, &window);
+    });
     windows_.push_back(window);
-    MPI_Aint size = 0;
-    int unit = 0;
-    wait_->check(MPI_Win_shared_query(window, 0, &size, &unit, &base), "finding the node's shared memory");
+    wait_->block("finding the host's shared memory", [&] {
+      MPI_Aint size = 0;
+      int unit = 0;
+      return MPI_Win_shared_query(window, 0, &size, &unit, &base);
+    });
     if (node_rank_ == 0) std::memset(base, 0, bytes);
     barrier();
     return {static_cast<std::byte*>(base), bytes};
   }
 
-  bool answer_roll_call() override { return wait_->answer_calls(); }
+  bool answer_roll_call() override { return wait_->answer_roll_call(); }
   [[noreturn]] void give_up(const std::string& waited, const std::string& advice) override {
     wait_->give_up(waited, advice);
   }
 
   void finish() override {
-    barrier();  // what follows waits without a deadline
-    for (MPI_Win& window : windows_) MPI_Win_free(&window);
+    barrier();  // so that all ranks begin what follows together
+    for (MPI_Win& window : windows_)
+      wait_->block("freeing the host's shared memory", [&] { return MPI_Win_free(&window); });
     windows_.clear();
-    if (node_ != MPI_COMM_NULL) MPI_Comm_free(&node_);
+    if (node_ != MPI_COMM_NULL) wait_->block("freeing the host's ranks", [&] { return MPI_Comm_free(&node_); });
   }
 
   [[noreturn]] void abort(int exit_code) override {
-    MPI_Abort(MPI_COMM_WORLD, exit_code);
-    std::_Exit(exit_code);
+    wait_->dismiss_others();
+    end_mpi_job(exit_code);
   }
 
  private:
-  void wait(MPI_Request& request, const char* operation) const { (*wait_)(request, operation); }
-
-  template <typename T>
-  MPI_Request start(std::span<T> values, ReduceOperation operation) {
-    MPI_Request request = MPI_REQUEST_NULL;
-    wait_->check(MPI_Iallreduce(MPI_IN_PLACE, values.data(), as_count(values.size()), mpi_type<T>(),
-                                operation == ReduceOperation::kSum ? MPI_SUM : MPI_MAX, MPI_COMM_WORLD, &request),
-                 "all-reduce");
-    return request;
-  }
-
   template <typename T>
   void reduce(std::span<T> values, ReduceOperation operation) {
-    MPI_Request request = start(values, operation);
-    wait(request, "all-reduce");
+    wait_->complete("all-reduce", reduction(values, operation));
   }
 
   std::shared_ptr<const DeadlineWait> wait_;
@@ -163,6 +166,16 @@ class MpiCommunicator final : public Communicator {
 };
 
 }  // namespace
+
+void end_mpi_job(int exit_code) {
+  // mpirun may hang, or a full pipe block what is flushed.
+  constexpr std::chrono::seconds kTimeToEnd{1};
+  CallWatch watch;
+  const CallWatch::Guard guard(watch, {.limit = kTimeToEnd, .exit_code = exit_code});
+  std::fflush(nullptr);
+  MPI_Abort(MPI_COMM_WORLD, exit_code);
+  std::_Exit(exit_code);
+}
 
 std::unique_ptr<Communicator> make_mpi_communicator(std::shared_ptr<const std::chrono::duration<double>> timeout) {
   return std::make_unique<MpiCommunicator>(std::move(timeout));

@@ -9,7 +9,10 @@
 
 namespace fer_ddp {
 
-// MPI must be initialised. `timeout` is read at the start of each wait.
+// Ends the whole job from any one rank within a second, with this exit code, whatever the state of MPI and of mpirun.
+[[noreturn]] void end_mpi_job(int exit_code);
+
+// MPI must be initialised, and return its errors (MPI_ERRORS_RETURN). `timeout` is read at the start of each wait.
 [[nodiscard]] std::unique_ptr<Communicator> make_mpi_communicator(
     std::shared_ptr<const std::chrono::duration<double>> timeout);
 

@@ -3,14 +3,28 @@
 #include <fmt/format.h>
 #include <mpi.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <string>
 
+#include "comm/call_watch.h"
 #include "comm/identity_communicator.h"
 #include "comm/mpi_communicator.h"
 #include "core/error.h"
 
 namespace fer_ddp {
+
+namespace {
+
+bool mpi_runs() {
+  int initialized = 0;
+  int finalized = 0;
+  MPI_Initialized(&initialized);
+  MPI_Finalized(&finalized);
+  return initialized != 0 && finalized == 0;
+}
+
+}  // namespace
 
 bool launched_by_mpi() {
   for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
@@ -33,10 +47,15 @@ World::World(std::chrono::duration<double> timeout)
     return;
   }
   int provided = MPI_THREAD_SINGLE;
-  MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  {
+    CallWatch watch;
+    const CallWatch::Guard guard(watch, {.operation = "starting MPI", .limit = timeout});
+    MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided);
+  }
   if (provided < MPI_THREAD_FUNNELED)
     throw machine_error("this MPI library cannot run beside other threads (MPI_THREAD_FUNNELED)",
                         "Use Open MPI 4 or newer.");
+  MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   communicator_ = make_mpi_communicator(timeout_);
 }
 
@@ -46,9 +65,16 @@ void World::set_timeout(std::chrono::duration<double> timeout) { *timeout_ = tim
 
 void World::finish() {
   communicator_->finish();
-  int initialized = 0;
-  MPI_Initialized(&initialized);
-  if (initialized != 0) MPI_Finalize();
+  if (!mpi_runs()) return;
+  CallWatch watch;
+  const CallWatch::Guard guard(watch, {.operation = "ending MPI", .limit = *timeout_});
+  MPI_Finalize();
+}
+
+void end_job(int exit_code) {
+  if (mpi_runs()) end_mpi_job(exit_code);
+  std::fflush(nullptr);
+  std::_Exit(exit_code);
 }
 
 }  // namespace fer_ddp

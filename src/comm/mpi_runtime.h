@@ -17,6 +17,9 @@ namespace fer_ddp {
 // alone. Throws Error (the user's fault) that says how to launch.
 void refuse_singletons_under_slurm(int world_size);
 
+// Ends the whole job now, from this rank alone, also where its World could not be made or finished.
+[[noreturn]] void end_job(int exit_code);
+
 // The world: MPI's where launched_by_mpi(), else the identity. `timeout` bounds every wait.
 class World {
  public:

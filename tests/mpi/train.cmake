@@ -1,6 +1,3 @@
-fer_ddp_mpi_test(comm_mpi_test RANKS 1 2 3 4
-  SOURCES ${TEST_DIR}/comm.cpp ${TEST_DIR}/rank_team.cpp
-  LINKS fer_ddp_comm)
 fer_ddp_mpi_test(train_mpi_test RANKS 1 2 3 4
   SOURCES ${TEST_DIR}/train.cpp ${TEST_DIR}/device_step.cpp
   LINKS fer_ddp_train)
