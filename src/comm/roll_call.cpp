@@ -18,6 +18,9 @@ constexpr int kCallTag = 4801;
 constexpr int kAnswerTag = 4802;
 constexpr int kDismissTag = 4803;
 
+// How much later than this rank's own the deadline of a lower one may pass for that one to speak.
+constexpr std::chrono::milliseconds kLowerRanksTime{300};
+
 // Lets the speaker's own end reach mpirun first, so that its exit code is the job's.
 constexpr std::chrono::milliseconds kPoliteness{200};
 
@@ -68,8 +71,10 @@ std::vector<int> RollCall::absent_ranks(Duration patience) const {
     if (other != rank_) tell(other, kCallTag);
   const auto all_present = [&] { return std::find(present.begin(), present.end(), false) == present.end(); };
   bool outranked = false;
-  auto end = Clock::now() + std::chrono::duration_cast<Clock::duration>(patience);
-  while (Clock::now() < end && (outranked || !all_present())) {
+  const Clock::time_point start = Clock::now();
+  auto end = start + std::chrono::duration_cast<Clock::duration>(patience);
+  const auto lower_may_call = [&] { return rank_ > 0 && Clock::now() < start + kLowerRanksTime; };
+  while (Clock::now() < end && (outranked || lower_may_call() || !all_present())) {
     leave_if_dismissed();
     for (int other = receive(kCallTag); other >= 0; other = receive(kCallTag)) {
       tell(other, kAnswerTag);
