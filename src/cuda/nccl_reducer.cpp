@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <thread>
 #include <utility>
@@ -16,10 +17,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// NCCL's own threads take some ten microseconds to start a collective, and each call is waited for: a sleep, and what
+// the kernel adds to it, would be most of that wait. What takes longer than this is slept for.
+constexpr std::chrono::microseconds kSpinTime{200};
 constexpr std::chrono::microseconds kPollInterval{50};
-// How long another rank that called the roll is given to end the job, and an aborted stream to run dry.
+// How long another rank that called the roll is given to end the job; and NCCL to abort, then the streams to run dry.
 constexpr std::chrono::seconds kSilence{10};
-constexpr std::chrono::seconds kDrainTime{1};
+constexpr std::chrono::milliseconds kAbortTime{1500};
 constexpr const char* kAdvice = "Run again with NCCL_DEBUG=INFO: NCCL then says what it does and on which network.";
 
 // What rank 0 tells the others before they connect; its failure must reach them, not leave them waiting.
@@ -137,6 +141,7 @@ void NcclReducer::wait_for(cudaEvent_t event, const char* operation) {
 
 void NcclReducer::finish() {
   wait_for_compute("the last wait for the GPU");
+  release_();
   check(ncclCommFinalize(communicator_), "ncclCommFinalize", "leaving NCCL");
   const ncclResult_t result = ncclCommDestroy(std::exchange(communicator_, nullptr));
   if (result != ncclSuccess) fail(result, "ncclCommDestroy", "leaving NCCL");
@@ -166,12 +171,18 @@ void NcclReducer::poll_until(const std::function<bool()>& done, const char* oper
     const ncclResult_t now = state();
     if (now != ncclSuccess && now != ncclInProgress) fail(now, "ncclCommGetAsyncError", operation);
     if (host_.answer_roll_call()) deadline = Clock::now() + kSilence;
-    if (Clock::now() > deadline) {
-      abort_nccl();
-      host_.give_up(fmt::format("{}{} waited {:.0f} s", self(), operation, Seconds(Clock::now() - start).count()),
-                    kAdvice);
-    }
-    std::this_thread::sleep_for(kPollInterval);
+    if (Clock::now() > deadline) give_up(operation, Clock::now() - start);
+    if (Clock::now() - start > kSpinTime) std::this_thread::sleep_for(kPollInterval);
+  }
+}
+
+// The roll first: a rank that aborts answers no call, and would be taken for the one that hangs.
+void NcclReducer::give_up(const char* operation, Seconds waited) {
+  try {
+    host_.give_up(fmt::format("{}{} waited {:.0f} s", self(), operation, waited.count()), kAdvice);
+  } catch (const Error&) {
+    abort_nccl();
+    throw;
   }
 }
 
@@ -181,13 +192,21 @@ ncclResult_t NcclReducer::state() const {
   return asked == ncclSuccess ? state : asked;
 }
 
-// Local: the other ranks come to their own deadline. What stood on the stream behind the aborted collective still runs,
-// and must have, before its memory is freed.
+// Local: the other ranks come to their own deadline. What stood on the streams behind the aborted collective still
+// runs, and must have, before its memory is freed; collectives of a graph stand on the compute stream. ncclCommAbort
+// blocks, also on a non-blocking communicator, and for ever where the graph that is being recorded holds a collective:
+// a thread of its own calls it, and is left behind if it does not return.
 void NcclReducer::abort_nccl() {
   if (communicator_ == nullptr) return;
-  ncclCommAbort(std::exchange(communicator_, nullptr));
-  const Clock::time_point end = Clock::now() + kDrainTime;
-  while (stream_ != nullptr && cudaStreamQuery(stream_) == cudaErrorNotReady && Clock::now() < end)
+  release_();
+  const auto aborted = std::make_shared<std::atomic<bool>>(false);
+  std::thread([aborted, communicator = std::exchange(communicator_, nullptr)] {
+    ncclCommAbort(communicator);
+    *aborted = true;
+  }).detach();
+  const auto busy = [](cudaStream_t stream) { return cudaStreamQuery(stream) == cudaErrorNotReady; };
+  const Clock::time_point end = Clock::now() + kAbortTime;
+  while ((!*aborted || (stream_ != nullptr && busy(stream_)) || busy(compute_)) && Clock::now() < end)
     std::this_thread::sleep_for(kPollInterval);
   cudaGetLastError();
 }

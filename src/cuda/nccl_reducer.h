@@ -2,7 +2,7 @@
 // stream has begun and before what it begins once wait() was called; the host never waits for them in a step. NCCL's
 // communicator is non-blocking: each call, and each wait of the host, polls for NCCL's asynchronous errors under a
 // deadline, and what fails aborts NCCL and names rank, host and operation. NCCL itself never says which rank is stuck:
-// the roll call of the host's communicator does.
+// the roll call of the host's communicator does. To be used from that communicator's thread alone.
 #pragma once
 
 #include <cuda_runtime_api.h>
@@ -26,6 +26,10 @@ class NcclReducer final : public Reducer {
   NcclReducer(Communicator& host, int device, cudaStream_t compute, Seconds timeout);
   ~NcclReducer() override;  // aborts what finish() has not ended; not collective
 
+  // `release` destroys all CUDA graphs that hold collectives of this: NCCL neither ends nor aborts before they are
+  // gone.
+  void before_leaving(std::function<void()> release) { release_ = std::move(release); }
+
   // Values in the GPU's memory.
   void all_reduce(std::span<double> values, ReduceOperation operation) override;
   [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float> values) override;
@@ -48,6 +52,7 @@ class NcclReducer final : public Reducer {
   void check(ncclResult_t result, const char* call, const char* operation);
   void check_runtime(cudaError_t code, const char* call);
   void poll_until(const std::function<bool()>& done, const char* operation);
+  void give_up(const char* operation, Seconds waited);
   [[nodiscard]] ncclResult_t state() const;
   void abort_nccl();
   [[noreturn]] void fail(ncclResult_t result, const char* call, const char* operation);
@@ -56,6 +61,7 @@ class NcclReducer final : public Reducer {
   Communicator& host_;
   cudaStream_t compute_;
   Seconds timeout_;
+  std::function<void()> release_ = [] {};
   ncclComm_t communicator_ = nullptr;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t before_ = nullptr;  // on the compute stream: what a collective must follow

@@ -4,7 +4,7 @@
 // collective), it says so. FER_DDP_DOUBLE_FAULT=KIND:RANK:K makes rank RANK misbehave in its K-th collective, from 1:
 //   hang   it never starts on it           die    its process ends there
 //   async  the connection breaks there     fail   the call itself is refused
-//   noinit it never connects (K is 0)
+//   noinit it never connects (K is 0)      stuck  it never starts on it, and then ncclCommAbort does not return either
 // FER_DDP_DOUBLE_SLOW_MS: how long each call stays in progress.
 #include <cuda_runtime_api.h>
 #include <fcntl.h>
@@ -86,6 +86,8 @@ struct ncclComm {
   std::atomic<bool> aborted{false};
   std::atomic<int> state{ncclSuccess};
   std::atomic<int> running{0};  // collectives on a stream
+  bool in_call = false;         // until ncclCommGetAsyncError has said that the newest call is over
+  bool finalizing = false;
   Clock::time_point busy_until{};
   int64_t calls = 0;
   int64_t chunks = 0;
@@ -106,10 +108,15 @@ struct ncclComm {
   bool meets(const Fault& fault, const char* kind, int64_t collective) const {
     return fault.kind == kind && fault.rank == rank && fault.collective == collective;
   }
-  [[nodiscard]] bool in_progress() const { return !blocking && Clock::now() < busy_until; }
+  // What the real library does on a thread of its own: every call to a non-blocking communicator is in progress first.
   ncclResult_t begin_call() {
+    if (blocking) return ncclSuccess;
+    in_call = true;
     busy_until = Clock::now() + call_time();
-    return in_progress() ? ncclInProgress : ncclSuccess;
+    return ncclInProgress;
+  }
+  void look_at_call() {
+    if (Clock::now() >= busy_until && !(finalizing && live_graphs > 0)) in_call = false;
   }
 };
 
@@ -156,7 +163,8 @@ void run_collective(ncclComm& self, const Description& description, char* values
   const Fault fault = configured_fault();
   if (self.meets(fault, "die", description.collective)) ::_exit(9);
   if (self.meets(fault, "async", description.collective)) self.state = ncclRemoteError;
-  bool going = self.state == ncclSuccess && !self.meets(fault, "hang", description.collective);
+  bool going = self.state == ncclSuccess && !self.meets(fault, "hang", description.collective) &&
+               !self.meets(fault, "stuck", description.collective);
   for (size_t begin = 0; going && begin < bytes; begin += kChunkBytes)
     going = reduce_chunk(self, description, values + begin, std::min(kChunkBytes, bytes - begin));
   if (!going) self.wait_for_abort();
@@ -238,15 +246,17 @@ ncclResult_t ncclCommInitRankConfig(ncclComm_t* out, int size, ncclUniqueId id, 
 
 ncclResult_t ncclCommGetAsyncError(ncclComm_t self, ncclResult_t* state) {
   if (self == nullptr) return refuse(ncclInvalidArgument, "no communicator");
-  *state = self->in_progress() ? ncclInProgress : static_cast<ncclResult_t>(self->state.load());
+  self->look_at_call();
+  *state = self->in_call ? ncclInProgress : static_cast<ncclResult_t>(self->state.load());
   return ncclSuccess;
 }
 
 ncclResult_t ncclAllReduce(const void* from, void* to, size_t count, ncclDataType_t type, ncclRedOp_t operation,
                            ncclComm_t self, cudaStream_t stream) {
   if (self == nullptr) return refuse(ncclInvalidArgument, "no communicator");
-  if (self->in_progress() || self->state == ncclInProgress)
-    return refuse(ncclInvalidUsage, "the call before this one is still in progress");
+  if (self->in_call || self->state == ncclInProgress)
+    return refuse(ncclInvalidArgument,
+                  "Attempt to use communicator before the previous operation returned ncclSuccess");
   if (!is_device_memory(from) || from != to) return refuse(ncclInvalidArgument, "not the GPU's memory");
   if (type != ncclFloat32 && type != ncclFloat64) return refuse(ncclInvalidArgument, "the double knows two types");
   const int64_t collective = ++self->calls;
@@ -255,15 +265,26 @@ ncclResult_t ncclAllReduce(const void* from, void* to, size_t count, ncclDataTyp
   const Description description{collective, static_cast<int64_t>(count), type, operation};
   const size_t bytes = count * (type == ncclFloat64 ? sizeof(double) : sizeof(float));
   launch_on(stream, [=] { run_collective(*self, description, static_cast<char*>(to), bytes); });
+  return self->size == 1 ? ncclSuccess : self->begin_call();  // a sum of one rank needs no thread
+}
+
+ncclResult_t ncclCommFinalize(ncclComm_t self) {
+  self->finalizing = true;
   return self->begin_call();
 }
 
-ncclResult_t ncclCommFinalize(ncclComm_t self) { return self->begin_call(); }
+ncclResult_t ncclCommDestroy(ncclComm_t self) {
+  if (self->in_call || !self->finalizing)
+    return refuse(ncclInvalidArgument, "destroyed before ncclCommFinalize had come to its end");
+  return release(self);
+}
 
-ncclResult_t ncclCommDestroy(ncclComm_t self) { return release(self); }
-
+// Blocks, on a non-blocking communicator too.
 ncclResult_t ncclCommAbort(ncclComm_t self) {
+  const Fault fault = configured_fault();
+  while (fault.kind == "stuck" && fault.rank == self->rank) std::this_thread::sleep_for(std::chrono::seconds(1));
   self->aborted = true;
+  while (live_graphs > 0) std::this_thread::sleep_for(std::chrono::microseconds(20));
   return release(self);
 }
 
