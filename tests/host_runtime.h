@@ -2,6 +2,8 @@
 // are snapshots.
 #pragma once
 
+#include <vector>
+
 #include "train/device_runtime.h"
 
 namespace fer_ddp {
@@ -13,11 +15,16 @@ class HostRuntime final : public DeviceRuntime {
   [[nodiscard]] at::Device device() const override { return at::kCPU; }
   [[nodiscard]] Reducer& reducer() override { return reducer_; }
   void finish() override {}
-  void run(const std::function<void()>& work) override { work(); }
-  void run_repeatedly(int64_t, const std::function<void()>& work) override { work(); }
+  void run_repeatedly(int64_t key, const std::function<void()>& work) override {
+    keys_.push_back(key);
+    work();
+  }
   [[nodiscard]] std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) override {
     return std::make_unique<Snapshot>(values.detach().clone());
   }
+
+  // Of run_repeatedly, in the order of its calls.
+  [[nodiscard]] const std::vector<int64_t>& keys() const { return keys_; }
 
  private:
   class Snapshot final : public PendingValues {
@@ -30,6 +37,7 @@ class HostRuntime final : public DeviceRuntime {
   };
 
   Reducer& reducer_;
+  std::vector<int64_t> keys_{};
 };
 
 }  // namespace fer_ddp

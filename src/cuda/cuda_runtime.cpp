@@ -1,8 +1,6 @@
 #include "cuda/cuda_runtime.h"
 
-#include <c10/cuda/CUDAGuard.h>
-
-#include <utility>
+#include <ATen/cuda/CUDAGraph.h>
 
 #include "cuda/cuda_error.h"
 
@@ -10,13 +8,22 @@ namespace fer_ddp {
 
 namespace {
 
-// Runs before the work is recorded.
-constexpr int kWarmUpRuns = 3;
-
 c10::cuda::CUDAStream compute_stream(int device) {
   check_cuda(cudaSetDevice(device), "cudaSetDevice");
   return c10::cuda::getStreamFromPool(true, static_cast<c10::DeviceIndex>(device));
 }
+
+// Records what the current stream is given, and what other streams are that follow it by events.
+class CudaGraph final : public WorkGraph {
+ public:
+  // Thread-local: NCCL starts its kernels from threads of its own, which may also allocate memory.
+  void begin() override { graph_.capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal); }
+  void end() override { graph_.capture_end(); }
+  void replay() override { graph_.replay(); }
+
+ private:
+  at::cuda::CUDAGraph graph_;
+};
 
 // Page-locked memory on the host, and an event behind the copy.
 class PendingCopy final : public PendingValues {
@@ -46,36 +53,21 @@ CudaRuntime::CudaRuntime(Communicator& host, int device, std::chrono::duration<d
     : device_(device),
       capture_(capture),
       stream_(compute_stream(device)),
-      reducer_(host, device, stream_.stream(), timeout) {}
-
-void CudaRuntime::run(const std::function<void()>& work) {
-  const c10::cuda::CUDAStreamGuard guard(stream_);
-  work();
+      current_(stream_),
+      recorder_([] { return std::make_unique<CudaGraph>(); }),
+      reducer_(host, device, stream_.stream(), timeout) {
+  reducer_.before_leaving([this] { recorder_.clear(); });
 }
 
 void CudaRuntime::run_repeatedly(int64_t key, const std::function<void()>& work) {
-  const c10::cuda::CUDAStreamGuard guard(stream_);
-  Recording& recording = recordings_[key];
-  if (!capture_ || recording.runs < kWarmUpRuns) {
-    ++recording.runs;
+  if (capture_) {
+    recorder_.run(key, work);
+  } else {
     work();
-    return;
   }
-  if (!recording.graph) record(recording, work);
-  recording.graph->replay();
-}
-
-// Thread-local: what other threads ask of CUDA meanwhile (NCCL's own, the status service's none) does not break it.
-void CudaRuntime::record(Recording& recording, const std::function<void()>& work) {
-  auto graph = std::make_unique<at::cuda::CUDAGraph>();
-  graph->capture_begin({0, 0}, cudaStreamCaptureModeThreadLocal);
-  work();
-  graph->capture_end();
-  recording.graph = std::move(graph);
 }
 
 std::unique_ptr<PendingValues> CudaRuntime::start_copy(const at::Tensor& values) {
-  const c10::cuda::CUDAStreamGuard guard(stream_);
   return std::make_unique<PendingCopy>(values, stream_.stream(), reducer_);
 }
 

@@ -13,7 +13,7 @@
 namespace fer_ddp {
 
 // Counts up with every change of what this header shows.
-inline constexpr std::uint32_t kAcceleratorVersion = 1;
+inline constexpr std::uint32_t kAcceleratorVersion = 2;
 
 class Accelerator {
  public:

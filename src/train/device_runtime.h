@@ -1,6 +1,7 @@
 // What a training step asks of the device that it computes on, beyond LibTorch's operators: how its work is run (at
 // once, or captured once and replayed), how values come to the host without stopping it, and the sums over the ranks.
-// The CUDA plug-in implements it; the tests do so on the CPU.
+// From its making to its end, all that the thread that made it runs on the device is done in the order in which it was
+// begun; that thread alone calls it. The CUDA plug-in implements it; the tests do so on the CPU.
 #pragma once
 
 #include <cstdint>
@@ -34,11 +35,9 @@ class DeviceRuntime {
   [[nodiscard]] virtual at::Device device() const = 0;
   [[nodiscard]] virtual Reducer& reducer() = 0;
 
-  // Runs work on the device's stream. `work` returns at once.
-  virtual void run(const std::function<void()>& work) = 0;
-
-  // The same for work that is always the same for equal keys but for the content of its tensors, which stay where they
-  // are: it may be recorded the first times and replayed from then on.
+  // Runs work that is always the same for equal keys but for the content of its tensors, which stay where they are: it
+  // may be recorded once it has run a few times, and replayed from then on. Where `work` sums over the ranks, all ranks
+  // must come here with the same keys in the same order, since a sum is recorded by all ranks or by none.
   virtual void run_repeatedly(int64_t key, const std::function<void()>& work) = 0;
 
   // Collective; the last call. Ends the device's part in the world.

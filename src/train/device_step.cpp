@@ -18,6 +18,19 @@ at::Tensor bytes_on(at::Device device, std::span<const uint8_t> bytes, at::IntAr
   return view.to(device, view.scalar_type(), false, true);
 }
 
+// Autograd would run a GPU's backward on a thread of its own, and with it the sums over the ranks that it starts; these
+// ask MPI whether another rank has called the roll, and MPI is this thread's.
+class BackwardOnThisThread {
+ public:
+  BackwardOnThisThread() { c10::AutogradState::get_tls_state().set_multithreading_enabled(false); }
+  BackwardOnThisThread(const BackwardOnThisThread&) = delete;
+  BackwardOnThisThread& operator=(const BackwardOnThisThread&) = delete;
+  ~BackwardOnThisThread() { c10::AutogradState::get_tls_state().set_multithreading_enabled(before_); }
+
+ private:
+  bool before_ = c10::AutogradState::get_tls_state().get_multithreading_enabled();
+};
+
 SumOverRanks statistics_sum(Reducer& reducer, const Config& config) {
   if (config.batch_norm == "local") return [](std::span<double>) {};
   return [&reducer](std::span<double> sums) { reducer.all_reduce(sums, ReduceOperation::kSum); };
@@ -52,27 +65,24 @@ void DeviceStep::begin_epoch(int epoch, std::span<const int32_t> order) {
   const auto rows = static_cast<int64_t>(order.size());
   const at::Tensor view = at::from_blob(const_cast<int32_t*>(order.data()), {rows}, at::kInt);
   const at::Tensor kept = host_model_.draw_kept_units(epoch, 0, rows);
-  runtime_.run([&] {
-    // Recorded work knows the tensors' places: their content is replaced, never they themselves.
-    if (!order_.defined()) {
-      order_ = at::empty({rows}, position_.options());
-      if (kept.defined()) kept_units_ = at::empty(kept.sizes(), kept.options().device(runtime_.device()));
-    }
-    order_.copy_(view.to(at::kLong));
-    if (kept.defined()) kept_units_.copy_(kept);
-  });
+  // Recorded work knows the tensors' places: their content is replaced, never they themselves.
+  if (!order_.defined()) {
+    order_ = at::empty({rows}, position_.options());
+    if (kept.defined()) kept_units_ = at::empty(kept.sizes(), kept.options().device(runtime_.device()));
+  }
+  order_.copy_(view.to(at::kLong));
+  if (kept.defined()) kept_units_.copy_(kept);
 }
 
 BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
   const auto images = static_cast<int64_t>(share.rows.size());
   BatchSums finished;
   if (pending_.size() >= kMostPending) finished = take_oldest();
-  runtime_.run([&] {
-    position_.fill_(share.first_position);
-    loss_scale_.fill_(1.0 / static_cast<double>(share.global_images));
-    optimizer_->begin_step(learning_rate, ++steps_);
-  });
-  runtime_.run_repeatedly(images, [this, images] { compute(images); });
+  position_.fill_(share.first_position);
+  loss_scale_.fill_(1.0 / static_cast<double>(share.global_images));
+  optimizer_->begin_step(learning_rate, ++steps_);
+  // Shares of one size may come from batches of two, on some ranks alone: the batch is what all ranks agree on.
+  runtime_.run_repeatedly(share.global_images, [this, images] { compute(images); });
   pending_.push_back({runtime_.start_copy(sums_), images});
   return finished;
 }
@@ -88,7 +98,10 @@ void DeviceStep::compute(int64_t images) {
   if (kept_units_.defined()) context.kept_units = kept_units_.index_select(0, positions);
   const at::Tensor logits = model_->forward(inputs(split.images.index_select(0, rows)), context);
   const at::Tensor loss = summed_loss(logits, labels, config_.label_smoothing);
-  torch::autograd::backward({loss * loss_scale_}, {});
+  {
+    const BackwardOnThisThread here;
+    torch::autograd::backward({loss * loss_scale_}, {});
+  }
   const at::NoGradGuard no_grad;
   buckets_.finish();
   optimizer_->update(model_->store().flat_weights(), model_->store().flat_gradients());
@@ -132,15 +145,13 @@ BatchSums DeviceStep::finish() {
 void DeviceStep::reload() {
   const at::NoGradGuard no_grad;
   steps_ = host_optimizer_.step_count();
-  runtime_.run([&] {
-    model_->store().flat_weights().copy_(host_model_.store().flat_weights());
-    for (size_t i = 0; i < optimizer_->slots().size(); ++i) {
-      std::vector<float>& values = host_optimizer_.slots()[i].values;
-      optimizer_->slots()[i].copy_(at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kFloat));
-    }
-    for (size_t i = 0; i < model_->buffers().size(); ++i)
-      at::Tensor(model_->buffers()[i].value).copy_(host_model_.buffers()[i].value);
-  });
+  model_->store().flat_weights().copy_(host_model_.store().flat_weights());
+  for (size_t i = 0; i < optimizer_->slots().size(); ++i) {
+    std::vector<float>& values = host_optimizer_.slots()[i].values;
+    optimizer_->slots()[i].copy_(at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kFloat));
+  }
+  for (size_t i = 0; i < model_->buffers().size(); ++i)
+    at::Tensor(model_->buffers()[i].value).copy_(host_model_.buffers()[i].value);
 }
 
 EvaluationSums DeviceStep::evaluate(const Dataset&, Split split, PositionRange rows) {
@@ -152,16 +163,14 @@ EvaluationSums DeviceStep::evaluate(const Dataset&, Split split, PositionRange r
   at::Tensor sums = at::zeros({kExpressionCount * kExpressionCount + 1}, sums_.options());
   at::Tensor confusion = sums.narrow(0, 0, kExpressionCount * kExpressionCount);
   at::Tensor loss = sums.narrow(0, kExpressionCount * kExpressionCount, 1);
-  runtime_.run([&] {
-    for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesEvaluatedAtOnce) {
-      const int64_t count = std::min(kImagesEvaluatedAtOnce, rows.end - begin);
-      const at::Tensor labels = images.labels.narrow(0, begin, count);
-      const at::Tensor logits = model_->forward(inputs(images.images.narrow(0, begin, count)), context);
-      loss.add_(summed_loss(logits, labels, config_.label_smoothing).to(at::kDouble));
-      const at::Tensor cells = labels * kExpressionCount + logits.argmax(1);
-      confusion.index_add_(0, cells, at::ones({count}, sums_.options()));
-    }
-  });
+  for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesEvaluatedAtOnce) {
+    const int64_t count = std::min(kImagesEvaluatedAtOnce, rows.end - begin);
+    const at::Tensor labels = images.labels.narrow(0, begin, count);
+    const at::Tensor logits = model_->forward(inputs(images.images.narrow(0, begin, count)), context);
+    loss.add_(summed_loss(logits, labels, config_.label_smoothing).to(at::kDouble));
+    const at::Tensor cells = labels * kExpressionCount + logits.argmax(1);
+    confusion.index_add_(0, cells, at::ones({count}, sums_.options()));
+  }
   const at::Tensor values = runtime_.start_copy(sums)->wait();
   EvaluationSums result;
   for (size_t cell = 0; cell < result.confusion.size(); ++cell)

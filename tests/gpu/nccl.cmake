@@ -7,6 +7,10 @@ if(TARGET fer_ddp_nccl)
     SOURCES ${TEST_DIR}/nccl_reducer.cpp
     LINKS fer_ddp_nccl fer_ddp_comm fer_ddp_nccl_doubles)
 
+  fer_ddp_test(graph_recorder_test SOURCES ${TEST_DIR}/graph_recorder.cpp ${CMAKE_SOURCE_DIR}/src/cuda/graph_recorder.cpp
+    LINKS fer_ddp_core)
+  target_include_directories(graph_recorder_test PRIVATE ${CMAKE_BINARY_DIR}/rooms/cuda)
+
   add_executable(nccl_scenario ${TEST_DIR}/nccl_scenario.cpp)
   target_link_libraries(nccl_scenario PRIVATE fer_ddp_nccl fer_ddp_nccl_doubles fer_ddp_comm fer_ddp_compile_options)
   target_include_directories(nccl_scenario PRIVATE ${CMAKE_SOURCE_DIR})

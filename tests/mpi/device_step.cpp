@@ -46,14 +46,32 @@ struct Outcome {
 
 enum class Kind { kAutograd, kDevice };
 
+// The world's sums; notes whether autograd may run the backward that starts them on threads of its own.
+class WatchedReducer final : public Reducer {
+ public:
+  void all_reduce(std::span<double> values, ReduceOperation operation) override {
+    world_communicator().all_reduce(values, operation);
+  }
+  [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float> values) override {
+    started_ = true;
+    on_any_thread_ = on_any_thread_ || c10::AutogradState::get_tls_state().get_multithreading_enabled();
+    return world_communicator().start_sum(values);
+  }
+  [[nodiscard]] bool started() const { return started_; }
+  [[nodiscard]] bool on_any_thread() const { return on_any_thread_; }
+
+ private:
+  bool started_ = false;
+  bool on_any_thread_ = false;
+};
+
 // Two epochs, over all ranks; `reload_after` steps, the step is thrown away and made anew from the host's state.
-Outcome train(Kind kind, const Config& config, int64_t reload_after = -1) {
+Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t reload_after = -1) {
   Communicator& world = world_communicator();
   const Faces faces;
   const Dataset dataset = faces.dataset();
   const auto model = make_model(config);
   const auto optimizer = make_optimizer(config, model->store().size());
-  HostRuntime runtime(world);
   const auto make = [&]() -> std::unique_ptr<TrainingStep> {
     if (kind == Kind::kAutograd) return std::make_unique<AutogradStep>(*model, *optimizer, world, config);
     return std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config);
@@ -89,6 +107,11 @@ Outcome train(Kind kind, const Config& config, int64_t reload_after = -1) {
   for (const Buffer& buffer : model->buffers()) outcome.buffers.push_back(buffer.value.clone());
   EXPECT_EQ(optimizer->step_count(), done);
   return outcome;
+}
+
+Outcome train(Kind kind, const Config& config, int64_t reload_after = -1) {
+  HostRuntime runtime(world_communicator());
+  return train_on(runtime, kind, config, reload_after);
 }
 
 // The largest difference, as a share of the largest value.
@@ -158,6 +181,22 @@ TEST(DeviceStep, GoesOnFromTheHostsStateAsIfNothingHadHappened) {
   EXPECT_EQ(resumed.weights, whole.weights);
   EXPECT_EQ(resumed.slots, whole.slots);
   EXPECT_EQ(resumed.sums.loss, whole.sums.loss);
+}
+
+// Whether a sum is recorded is decided by all ranks alike, though their shares of the last batch differ.
+TEST(DeviceStep, RepeatsWorkUnderTheSameKeysOnAllRanks) {
+  HostRuntime runtime(world_communicator());
+  (void)train_on(runtime, Kind::kDevice, {.batch_size = 8});
+  EXPECT_EQ(runtime.keys(), (std::vector<int64_t>{8, 8, 6, 8, 8, 6}));
+}
+
+// On a GPU the sums ask MPI for news of other ranks, and MPI is the main thread's.
+TEST(DeviceStep, StartsGradientSumsOnItsOwnThread) {
+  WatchedReducer reducer;
+  HostRuntime runtime(reducer);
+  (void)train_on(runtime, Kind::kDevice, {.batch_size = 8});
+  EXPECT_TRUE(reducer.started());
+  EXPECT_FALSE(reducer.on_any_thread());
 }
 
 }  // namespace

@@ -1,0 +1,64 @@
+#include "cuda/graph_recorder.h"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace fer_ddp {
+
+namespace {
+
+// LibTorch's errors go on with a stack trace and general advice.
+std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
+
+// A stream that is still recording refuses all else, also what the error's way out asks of it. It has failed already:
+// that ending it fails too is no news.
+void end_quietly(WorkGraph& graph) noexcept {
+  try {
+    graph.end();
+  } catch (...) {
+  }
+}
+
+}  // namespace
+
+void GraphRecorder::run(int64_t key, const std::function<void()>& work) {
+  Recording& recording = recordings_[key];
+  if (recording.runs < kRunsBeforeRecording) {
+    ++recording.runs;
+    work();
+    return;
+  }
+  if (!recording.graph) recording.graph = record(work);
+  recording.graph->replay();
+}
+
+std::unique_ptr<WorkGraph> GraphRecorder::record(const std::function<void()>& work) const {
+  std::unique_ptr<WorkGraph> graph = make_graph_();
+  bool begun = false;
+  try {
+    graph->begin();
+    begun = true;
+    work();
+    begun = false;
+    graph->end();
+  } catch (const Error&) {
+    if (begun) end_quietly(*graph);
+    throw;
+  } catch (const std::exception& failure) {
+    if (begun) end_quietly(*graph);
+    throw machine_error(
+        fmt::format("the training step could not be recorded as a CUDA graph: {}", first_line(failure.what())),
+        "Set cuda_graph to false: the step is then started operator by operator, and the results are the same.");
+  }
+  return graph;
+}
+
+void GraphRecorder::clear() {
+  for (auto& [key, recording] : recordings_) recording.graph.reset();
+}
+
+}  // namespace fer_ddp
