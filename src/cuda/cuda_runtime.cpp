@@ -10,7 +10,7 @@ namespace {
 
 c10::cuda::CUDAStream compute_stream(int device) {
   check_cuda(cudaSetDevice(device), "cudaSetDevice");
-  return c10::cuda::getStreamFromPool(true, static_cast<c10::DeviceIndex>(device));
+  return c10::cuda::getStreamFromPool(false, static_cast<c10::DeviceIndex>(device));
 }
 
 // Records what the current stream is given, and what other streams are that follow it by events.

@@ -94,7 +94,10 @@ void NcclReducer::connect(int device) {
     throw machine_error(fmt::format("{}has NCCL {}, rank 0 has {}", self(), version, invitation.version),
                         "LD_LIBRARY_PATH may put another libnccl.so.2 before the one that fer-ddp was built with.");
   check_runtime(cudaSetDevice(device), "cudaSetDevice");
-  check_runtime(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  // Above the compute stream: collectives are short, and what waits for them is long.
+  int highest = 0;
+  check_runtime(cudaDeviceGetStreamPriorityRange(nullptr, &highest), "cudaDeviceGetStreamPriorityRange");
+  check_runtime(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, highest), "cudaStreamCreateWithPriority");
   check_runtime(cudaEventCreateWithFlags(&before_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   check_runtime(cudaEventCreateWithFlags(&after_, cudaEventDisableTiming), "cudaEventCreateWithFlags");
   host_.barrier();  // NCCL's own waiting begins for all at once

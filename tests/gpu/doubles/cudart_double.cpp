@@ -189,6 +189,16 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return cudaSuccess;
 }
 
+cudaError_t cudaDeviceGetStreamPriorityRange(int* lowest, int* highest) {
+  if (lowest != nullptr) *lowest = 0;
+  if (highest != nullptr) *highest = -5;
+  return readiness();
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t* stream, unsigned flags, int) {
+  return cudaStreamCreateWithFlags(stream, flags);
+}
+
 // What still runs goes on, as on a GPU.
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   if (stream->idle()) delete stream;
