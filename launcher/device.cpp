@@ -5,13 +5,11 @@
 #include <torch/version.h>
 
 #include <array>
-#include <cstdlib>
 #include <filesystem>
-#include <map>
 
 #include "comm/agreement.h"
 #include "core/error.h"
-#include "core/host.h"
+#include "launcher/gpu_choice.h"
 
 namespace fer_ddp {
 
@@ -56,30 +54,6 @@ std::unique_ptr<Accelerator> load_plugin() {
   return accelerator;
 }
 
-// The GPU of this rank: the one that its task was given, or the one of its number among the node's ranks.
-int choose_gpu(Accelerator& accelerator, const Communicator& communicator) {
-  const int count = accelerator.device_count();
-  if (count == 0) throw user_error("device is cuda, but no GPU is visible", kOtherwise);
-  if (count == 1) return 0;
-  if (communicator.node_rank() >= count)
-    throw user_error(
-        fmt::format("{} ranks run on {}, which has {} GPUs", communicator.node_size(), host_name(), count),
-        "Start at most one rank for each GPU of a node: mpirun --map-by ppr:N:node, or srun --ntasks-per-node=N.");
-  return communicator.node_rank();
-}
-
-// `gpus`: "HOST GPU" of each rank.
-void refuse_sharing(const std::vector<std::string>& gpus) {
-  if (std::getenv("NCCL_HOSTID") != nullptr) return;  // how tests make NCCL let two ranks share one
-  std::map<std::string, size_t> owners;
-  for (size_t rank = 0; rank < gpus.size(); ++rank) {
-    const auto [owner, is_new] = owners.emplace(gpus[rank], rank);
-    if (!is_new)
-      throw AgreedError(Fault::kUser, fmt::format("ranks {} and {} share one GPU: {}", owner->second, rank, gpus[rank]),
-                        "Start at most one rank for each GPU, and give each task its own or let all see all.");
-  }
-}
-
 }  // namespace
 
 RunDevice open_device(const Config& config, Session& session) {
@@ -87,17 +61,15 @@ RunDevice open_device(const Config& config, Session& session) {
   if (config.device == "cpu") return {};
   if (config.device == "auto" && !everywhere(communicator, gpu_seems_usable())) return {};
   RunDevice device;
-  int gpu = 0;
-  std::string identity;
+  GpuChoice gpu;
   run_together(communicator, [&] {
     device.accelerator = load_plugin();
     gpu = choose_gpu(*device.accelerator, communicator);
-    identity = device.accelerator->device_identity(gpu);
-    device.name = fmt::format("{} ({})", device.accelerator->device_name(gpu), identity);
   });
-  refuse_sharing(communicator.all_gather(fmt::format("{} {}", host_name(), identity)));
+  refuse_sharing(gpu, communicator);
+  device.name = fmt::format("{} ({})", gpu.name, gpu.identity);
   device.runtime = device.accelerator->make_runtime(
-      communicator, gpu, std::chrono::duration<double>(config.collective_timeout_seconds), config.cuda_graph);
+      communicator, gpu.device, std::chrono::duration<double>(config.collective_timeout_seconds), config.cuda_graph);
   return device;
 }
 
