@@ -6,7 +6,7 @@
 
 namespace fer_ddp {
 
-// x: [n, c, h, w] fp32; returns [n, c, h / 2, w / 2] with channels_last strides.
+// x: [n, c, h, w] fp32 or bf16; returns [n, c, h / 2, w / 2] fp32 with channels_last strides.
 [[nodiscard]] at::Tensor relu_max_pool(const at::Tensor& x, bool tensor_operators);
 
 }  // namespace fer_ddp

@@ -44,8 +44,7 @@ at::Tensor SeedCnn::forward(const at::Tensor& images, const ForwardContext& cont
 
 at::Tensor SeedCnn::convolve(const at::Tensor& x, const char* layer) const {
   const std::string name(layer);
-  return at::conv2d(x.to(precision_), store()[name + ".weight"].to(precision_), store()[name + ".bias"].to(precision_))
-      .to(at::kFloat);
+  return at::conv2d(x.to(precision_), store()[name + ".weight"].to(precision_), store()[name + ".bias"].to(precision_));
 }
 
 at::Tensor SeedCnn::dense(const at::Tensor& x, const char* layer) const {

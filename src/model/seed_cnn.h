@@ -19,6 +19,8 @@ class SeedCnn final : public Model {
   [[nodiscard]] static std::vector<ParameterSpec> parameter_specs();
 
  private:
+  // In config.precision, as autocast would have it: inputs, weights and biases are rounded, their gradients come back
+  // in fp32. convolve() returns the rounded type, which pooling selects from; all else is fp32.
   [[nodiscard]] at::Tensor convolve(const at::Tensor& x, const char* layer) const;
   [[nodiscard]] at::Tensor dense(const at::Tensor& x, const char* layer) const;
   [[nodiscard]] at::Tensor drop(const at::Tensor& hidden, const ForwardContext& context) const;

@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
@@ -110,6 +111,50 @@ TEST(SeedCnn, TensorOperatorsComputeWhatTheKernelsDo) {
     }
     EXPECT_LE(difference, 2e-5F * largest + 1e-7F) << parameter.name;
   }
+}
+
+// Autocast, as PyTorch users would write it, around the same layers.
+class Autocast {
+ public:
+  Autocast() {
+    at::autocast::set_autocast_enabled(at::kCPU, true);
+    at::autocast::set_autocast_dtype(at::kCPU, at::kBFloat16);
+    at::autocast::increment_nesting();
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+  ~Autocast() {
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(at::kCPU, false);
+  }
+};
+
+TEST(SeedCnn, RoundsToBf16WhatAutocastRounds) {
+  std::vector<uint8_t> pixels(8 * 48 * 48);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
+  const at::Tensor images = normalized_images(8, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
+  const at::Tensor labels = at::arange(8, at::kLong).remainder(7);
+  ForwardContext context{.training = true, .sum_statistics = [](std::span<double>) {}};
+  context.tensor_operators = true;
+  const auto train = [&](Model& model) {
+    model.store().clear_gradients();
+    const at::Tensor logits = model.forward(images, context).to(at::kFloat);
+    torch::autograd::backward({at::cross_entropy_loss(logits, labels)}, {});
+    return logits.detach();
+  };
+  const auto ours = make_model({.precision = "bf16"});
+  const at::Tensor our_logits = train(*ours);
+  const auto theirs = make_model({});
+  at::Tensor their_logits;
+  {
+    const Autocast autocast;
+    their_logits = train(*theirs);
+  }
+  EXPECT_TRUE(at::equal(our_logits, their_logits));
+  EXPECT_TRUE(at::equal(ours->store().flat_gradients(), theirs->store().flat_gradients()))
+      << (ours->store().flat_gradients() - theirs->store().flat_gradients()).abs().max().item<float>();
+  const auto full = make_model({});
+  EXPECT_FALSE(at::equal(our_logits, train(*full)));
 }
 
 TEST(Weights, AreRefusedWhenTheyAreNotTheModels) {
