@@ -8,6 +8,7 @@
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "core/text.h"
 #include "launcher/command.h"
 
 namespace fer_ddp {
@@ -64,7 +65,8 @@ int run(Session& session, const Action& action) {
   } catch (const Error& error) {
     return explain(session, error, false);
   } catch (const std::exception& failure) {
-    return explain(session, machine_error(failure.what()), false);
+    session.log.error("exception", "", {{"what", failure.what()}});
+    return explain(session, machine_error(first_line(failure.what())), false);
   }
 }
 

@@ -22,6 +22,9 @@ namespace fer_ddp {
 // word's length.
 [[nodiscard]] std::string nearest_word(std::string_view word, std::span<const std::string> known);
 
+// What an error of LibTorch says before its stack trace and general advice.
+[[nodiscard]] std::string first_line(std::string_view text);
+
 // "a, b or c".
 [[nodiscard]] std::string joined_choices(std::span<const std::string> words);
 

@@ -3,16 +3,13 @@
 #include <fmt/format.h>
 
 #include <exception>
-#include <string_view>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace fer_ddp {
 
 namespace {
-
-// LibTorch's errors go on with a stack trace and general advice.
-std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
 
 // A stream that is still recording refuses all else, also what the error's way out asks of it. It has failed already:
 // that ending it fails too is no news.

@@ -48,6 +48,21 @@ def history(run_folder: pathlib.Path, timed: bool = False) -> list:
     return rows if timed else [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
 
 
+def ranks_of(launcher: int) -> dict:
+    """The process of each rank, by rank: mpirun's children."""
+    found = {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            environment = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        for line in environment:
+            if parent == launcher and line.startswith(b"OMPI_COMM_WORLD_RANK="):
+                found[int(line.split(b"=")[1])] = int(folder.name)
+    return found
+
+
 def in_folder(test) -> None:
     """Calls test(folder) in a temporary working directory."""
     with tempfile.TemporaryDirectory() as name:

@@ -17,6 +17,12 @@ TEST(Text, DigitsAreGroupedByThousands) {
   EXPECT_EQ(grouped(-1234567), "-1,234,567");
 }
 
+TEST(Text, TheFirstLineEndsBeforeTheLineBreak) {
+  EXPECT_EQ(first_line("CUDA error: out of memory\nException raised from"), "CUDA error: out of memory");
+  EXPECT_EQ(first_line("one line"), "one line");
+  EXPECT_EQ(first_line(""), "");
+}
+
 TEST(Text, DurationsAreShort) {
   EXPECT_EQ(human_duration(8.2), "8 s");
   EXPECT_EQ(human_duration(200), "3 min 20 s");

@@ -1,0 +1,38 @@
+// A plug-in whose GPUs are the host's memory: the executable, with this beside it under the real one's name, takes the
+// way of device=cuda (choice of a GPU, device step, checkpoints) on any machine. FER_DDP_DOUBLE_GPUS says how many
+// there are (8). No stream, no graph and no NCCL: sums are the host's.
+#include <fmt/format.h>
+#include <torch/version.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include "tests/host_runtime.h"
+#include "train/accelerator.h"
+
+namespace {
+
+class HostAccelerator final : public fer_ddp::Accelerator {
+ public:
+  [[nodiscard]] int device_count() override {
+    const char* count = std::getenv("FER_DDP_DOUBLE_GPUS");
+    return count == nullptr ? 8 : std::atoi(count);
+  }
+  [[nodiscard]] std::string device_identity(int device) override { return fmt::format("0000:{:02x}:00.0", device + 1); }
+  [[nodiscard]] std::string device_name(int) override { return "host memory in a GPU's place"; }
+  [[nodiscard]] std::unique_ptr<fer_ddp::DeviceRuntime> make_runtime(fer_ddp::Communicator& host, int,
+                                                                     std::chrono::duration<double>, bool) override {
+    return std::make_unique<fer_ddp::HostRuntime>(host);
+  }
+};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) fer_ddp::Accelerator* fer_ddp_make_accelerator(
+    std::uint32_t version, const char* torch_version, char* error, std::size_t error_size) {
+  if (version == fer_ddp::kAcceleratorVersion && std::string_view(torch_version) == TORCH_VERSION)
+    return new HostAccelerator;
+  std::snprintf(error, error_size, "it is of another version");
+  return nullptr;
+}
