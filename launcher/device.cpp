@@ -26,7 +26,7 @@ fs::path plugin_path() { return fs::read_symlink("/proc/self/exe").parent_path()
 bool gpu_seems_usable() {
   std::error_code ignored;
   const fs::path gpus = "/proc/driver/nvidia/gpus";
-  return fs::exists(gpus, ignored) && !fs::is_empty(gpus, ignored) && fs::exists(plugin_path(), ignored);
+  return fs::exists(gpus, ignored) && !fs::is_empty(gpus, ignored) && has_cuda_plugin();
 }
 
 bool everywhere(Communicator& communicator, bool here) {
@@ -55,6 +55,11 @@ std::unique_ptr<Accelerator> load_plugin() {
 }
 
 }  // namespace
+
+bool has_cuda_plugin() {
+  std::error_code ignored;
+  return fs::exists(plugin_path(), ignored);
+}
 
 RunDevice open_device(const Config& config, Session& session) {
   Communicator& communicator = session.communicator();

@@ -10,6 +10,7 @@
 #include "core/host.h"
 #include "core/text.h"
 #include "launcher/command.h"
+#include "launcher/version.h"
 
 namespace fer_ddp {
 
@@ -30,7 +31,8 @@ void add_commands(CLI::App& app, Action& chosen) {
   add_config_command(app, chosen);
 }
 
-// What is wrong with the command line is wrong on every rank, so rank 0 alone says it. --help ends here too, with 0.
+// What is wrong with the command line is wrong on every rank, so rank 0 alone says it. --help and --version end here
+// too, with 0.
 int explain_command_line(const CLI::App& app, const CLI::ParseError& problem, bool silent) {
   if (problem.get_exit_code() == 0) return silent ? 0 : app.exit(problem);
   if (!silent)
@@ -77,6 +79,7 @@ int launch(int argument_count, char** arguments) {
   Session session{world, log};
 
   CLI::App app("fer-ddp: a distributed data-parallel trainer for facial emotion recognition", "fer-ddp");
+  app.set_version_flag("--version", version_text, "Print the versions of fer-ddp and of its libraries and exit");
   Action chosen;
   add_commands(app, chosen);
   int exit_code = 0;
