@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "core/host.h"
 #include "core/run_result.h"
+#include "status/address.h"
 #include "status/status_file.h"
 
 namespace fer_ddp {
@@ -24,6 +25,7 @@ struct Found {
   std::string address{};
   std::string name{};
   std::string folder{};
+  ServiceAccess access{};
 };
 
 std::string name_of(const fs::path& folder) {
@@ -48,48 +50,69 @@ Error over(const std::string& folder) {
       fmt::format("run {} is over: {} after {}; see {}/report.html", name, result.stop_reason, epoch, folder));
 }
 
-// Its service listens on its own host's loopback.
-void require_this_host(const StatusFile& file, const std::string& folder) {
-  if (file.host == host_name()) return;
-  throw user_error(fmt::format("run {} lives on {}, and answers there alone", file.run, file.host),
-                   fmt::format("For example: ssh {} fer-ddp status {}", file.host, file.address) +
-                       (fs::exists(fs::path(folder) / "result.json") ? ", if it still lives." : "."));
+HostAndPort address_in(const StatusFile& file, const std::string& folder) {
+  return parse_address(folder + "/status.json: address", file.address);
 }
 
-Found found_in(const std::string& folder) {
+bool is_out_of_reach(const StatusFile& file, const HostAndPort& address) {
+  return is_loopback(address) && file.host != host_name();
+}
+
+// Where the service of a run is reached from here: on its own host by loopback, from elsewhere by the host's name,
+// unless it listens on loopback alone.
+std::string reachable_address(const StatusFile& file, const std::string& folder) {
+  HostAndPort address = address_in(file, folder);
+  if (is_out_of_reach(file, address))
+    throw user_error(fmt::format("run {} lives on {}, and answers there alone", file.run, file.host),
+                     fmt::format("For example: ssh {} fer-ddp status {}", file.host, file.address) +
+                         (fs::exists(fs::path(folder) / "result.json") ? ", if it still lives." : "."));
+  const bool here = file.host == host_name();
+  if (is_wildcard(address)) address.host = !here ? file.host : address.host == "[::]" ? "[::1]" : "127.0.0.1";
+  return address_text(address);
+}
+
+Found found_in(const std::string& folder, const ServiceOptions& options) {
   if (!fs::exists(fs::path(folder) / "config.json"))
     throw user_error(fmt::format("{}: holds no run (no config.json)", folder), "Give the folder of a run.");
   const std::optional<StatusFile> file = read_status_file(folder);
   if (!file) throw over(folder);
-  require_this_host(*file, folder);
-  return {.address = file->address, .name = file->run, .folder = folder};
+  if (file->address.empty())
+    throw user_error(fmt::format("run {} lives, but answers nobody: its status_address is null", file->run));
+  return {.address = reachable_address(*file, folder),
+          .name = file->run,
+          .folder = folder,
+          .access = access_to_run(*file, options)};
 }
 
-// Does the service that status.json tells of answer, and is it that run's? A killed run leaves its file behind.
-bool answers(const std::string& folder) {
+// Is there a service where status.json says so, and is it that run's? A killed run leaves its file behind. One that
+// would not let us in, or that we cannot ask as it wants to be asked, is there.
+bool answers(const std::string& folder, const ServiceOptions& options) {
   try {
     const std::optional<StatusFile> file = read_status_file(folder);
-    return file && file->host == host_name() && StatusClient(file->address).status().snapshot.run == file->run;
-  } catch (const Error&) {
-    return false;
+    if (!file || file->address.empty() || is_out_of_reach(*file, address_in(*file, folder))) return false;
+    const Found found = found_in(folder, options);
+    return StatusClient(found.address, found.access).status().snapshot.run == found.name;
+  } catch (const Error& problem) {
+    return problem.fault() == Fault::kUser;
   }
 }
 
-Found only_live_run() {
+Found only_live_run(const ServiceOptions& options) {
   std::vector<std::string> folders;
   if (fs::is_directory("runs"))
     for (const auto& entry : fs::directory_iterator("runs"))
       if (fs::exists(entry.path() / "status.json")) folders.push_back(entry.path().string());
-  if (folders.size() > 1) std::erase_if(folders, [](const std::string& folder) { return !answers(folder); });
-  if (folders.size() == 1) return found_in(folders.front());
+  if (folders.size() > 1) std::erase_if(folders, [&](const std::string& folder) { return !answers(folder, options); });
+  if (folders.size() == 1) return found_in(folders.front(), options);
   throw user_error(
       folders.empty() ? "no live run under ./runs" : fmt::format("several live runs: {}", fmt::join(folders, ", ")),
       "Say which by --run RUN, or give the address of its status service.");
 }
 
 Found find(const LiveRunChoice& choice) {
-  if (!choice.address.empty()) return {.address = choice.address, .name = choice.address};
-  return choice.run.empty() ? only_live_run() : found_in(choice.run);
+  if (!choice.address.empty())
+    return {.address = choice.address, .name = choice.address, .access = access_by_options(choice.service)};
+  return choice.run.empty() ? only_live_run(choice.service) : found_in(choice.run, choice.service);
 }
 
 }  // namespace
@@ -97,12 +120,13 @@ Found find(const LiveRunChoice& choice) {
 void add_live_run_options(CLI::App& command, LiveRunChoice& choice) {
   CLI::Option* address = command.add_option("ADDRESS", choice.address, "HOST:PORT of the run's status service");
   command.add_option("--run", choice.run, "The run's folder")->excludes(address);
+  add_service_options(command, choice.service);
 }
 
 void ask_live_run(const LiveRunChoice& choice, const std::function<void(const LiveRun&)>& ask) {
   const Found found = find(choice);
   try {
-    StatusClient client(found.address);
+    StatusClient client(found.address, found.access);
     ask({.name = found.name, .client = client});
   } catch (const ServiceGone&) {
     if (found.folder.empty()) throw;

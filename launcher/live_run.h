@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "launcher/service_options.h"
 #include "status/client.h"
 
 namespace fer_ddp {
@@ -13,9 +14,10 @@ namespace fer_ddp {
 struct LiveRunChoice {
   std::string run{};      // a run's folder
   std::string address{};  // HOST:PORT
+  ServiceOptions service{};
 };
 
-// Adds [ADDRESS] and --run.
+// Adds [ADDRESS], --run, and the options of add_service_options.
 void add_live_run_options(CLI::App& command, LiveRunChoice& choice);
 
 struct LiveRun {

@@ -6,17 +6,40 @@
 
 namespace fer_ddp {
 
-LiveStatus::LiveStatus(const std::string& address, const Config& config, StatusBoard& board, RunLog& log)
-    : folder_(config.output), server_(address, board) {
-  write_status_file(folder_, server_.bound_address(), config.name);
-  log.info("status", fmt::format("status: fer-ddp status --run {} (or {})", config.output, server_.bound_address()),
-           {{"address", server_.bound_address()}});
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string absolute_path(const std::optional<std::string>& path) {
+  return path ? fs::absolute(*path).lexically_normal().string() : std::string();
+}
+
+}  // namespace
+
+void check_live_status(const Config& config) { static_cast<void>(read_service_security(config)); }
+
+LiveStatus::LiveStatus(const Config& config, StatusBoard& board, RunLog& log) : folder_(config.output) {
+  StatusFile file{.run = config.name};
+  if (config.status_address) {
+    server_.emplace(*config.status_address, board, read_service_security(config));
+    file.address = server_->bound_address();
+    file.tls_certificate = absolute_path(config.status_tls_certificate);
+    file.tls_client_ca = absolute_path(config.status_tls_client_ca);
+    file.token_file = absolute_path(config.status_token_file);
+    log.info("status", fmt::format("status: fer-ddp status --run {} (or {})", config.output, file.address),
+             {{"address", file.address}, {"tls", config.status_tls_certificate.has_value()}});
+  }
+  if (server_) write_status_file(folder_, file);
 }
 
 // The last snapshot goes out to the watchers before the file that leads to them is taken away.
 LiveStatus::~LiveStatus() {
-  server_.stop();
+  if (server_) server_->stop();
   remove_status_file(folder_);
+}
+
+void LiveStatus::announce_end() {
+  if (server_) server_->announce_end();
 }
 
 }  // namespace fer_ddp

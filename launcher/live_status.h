@@ -1,8 +1,9 @@
-// The status service of a run while it lives: the server and RUN/status.json, both gone when this is. Rank 0 alone.
+// The status service of a run while it lives, and RUN/status.json, which leads to it; both gone when this is. Rank 0
+// alone.
 #pragma once
 
 #include <filesystem>
-#include <string>
+#include <optional>
 
 #include "core/config.h"
 #include "core/run_log.h"
@@ -11,17 +12,25 @@
 
 namespace fer_ddp {
 
+// Throws Error (the user's fault) if the status_* keys, or the files that they name, cannot be used. To
+// be asked before a run does anything that takes time.
+void check_live_status(const Config& config);
+
 class LiveStatus {
  public:
-  // Throws Error (the user's fault) if the address cannot be listened on. The board outlives this.
-  LiveStatus(const std::string& address, const Config& config, StatusBoard& board, RunLog& log);
+  // Starts what the configuration has switched on. Throws Error (the user's fault) if an address cannot be listened on.
+  // The board outlives this.
+  LiveStatus(const Config& config, StatusBoard& board, RunLog& log);
   LiveStatus(const LiveStatus&) = delete;
   LiveStatus& operator=(const LiveStatus&) = delete;
   ~LiveStatus();
 
+  // Training is over, and the run about to end: load balancers are told so.
+  void announce_end();
+
  private:
   std::filesystem::path folder_;
-  StatusServer server_;
+  std::optional<StatusServer> server_;
 };
 
 }  // namespace fer_ddp

@@ -20,7 +20,6 @@
 #include "launcher/run_folder.h"
 #include "launcher/run_observers.h"
 #include "model/weights.h"
-#include "status/address.h"
 #include "train/step_choice.h"
 #include "train/stop_signal.h"
 #include "train/trainer.h"
@@ -33,7 +32,6 @@ namespace {
 
 void refuse_impossible(const Config& config, const Communicator& communicator) {
   refuse_singletons_under_slurm(communicator.size());
-  if (config.status_address) require_loopback(*config.status_address);
   refuse_impossible_step(config);
   if (config.data.empty())
     throw user_error("data is not set",
@@ -186,9 +184,10 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
     mark_as_run(config);
     observers = make_run_observers(config, session.log, board, trainer.state());
     for (const auto& observer : observers) trainer.add_observer(*observer);
-    if (config.status_address) live.emplace(*config.status_address, config, board, session.log);
+    live.emplace(config, board, session.log);
   });
   const TrainingOutcome outcome = trainer.run();
+  if (live) live->announce_end();
   int exit_code = 0;
   if (outcome.interrupted) {
     exit_code = conclude_interrupted(trainer.state(), board, session.log);
@@ -206,6 +205,7 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
 int train_run(const Config& config, ExistingRun existing, Session& session) {
   Communicator& communicator = session.communicator();
   run_together(communicator, [&] { refuse_impossible(config, communicator); });
+  run_on_rank_0(communicator, [&] { check_live_status(config); });
   session.world.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
   // The build comes first: another one may know other keys.
   require_agreement(communicator, {{"build", build_fingerprint()}, {"configuration", config_to_json(config).dump()}});

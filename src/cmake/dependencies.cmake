@@ -12,6 +12,7 @@ find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
+find_package(OpenSSL REQUIRED)
 
 # LibTorch. Only libtorch_cpu and libc10 are linked: libtorch.so would pull in libtorch_cuda and every NVIDIA library with it.
 set(FER_DDP_TORCH_VERSION 2.11.0)

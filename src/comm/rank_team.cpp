@@ -23,7 +23,7 @@ constexpr size_t kBlock = 512;         // floats summed at once, which stay in t
 // Ranks of a step usually come within microseconds of each other, and giving the core away costs as much; where there
 // are fewer cores than ranks, the one that is waited for needs it.
 constexpr int kSpinsBeforeYielding = 4000;
-constexpr std::chrono::seconds kPatience{1};
+constexpr std::chrono::milliseconds kPatience{250};
 // A rank that leaves the error to another one is ended with the job well before this.
 constexpr std::chrono::seconds kSilence{10};
 

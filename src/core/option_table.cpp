@@ -93,10 +93,12 @@ std::span<const Option> option_table() {
       {"keep_checkpoints", &Config::keep_checkpoints, "older ones are removed", kAtLeastOne},
       {"status_address", &Config::status_address,
        "where the status service listens; port 0: any free, see RUN/status.json; null: off"},
-      {"status_tls_certificate", &Config::status_tls_certificate, "PEM file; needed on anything but loopback"},
+      {"status_tls_certificate", &Config::status_tls_certificate,
+       "PEM file: the service speaks TLS; needed on anything but loopback, with a token or a client CA"},
       {"status_tls_key", &Config::status_tls_key, "PEM file of the certificate's key"},
       {"status_tls_client_ca", &Config::status_tls_client_ca, "PEM file; clients must show a certificate signed by it"},
-      {"status_token_file", &Config::status_token_file, "file whose first line a client must send as bearer token"},
+      {"status_token_file", &Config::status_token_file,
+       "file whose first line a client must send as bearer token; closed to other users"},
   };
   return kTable;
 }

@@ -7,6 +7,7 @@
 
 #include "fer_ddp/v1/status.grpc.pb.h"
 #include "status/address.h"
+#include "status/bearer_token.h"
 #include "status/grpc_log.h"
 #include "status/messages.h"
 
@@ -16,44 +17,71 @@ namespace {
 
 constexpr std::chrono::seconds kDeadline{5};
 
-void set_deadline(grpc::ClientContext& context) { context.set_deadline(std::chrono::system_clock::now() + kDeadline); }
+std::shared_ptr<grpc::Channel> open_channel(const std::string& address, const ServiceAccess& access) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy of the surroundings knows nothing of loopback
+  if (!access.tls) return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  if (!access.tls->server_name.empty()) arguments.SetSslTargetNameOverride(access.tls->server_name);
+  return grpc::CreateCustomChannel(address,
+                                   grpc::SslCredentials({.pem_root_certs = access.tls->ca,
+                                                         .pem_private_key = access.tls->key,
+                                                         .pem_cert_chain = access.tls->certificate}),
+                                   arguments);
+}
 
 }  // namespace
 
 struct StatusClient::Parts {
-  std::string address;
+  HostAndPort address;
+  ServiceAccess access;
   std::unique_ptr<v1::TrainingStatus::Stub> stub;
 
+  void show_token(grpc::ClientContext& context) const {
+    if (!access.token.empty()) context.AddMetadata("authorization", bearer_authorization(access.token));
+  }
+
+  void prepare(grpc::ClientContext& context) const {
+    context.set_deadline(std::chrono::system_clock::now() + kDeadline);
+    show_token(context);
+  }
+
   void check(const grpc::Status& status) const {
+    const std::string where = address_text(address);
     switch (status.error_code()) {
       case grpc::StatusCode::OK:
         return;
       case grpc::StatusCode::UNAVAILABLE:
-        throw ServiceGone(Fault::kMachine, fmt::format("no run answers at {}", address));
+        explain_unreachable(address, access);
+      case grpc::StatusCode::UNAUTHENTICATED:
+        throw user_error(fmt::format("{} refused: {}", where, status.error_message()),
+                         "Give --token-file FILE, whose first line is that of the run's status_token_file.");
+      case grpc::StatusCode::PERMISSION_DENIED:
+        throw user_error(fmt::format("{} refused: {}", where, status.error_message()));
       case grpc::StatusCode::DEADLINE_EXCEEDED:
-        throw machine_error(fmt::format("{} did not answer within {} s", address, kDeadline.count()));
+        throw machine_error(fmt::format("{} did not answer within {} s", where, kDeadline.count()));
       default:
-        throw machine_error(fmt::format("{} answered with an error: {} (gRPC status {})", address,
-                                        status.error_message(), static_cast<int>(status.error_code())));
+        throw machine_error(fmt::format("{} answered with an error: {} (gRPC status {})", where, status.error_message(),
+                                        static_cast<int>(status.error_code())));
     }
   }
 };
 
-StatusClient::StatusClient(const std::string& address) : parts_(std::make_unique<Parts>()) {
-  require_host_and_port(address);
+StatusClient::StatusClient(const std::string& address, const ServiceAccess& access)
+    : parts_(std::make_unique<Parts>()) {
+  parts_->address = parse_address("ADDRESS", address);
+  parts_->access = access;
+  if (!access.token.empty() && !access.tls && !is_loopback(parts_->address))
+    throw user_error(fmt::format("a token would go to {} in the clear", address),
+                     "Give --ca FILE, for TLS, or reach the service by ssh -L on loopback.");
   quieten_grpc();
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy of the surroundings knows nothing of loopback
-  parts_->address = address;
-  parts_->stub =
-      v1::TrainingStatus::NewStub(grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments));
+  parts_->stub = v1::TrainingStatus::NewStub(open_channel(address, access));
 }
 
 StatusClient::~StatusClient() = default;
 
 StatusClient::Answer StatusClient::status() {
   grpc::ClientContext context;
-  set_deadline(context);
+  parts_->prepare(context);
   v1::Status message;
   parts_->check(parts_->stub->GetStatus(&context, {}, &message));
   return {snapshot_of(message), message_json(message)};
@@ -61,7 +89,7 @@ StatusClient::Answer StatusClient::status() {
 
 std::vector<EpochRecord> StatusClient::history() {
   grpc::ClientContext context;
-  set_deadline(context);
+  parts_->prepare(context);
   v1::History message;
   parts_->check(parts_->stub->GetHistory(&context, {}, &message));
   std::vector<EpochRecord> history;
@@ -71,7 +99,7 @@ std::vector<EpochRecord> StatusClient::history() {
 
 void StatusClient::request_stop() {
   grpc::ClientContext context;
-  set_deadline(context);
+  parts_->prepare(context);
   v1::StopTrainingResponse response;
   parts_->check(parts_->stub->StopTraining(&context, {}, &response));
 }
@@ -79,6 +107,7 @@ void StatusClient::request_stop() {
 void StatusClient::watch(double updates_per_second, const std::function<void(const Answer&)>& seen) {
   static_cast<void>(status());  // a dead address is found under a deadline; the stream itself lasts as long as the run
   grpc::ClientContext context;
+  parts_->show_token(context);
   v1::WatchStatusRequest request;
   request.set_max_updates_per_second(updates_per_second);
   const auto stream = parts_->stub->WatchStatus(&context, request);

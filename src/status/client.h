@@ -1,5 +1,5 @@
 // A client of a run's status service. Every call has a deadline; a service that does not answer is an Error (the
-// machine's fault). One thread.
+// machine's fault), a refused token or certificate one too (the user's). One thread.
 #pragma once
 
 #include <functional>
@@ -7,21 +7,17 @@
 #include <string>
 #include <vector>
 
-#include "core/error.h"
+#include "status/service_access.h"
 #include "status/snapshot.h"
+#include "status/unreachable.h"
 
 namespace fer_ddp {
 
-// Nobody listens at the address, or the run ended in the middle of a call.
-class ServiceGone : public Error {
- public:
-  using Error::Error;
-};
-
 class StatusClient {
  public:
-  // HOST:PORT; throws Error (the user's fault) if it is not. Does not connect yet.
-  explicit StatusClient(const std::string& address);
+  // HOST:PORT; throws Error (the user's fault) if it is not, or if a token would go over the network in the clear. Does
+  // not connect yet.
+  explicit StatusClient(const std::string& address, const ServiceAccess& access = {});
   StatusClient(const StatusClient&) = delete;
   StatusClient& operator=(const StatusClient&) = delete;
   ~StatusClient();

@@ -1,6 +1,7 @@
 #include "status/status_file.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -19,11 +20,31 @@ namespace {
 
 fs::path status_path(const fs::path& run_folder) { return run_folder / "status.json"; }
 
+nlohmann::ordered_json or_null(const std::string& text) {
+  return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
+}
+
+std::string text_or_empty(const nlohmann::json& status, const char* key) {
+  const auto& value = status.at(key);
+  return value.is_null() ? std::string() : value.get<std::string>();
+}
+
+bool is_own(const fs::path& path) {
+  struct stat facts {};
+  return stat(path.c_str(), &facts) == 0 && facts.st_uid == geteuid();
+}
+
 }  // namespace
 
-void write_status_file(const fs::path& run_folder, const std::string& address, const std::string& run) {
-  const nlohmann::ordered_json status = {
-      {"address", address}, {"pid", getpid()}, {"host", host_name()}, {"run", run}, {"started", timestamp_now()}};
+void write_status_file(const fs::path& run_folder, const StatusFile& file) {
+  const nlohmann::ordered_json status = {{"address", or_null(file.address)},
+                                         {"pid", getpid()},
+                                         {"host", host_name()},
+                                         {"run", file.run},
+                                         {"started", timestamp_now()},
+                                         {"tls_certificate", or_null(file.tls_certificate)},
+                                         {"tls_client_ca", or_null(file.tls_client_ca)},
+                                         {"token_file", or_null(file.token_file)}};
   write_file_atomically(status_path(run_folder), status.dump(2) + "\n");
 }
 
@@ -37,9 +58,13 @@ std::optional<StatusFile> read_status_file(const fs::path& run_folder) {
   if (!fs::exists(path)) return std::nullopt;
   try {
     const auto status = nlohmann::json::parse(read_file(path));
-    return StatusFile{.address = status.at("address").get<std::string>(),
+    return StatusFile{.address = text_or_empty(status, "address"),
                       .host = status.at("host").get<std::string>(),
-                      .run = status.at("run").get<std::string>()};
+                      .run = status.at("run").get<std::string>(),
+                      .tls_certificate = text_or_empty(status, "tls_certificate"),
+                      .tls_client_ca = text_or_empty(status, "tls_client_ca"),
+                      .token_file = text_or_empty(status, "token_file"),
+                      .own = is_own(path)};
   } catch (const nlohmann::json::exception&) {
     throw user_error(fmt::format("{}: not as a run writes it", path.string()),
                      "Give the service's address, as HOST:PORT.");

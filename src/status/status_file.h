@@ -1,5 +1,6 @@
-// RUN/status.json: where a live run's status service listens. Written when the service is up, removed when the run
-// ends; one that a killed run left behind leads nowhere. Rank 0 alone.
+// RUN/status.json: where a live run's services listen, and what somebody who can read the run's folder needs to ask
+// them. Written when the services are up, removed when the run ends; one that a killed run left behind leads nowhere.
+// Rank 0 alone.
 #pragma once
 
 #include <filesystem>
@@ -9,13 +10,19 @@
 namespace fer_ddp {
 
 struct StatusFile {
-  std::string address{};
-  std::string host{};  // the address is loopback: only there does it lead anywhere
-  std::string run{};   // its name
+  std::string address{};  // of the status service; empty: it is off
+  std::string host{};     // of rank 0: a loopback address leads somewhere there alone
+  std::string run{};      // its name
+  // Absolute paths; empty: none.
+  std::string tls_certificate{};
+  std::string tls_client_ca{};
+  std::string token_file{};
+  bool own = false;  // this user's own file: the paths in it may be followed with this user's rights
 };
 
-// Writes {"address", "pid", "host", "run", "started"}, atomically.
-void write_status_file(const std::filesystem::path& run_folder, const std::string& address, const std::string& run);
+// Writes {"address", "pid", "host", "run", "started", ...}, atomically; fills in pid, host and start itself. What is
+// empty becomes null.
+void write_status_file(const std::filesystem::path& run_folder, const StatusFile& file);
 
 void remove_status_file(const std::filesystem::path& run_folder) noexcept;
 

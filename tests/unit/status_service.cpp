@@ -1,6 +1,5 @@
 // The service through its real client, over loopback.
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +12,7 @@
 
 #include "core/error.h"
 #include "fer_ddp/v1/status.grpc.pb.h"
+#include "grpc_calls.h"
 #include "status/client.h"
 #include "status/server.h"
 
@@ -29,12 +29,6 @@ EpochRecord epoch_record(int epoch, double val_loss, double val_accuracy) {
           .learning_rate = 0.001,
           .seconds = 3,
           .images_per_second = 9000};
-}
-
-std::shared_ptr<grpc::Channel> direct_channel(const std::string& address) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
 class Service : public ::testing::Test {
@@ -205,36 +199,13 @@ TEST_F(Service, MayBeStoppedTwice) {
   server_.stop();
 }
 
-// Debian ships the libraries of the health service and of reflection without their protos, so these two speak in bytes.
-grpc::Status call_bytes(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                        const std::string& request, std::string& response) {
-  grpc::GenericStub stub(channel);
-  grpc::CompletionQueue queue;
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(5));
-  const grpc::Slice slice(request);
-  const auto call = stub.PrepareUnaryCall(&context, method, grpc::ByteBuffer(&slice, 1), &queue);
-  grpc::ByteBuffer bytes;
-  grpc::Status status;
-  call->StartCall();
-  call->Finish(&bytes, &status, nullptr);
-  void* tag = nullptr;
-  bool ok = false;
-  queue.Next(&tag, &ok);
-  grpc::Slice answer;
-  if (status.ok() && bytes.DumpToSingleSlice(&answer).ok())
-    response.assign(reinterpret_cast<const char*>(answer.begin()), answer.size());
-  return status;
-}
-
-TEST_F(Service, IsHealthyWhileItRuns) {
-  const std::string name = "fer_ddp.v1.TrainingStatus";
-  const std::string ask_for_name = std::string("\x0a") + static_cast<char>(name.size()) + name;  // field 1, a text
-  for (const std::string& request : {std::string(), ask_for_name}) {
-    std::string response;
-    EXPECT_TRUE(call_bytes(channel_, "/grpc.health.v1.Health/Check", request, response).ok());
-    EXPECT_EQ(response, "\x08\x01");  // field 1: SERVING
-  }
+TEST_F(Service, IsHealthyWhileItRunsAndNotWhenItIsAboutToEnd) {
+  for (const std::string service : {"", "fer_ddp.v1.TrainingStatus"})
+    EXPECT_EQ(health_of(channel_, service), "SERVING");
+  server_.announce_end();
+  for (const std::string service : {"", "fer_ddp.v1.TrainingStatus"})
+    EXPECT_EQ(health_of(channel_, service), "NOT_SERVING");
+  EXPECT_EQ(client_.status().snapshot.run, "exp");
 }
 
 TEST_F(Service, DescribesItselfByReflection) {

@@ -72,11 +72,14 @@ TEST(StatusText, TheScreenIsCutToTheTerminal) {
 TEST(StatusFile, LeadsToTheServiceUntilItIsRemoved) {
   const TemporaryFolder run;
   EXPECT_FALSE(read_status_file(run.path()).has_value());
-  write_status_file(run.path(), "127.0.0.1:50051", "exp");
+  write_status_file(run.path(), {.address = "127.0.0.1:50051", .run = "exp", .token_file = "/secrets/token"});
   const StatusFile file = read_status_file(run.path()).value();
   EXPECT_EQ(file.address, "127.0.0.1:50051");
   EXPECT_EQ(file.host, host_name());
   EXPECT_EQ(file.run, "exp");
+  EXPECT_EQ(file.tls_certificate, "");
+  EXPECT_EQ(file.token_file, "/secrets/token");
+  EXPECT_TRUE(file.own);
   remove_status_file(run.path());
   EXPECT_FALSE(read_status_file(run.path()).has_value());
 }

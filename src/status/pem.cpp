@@ -1,0 +1,155 @@
+#include "status/pem.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+
+#include <array>
+#include <optional>
+
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "status/openssl_pointers.h"
+#include "status/secret_file.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+BioPointer reader_of(const std::string& text) {
+  return BioPointer(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
+
+// Why the newest OpenSSL call failed, in its own words; forgets it.
+std::string openssl_reason() {
+  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+  std::string text = reason == nullptr ? "unknown form" : reason;
+  ERR_clear_error();
+  return text;
+}
+
+std::vector<CertificatePointer> certificates_of(const PemFile& file) {
+  const BioPointer reader = reader_of(file.text);
+  std::vector<CertificatePointer> certificates;
+  while (X509* certificate = PEM_read_bio_X509(reader.get(), nullptr, nullptr, nullptr))
+    certificates.emplace_back(certificate);
+  const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+  if (certificates.empty() && at_end) {
+    ERR_clear_error();
+    throw user_error(fmt::format("{}: holds no certificate in PEM form", file.title()),
+                     "Such a file has lines BEGIN CERTIFICATE and END CERTIFICATE.");
+  }
+  if (!at_end)
+    throw user_error(
+        fmt::format("{}: certificate {} is damaged: {}", file.title(), certificates.size() + 1, openssl_reason()));
+  ERR_clear_error();
+  return certificates;
+}
+
+CertificatePointer first_of(const PemFile& file) { return std::move(certificates_of(file).front()); }
+
+// Nobody is there to be asked for a passphrase.
+int no_passphrase(char*, int, int, void*) { return -1; }
+
+std::string asn1_text(const ASN1_STRING* text) {
+  return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)), static_cast<size_t>(ASN1_STRING_length(text))};
+}
+
+std::string ip_text(const ASN1_STRING* address) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const int family = ASN1_STRING_length(address) == 4 ? AF_INET : AF_INET6;
+  return inet_ntop(family, ASN1_STRING_get0_data(address), text.data(), text.size()) == nullptr ? "" : text.data();
+}
+
+std::optional<std::string> common_name(const X509* certificate) {
+  const X509_NAME* subject = X509_get_subject_name(certificate);
+  const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+  if (at < 0) return std::nullopt;
+  return asn1_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
+}
+
+std::string written_text(BIO* writer) {
+  char* text = nullptr;
+  const auto length = BIO_get_mem_data(writer, &text);
+  return {text, static_cast<size_t>(length)};
+}
+
+std::string time_text(const ASN1_TIME* time) {
+  const BioPointer writer(BIO_new(BIO_s_mem()));
+  ASN1_TIME_print(writer.get(), time);
+  return written_text(writer.get());
+}
+
+}  // namespace
+
+PemFile read_certificates(const std::string& option, const fs::path& path) {
+  PemFile file{.option = option, .path = path};
+  try {
+    file.text = read_file(path);
+  } catch (const Error& problem) {
+    throw user_error(fmt::format("{}: {}", option, problem.what()), problem.advice());
+  }
+  static_cast<void>(certificates_of(file));
+  return file;
+}
+
+PemFile read_key_of(const PemFile& certificates, const std::string& option, const fs::path& path) {
+  PemFile file{.option = option, .path = path, .text = read_secret_file(option, path)};
+  const KeyPointer key(PEM_read_bio_PrivateKey(reader_of(file.text).get(), nullptr, no_passphrase, nullptr));
+  if (!key) {
+    const bool encrypted = file.text.find("ENCRYPTED") != std::string::npos;
+    const std::string reason = openssl_reason();
+    if (encrypted)
+      throw user_error(
+          fmt::format("{}: the key is encrypted, and nobody is there to give its passphrase", file.title()),
+          fmt::format("(umask 077; openssl pkey -in {} -out plain.key) takes it away.", path.string()));
+    throw user_error(fmt::format("{}: holds no private key in PEM form: {}", file.title(), reason));
+  }
+  if (X509_check_private_key(first_of(certificates).get(), key.get()) != 1) {
+    ERR_clear_error();
+    throw user_error(fmt::format("{}: is not the key of the certificate {} ({})", file.title(),
+                                 certificates.path.string(), certificates.option),
+                     "Of several certificates in the file, the first is the one that counts.");
+  }
+  return file;
+}
+
+void require_valid_now(const PemFile& certificates) {
+  const CertificatePointer first = first_of(certificates);
+  const ASN1_TIME* begin = X509_get0_notBefore(first.get());
+  const ASN1_TIME* end = X509_get0_notAfter(first.get());
+  if (X509_cmp_current_time(end) < 0)
+    throw user_error(fmt::format("{}: the certificate expired on {}", certificates.title(), time_text(end)),
+                     "Clients would refuse it: make a new one.");
+  if (X509_cmp_current_time(begin) > 0)
+    throw user_error(fmt::format("{}: the certificate holds from {} on", certificates.title(), time_text(begin)),
+                     "Clients would refuse it before. Is this machine's clock right?");
+}
+
+std::string first_certificate(const PemFile& certificates) { return certificate_text(*first_of(certificates)); }
+
+std::string certificate_text(x509_st& certificate) {
+  const BioPointer writer(BIO_new(BIO_s_mem()));
+  PEM_write_bio_X509(writer.get(), &certificate);
+  return written_text(writer.get());
+}
+
+std::vector<std::string> certificate_names(const PemFile& certificates) {
+  const CertificatePointer first = first_of(certificates);
+  std::vector<std::string> names;
+  const NamesPointer listed(
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(first.get(), NID_subject_alt_name, nullptr, nullptr)));
+  for (int i = 0; i < sk_GENERAL_NAME_num(listed.get()); ++i) {
+    const GENERAL_NAME* name = sk_GENERAL_NAME_value(listed.get(), i);
+    if (name->type == GEN_DNS) names.push_back(asn1_text(name->d.dNSName));
+    if (name->type == GEN_IPADD) names.push_back(ip_text(name->d.iPAddress));
+  }
+  if (names.empty())
+    if (const std::optional<std::string> name = common_name(first.get())) names.push_back(*name);
+  return names;
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,18 @@
+// Files that hold secrets: bearer tokens and private keys. ssh's rule holds: a file of this user's own that others may
+// read or write is refused, since it is no secret any more; whether another owner's file may be read is for that owner
+// to say. No message ever shows what such a file holds.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+namespace fer_ddp {
+
+// The whole file. Throws Error (the user's fault) naming `option`, where the path was given, and the path.
+[[nodiscard]] std::string read_secret_file(const std::string& option, const std::filesystem::path& path);
+
+// The first line of a token file, without blanks at its end. Throws Error (the user's fault) if it is empty, or holds
+// what may not stand in a header: blanks, control characters, anything beyond ASCII.
+[[nodiscard]] std::string read_token_file(const std::string& option, const std::filesystem::path& path);
+
+}  // namespace fer_ddp
