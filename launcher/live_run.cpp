@@ -77,7 +77,8 @@ Found found_in(const std::string& folder, const ServiceOptions& options) {
   const std::optional<StatusFile> file = read_status_file(folder);
   if (!file) throw over(folder);
   if (file->address.empty())
-    throw user_error(fmt::format("run {} lives, but answers nobody: its status_address is null", file->run));
+    throw user_error(fmt::format("run {} lives, but answers nobody: its status_address is null", file->run),
+                     fmt::format("Its metrics stand at http://{}/metrics.", file->metrics_address));
   return {.address = reachable_address(*file, folder),
           .name = file->run,
           .folder = folder,

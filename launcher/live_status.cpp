@@ -16,7 +16,10 @@ std::string absolute_path(const std::optional<std::string>& path) {
 
 }  // namespace
 
-void check_live_status(const Config& config) { static_cast<void>(read_service_security(config)); }
+void check_live_status(const Config& config) {
+  static_cast<void>(read_service_security(config));
+  require_metrics_address(config);
+}
 
 LiveStatus::LiveStatus(const Config& config, StatusBoard& board, RunLog& log) : folder_(config.output) {
   StatusFile file{.run = config.name};
@@ -29,11 +32,18 @@ LiveStatus::LiveStatus(const Config& config, StatusBoard& board, RunLog& log) : 
     log.info("status", fmt::format("status: fer-ddp status --run {} (or {})", config.output, file.address),
              {{"address", file.address}, {"tls", config.status_tls_certificate.has_value()}});
   }
-  if (server_) write_status_file(folder_, file);
+  if (config.metrics_address) {
+    metrics_.emplace(config, board);
+    file.metrics_address = metrics_->bound_address();
+    log.info("metrics", fmt::format("metrics: http://{}/metrics", file.metrics_address),
+             {{"address", file.metrics_address}});
+  }
+  if (server_ || metrics_) write_status_file(folder_, file);
 }
 
 // The last snapshot goes out to the watchers before the file that leads to them is taken away.
 LiveStatus::~LiveStatus() {
+  metrics_.reset();
   if (server_) server_->stop();
   remove_status_file(folder_);
 }

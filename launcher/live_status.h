@@ -1,5 +1,5 @@
-// The status service of a run while it lives, and RUN/status.json, which leads to it; both gone when this is. Rank 0
-// alone.
+// The services of a run while it lives: the status service, the metrics endpoint, and RUN/status.json, which leads to
+// them; all gone when this is. Rank 0 alone.
 #pragma once
 
 #include <filesystem>
@@ -8,11 +8,12 @@
 #include "core/config.h"
 #include "core/run_log.h"
 #include "status/board.h"
+#include "status/metrics_server.h"
 #include "status/server.h"
 
 namespace fer_ddp {
 
-// Throws Error (the user's fault) if the status_* keys, or the files that they name, cannot be used. To
+// Throws Error (the user's fault) if the status_* and metrics_* keys, or the files that they name, cannot be used. To
 // be asked before a run does anything that takes time.
 void check_live_status(const Config& config);
 
@@ -31,6 +32,7 @@ class LiveStatus {
  private:
   std::filesystem::path folder_;
   std::optional<StatusServer> server_;
+  std::optional<MetricsServer> metrics_;
 };
 
 }  // namespace fer_ddp

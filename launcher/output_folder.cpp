@@ -19,7 +19,7 @@ constexpr const char* kConfigFile = "config.json";
 
 // What a resumed run may change: how long and where it goes on, how it is watched and saved; never what the epochs
 // behind it were.
-constexpr std::array<std::string_view, 19> kFreeOnResume = {"epochs",
+constexpr std::array<std::string_view, 21> kFreeOnResume = {"epochs",
                                                             "early_stopping_patience",
                                                             "lr_patience",
                                                             "restore_best_weights",
@@ -37,7 +37,9 @@ constexpr std::array<std::string_view, 19> kFreeOnResume = {"epochs",
                                                             "status_tls_certificate",
                                                             "status_tls_key",
                                                             "status_tls_client_ca",
-                                                            "status_token_file"};
+                                                            "status_token_file",
+                                                            "metrics_address",
+                                                            "metrics_in_the_clear"};
 
 void require_same_past(const Config& config, const fs::path& folder) {
   const nlohmann::ordered_json now = config_to_json(config);

@@ -13,6 +13,8 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(HWY REQUIRED IMPORTED_TARGET libhwy)
 find_package(OpenSSL REQUIRED)
+# By pkg-config, as its CMake package would look for curl, which only a push needs.
+pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-pull)
 
 # LibTorch. Only libtorch_cpu and libc10 are linked: libtorch.so would pull in libtorch_cuda and every NVIDIA library with it.
 set(FER_DDP_TORCH_VERSION 2.11.0)

@@ -63,6 +63,8 @@ struct Config {
   std::optional<std::string> status_tls_key{};
   std::optional<std::string> status_tls_client_ca{};
   std::optional<std::string> status_token_file{};
+  std::optional<std::string> metrics_address{};
+  bool metrics_in_the_clear = false;
 };
 
 // Reads `path`, applies `overrides` ("key=value", a later one wins) and fills in name and output. Throws Error (the

@@ -99,6 +99,11 @@ std::span<const Option> option_table() {
       {"status_tls_client_ca", &Config::status_tls_client_ca, "PEM file; clients must show a certificate signed by it"},
       {"status_token_file", &Config::status_token_file,
        "file whose first line a client must send as bearer token; closed to other users"},
+      {"metrics_address", &Config::metrics_address,
+       "where Prometheus may scrape /metrics, such as 127.0.0.1:9464, by plain HTTP; port 0: any free, see "
+       "RUN/status.json; null: off"},
+      {"metrics_in_the_clear", &Config::metrics_in_the_clear,
+       "lets metrics_address be other than loopback, for whoever reaches it to read"},
   };
   return kTable;
 }

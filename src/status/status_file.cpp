@@ -42,6 +42,7 @@ void write_status_file(const fs::path& run_folder, const StatusFile& file) {
                                          {"host", host_name()},
                                          {"run", file.run},
                                          {"started", timestamp_now()},
+                                         {"metrics_address", or_null(file.metrics_address)},
                                          {"tls_certificate", or_null(file.tls_certificate)},
                                          {"tls_client_ca", or_null(file.tls_client_ca)},
                                          {"token_file", or_null(file.token_file)}};
@@ -61,6 +62,7 @@ std::optional<StatusFile> read_status_file(const fs::path& run_folder) {
     return StatusFile{.address = text_or_empty(status, "address"),
                       .host = status.at("host").get<std::string>(),
                       .run = status.at("run").get<std::string>(),
+                      .metrics_address = text_or_empty(status, "metrics_address"),
                       .tls_certificate = text_or_empty(status, "tls_certificate"),
                       .tls_client_ca = text_or_empty(status, "tls_client_ca"),
                       .token_file = text_or_empty(status, "token_file"),

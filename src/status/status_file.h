@@ -10,9 +10,10 @@
 namespace fer_ddp {
 
 struct StatusFile {
-  std::string address{};  // of the status service; empty: it is off
-  std::string host{};     // of rank 0: a loopback address leads somewhere there alone
-  std::string run{};      // its name
+  std::string address{};          // of the status service; empty: it is off
+  std::string host{};             // of rank 0: a loopback address leads somewhere there alone
+  std::string run{};              // its name
+  std::string metrics_address{};  // empty: off
   // Absolute paths; empty: none.
   std::string tls_certificate{};
   std::string tls_client_ca{};

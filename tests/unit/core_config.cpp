@@ -102,16 +102,16 @@ TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
   std::vector<std::string> keys;
   const auto resolved = config_to_json(Config{});
   for (const auto& [key, value] : resolved.items()) keys.push_back(key);
-  EXPECT_THAT(
-      keys, ::testing::ElementsAre(
-                "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
-                "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
-                "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
-                "min_learning_rate", "name", "output", "data", "split", "model", "dropout", "init", "batch_norm",
-                "label_smoothing", "momentum", "weight_decay", "random_seed", "device", "precision", "step",
-                "cuda_graph", "threads", "collective_timeout_seconds", "checkpoint_every_epochs",
-                "checkpoint_every_seconds", "keep_checkpoints", "status_address", "status_tls_certificate",
-                "status_tls_key", "status_tls_client_ca", "status_token_file"));
+  EXPECT_THAT(keys, ::testing::ElementsAre(
+                        "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+                        "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle",
+                        "restore_best_weights", "monitor", "early_stopping_min_delta",
+                        "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown", "min_learning_rate", "name",
+                        "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing",
+                        "momentum", "weight_decay", "random_seed", "device", "precision", "step", "cuda_graph",
+                        "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
+                        "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key",
+                        "status_tls_client_ca", "status_token_file", "metrics_address", "metrics_in_the_clear"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {

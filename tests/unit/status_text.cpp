@@ -72,11 +72,15 @@ TEST(StatusText, TheScreenIsCutToTheTerminal) {
 TEST(StatusFile, LeadsToTheServiceUntilItIsRemoved) {
   const TemporaryFolder run;
   EXPECT_FALSE(read_status_file(run.path()).has_value());
-  write_status_file(run.path(), {.address = "127.0.0.1:50051", .run = "exp", .token_file = "/secrets/token"});
+  write_status_file(run.path(), {.address = "127.0.0.1:50051",
+                                 .run = "exp",
+                                 .metrics_address = "127.0.0.1:9464",
+                                 .token_file = "/secrets/token"});
   const StatusFile file = read_status_file(run.path()).value();
   EXPECT_EQ(file.address, "127.0.0.1:50051");
   EXPECT_EQ(file.host, host_name());
   EXPECT_EQ(file.run, "exp");
+  EXPECT_EQ(file.metrics_address, "127.0.0.1:9464");
   EXPECT_EQ(file.tls_certificate, "");
   EXPECT_EQ(file.token_file, "/secrets/token");
   EXPECT_TRUE(file.own);
