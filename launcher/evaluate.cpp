@@ -11,6 +11,7 @@
 #include "launcher/command.h"
 #include "launcher/output_folder.h"
 #include "launcher/run_folder.h"
+#include "launcher/thread_share.h"
 #include "model/weights.h"
 #include "train/evaluator.h"
 
@@ -60,6 +61,7 @@ std::string table(const Evaluation& evaluation) {
 
 int run_evaluate(const EvaluateOptions& options, Session& session) {
   Communicator& communicator = session.communicator();
+  const int threads = take_thread_share(communicator);
   Config config;
   fs::path shards;
   std::unique_ptr<Model> model;
@@ -74,7 +76,7 @@ int run_evaluate(const EvaluateOptions& options, Session& session) {
       throw user_error(fmt::format("{}: not there: the run has not finished", weights.string()),
                        "Finish it with --resume first.");
     config.init = weights.string();
-    at::set_num_threads(fair_thread_count(take_node_share(), communicator.node_rank(), communicator.node_size()));
+    at::set_num_threads(threads);
     keep_freed_memory();
     model = make_model(config);
   });

@@ -19,6 +19,7 @@
 #include "launcher/live_status.h"
 #include "launcher/run_folder.h"
 #include "launcher/run_observers.h"
+#include "launcher/thread_share.h"
 #include "model/weights.h"
 #include "train/step_choice.h"
 #include "train/stop_signal.h"
@@ -38,9 +39,9 @@ void refuse_impossible(const Config& config, const Communicator& communicator) {
                      "Give the config a data key, or --set data=fer2013.csv (or a folder of shards).");
 }
 
-// Takes this rank's share of the node's cores; returns how many threads it runs.
-int place_threads(const Config& config, const Communicator& communicator) {
-  const int fair = fair_thread_count(take_node_share(), communicator.node_rank(), communicator.node_size());
+// Takes this rank's share of the machine's cores; returns how many threads it runs.
+int place_threads(const Config& config, Communicator& communicator) {
+  const int fair = take_thread_share(communicator);
   const int threads = config.threads > 0 ? config.threads : fair;
   at::set_num_threads(threads);
   keep_freed_memory();

@@ -8,7 +8,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
-#include <set>
+#include <optional>
+#include <utility>
 
 namespace fer_ddp {
 
@@ -48,11 +49,27 @@ std::vector<Cpu> take_node_share() {
   return cpus;
 }
 
-int fair_thread_count(const std::vector<Cpu>& cpus, int node_rank, int node_size) {
+std::set<int> physical_cores(const std::vector<Cpu>& cpus) {
   std::set<int> cores;
   for (const Cpu& cpu : cpus) cores.insert(cpu.core);
-  const auto count = static_cast<int>(cores.size());
-  return std::max(1, count * (node_rank + 1) / node_size - count * node_rank / node_size);
+  return cores;
+}
+
+int fair_thread_count(const std::vector<std::set<int>>& ranks, size_t own) {
+  std::vector<int> given(ranks.size(), 0);
+  std::set<int> all;
+  for (const std::set<int>& cores : ranks) all.insert(cores.begin(), cores.end());
+  for (const int core : all) {
+    // To the rank that has the fewest so far; among those, to the one that has the least choice.
+    std::optional<size_t> taker;
+    for (size_t rank = 0; rank < ranks.size(); ++rank) {
+      if (!ranks[rank].contains(core)) continue;
+      if (!taker || std::pair(given[rank], ranks[rank].size()) < std::pair(given[*taker], ranks[*taker].size()))
+        taker = rank;
+    }
+    ++given[*taker];
+  }
+  return std::max(1, given[own]);
 }
 
 void keep_freed_memory() {

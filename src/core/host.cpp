@@ -5,6 +5,7 @@
 
 #include <array>
 #include <chrono>
+#include <fstream>
 
 #include "core/checksum.h"
 
@@ -14,6 +15,12 @@ std::string host_name() {
   std::array<char, 256> name{};
   if (gethostname(name.data(), name.size() - 1) != 0) return "unknown-host";
   return name.data();
+}
+
+std::string machine_identity() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string identity;
+  return std::getline(file, identity) ? identity : host_name();
 }
 
 std::string build_fingerprint() { return file_checksum("/proc/self/exe"); }

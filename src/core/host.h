@@ -8,6 +8,9 @@ namespace fer_ddp {
 
 [[nodiscard]] std::string host_name();
 
+// The same for all processes of one running kernel, containers included, and for no others: Linux's boot id.
+[[nodiscard]] std::string machine_identity();
+
 // Fingerprint of this very executable (XXH3 of its bytes), so that ranks can tell that they all run the same build.
 [[nodiscard]] std::string build_fingerprint();
 
