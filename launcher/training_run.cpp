@@ -165,10 +165,10 @@ int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog&
 }
 
 int run_trainer(const Config& config, ExistingRun existing, const Dataset& dataset, Model& model,
-                const std::vector<RankPlace>& places, DeviceRuntime* device, Session& session) {
+                const std::vector<RankPlace>& places, DeviceRuntime* device, const StopSignal& signal,
+                Session& session) {
   Communicator& communicator = session.communicator();
   const std::string started = timestamp_now();
-  const StopSignal signal;
   const CheckpointFolder checkpoints(fs::path(config.output) / "checkpoints", config.keep_checkpoints);
   StatusBoard board(
       {.run = config.name, .epochs = config.epochs, .learning_rate = config.learning_rate, .ranks = places});
@@ -204,6 +204,7 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
 }  // namespace
 
 int train_run(const Config& config, ExistingRun existing, Session& session) {
+  const StopSignal signal;  // from now on: what comes while data is read is heeded at the first step
   Communicator& communicator = session.communicator();
   run_together(communicator, [&] { refuse_impossible(config, communicator); });
   run_on_rank_0(communicator, [&] { check_live_status(config); });
@@ -230,7 +231,7 @@ int train_run(const Config& config, ExistingRun existing, Session& session) {
   run_together(communicator, [&] { model = make_model(config); });
   require_agreement(communicator, {{"set of shards", dataset.fingerprint()}, {"model", model->description()}});
   say_what_starts(config, dataset, places, session.log);
-  const int exit_code = run_trainer(config, existing, dataset, *model, places, device.runtime.get(), session);
+  const int exit_code = run_trainer(config, existing, dataset, *model, places, device.runtime.get(), signal, session);
   if (device.runtime) device.runtime->finish();
   return exit_code;
 }
