@@ -31,8 +31,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-void refuse_impossible(const Config& config, const Communicator& communicator) {
-  refuse_singletons_under_slurm(communicator.size());
+void refuse_impossible(const Config& config, Session& session) {
+  refuse_singletons_under_slurm(session.communicator().size(), session.log);
   refuse_impossible_step(config);
   if (config.data.empty())
     throw user_error("data is not set",
@@ -206,7 +206,7 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
 int train_run(const Config& config, ExistingRun existing, Session& session) {
   const StopSignal signal;  // from now on: what comes while data is read is heeded at the first step
   Communicator& communicator = session.communicator();
-  run_together(communicator, [&] { refuse_impossible(config, communicator); });
+  run_together(communicator, [&] { refuse_impossible(config, session); });
   run_on_rank_0(communicator, [&] { check_live_status(config); });
   session.world.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
   // The build comes first: another one may know other keys.

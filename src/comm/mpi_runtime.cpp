@@ -32,9 +32,11 @@ bool launched_by_mpi() {
   return false;
 }
 
-void refuse_singletons_under_slurm(int world_size) {
+void refuse_singletons_under_slurm(int world_size, RunLog& log) {
   const char* tasks = std::getenv("SLURM_NTASKS");
   if (world_size > 1 || tasks == nullptr || std::atoi(tasks) <= 1) return;
+  const char* task = std::getenv("SLURM_PROCID");
+  if (task != nullptr && std::atoi(task) > 0) log.fall_silent();
   throw user_error(
       fmt::format("Slurm gave this job {} tasks, but the MPI world has 1 rank: each task would train alone", tasks),
       "Launch with `srun --mpi=pmix fer-ddp ...` or `mpirun fer-ddp ...` inside the job.");

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "comm/communicator.h"
+#include "core/run_log.h"
 
 namespace fer_ddp {
 
@@ -14,8 +15,9 @@ namespace fer_ddp {
 [[nodiscard]] bool launched_by_mpi();
 
 // Refuses a world of one inside a Slurm job of several tasks: srun without PMIx starts singletons that would each train
-// alone. Throws Error (the user's fault) that says how to launch.
-void refuse_singletons_under_slurm(int world_size);
+// alone. Throws Error (the user's fault) that says how to launch; `log` falls silent on all tasks but the first, since
+// each would say the same.
+void refuse_singletons_under_slurm(int world_size, RunLog& log);
 
 // Ends the whole job now, from this rank alone, also where its World could not be made or finished.
 [[noreturn]] void end_job(int exit_code);

@@ -149,11 +149,13 @@ TEST(Preflight, ReplicasThatDriftApartAreTheMachinesFault) {
 }
 
 TEST(Slurm, ASingletonAmongSeveralTasksIsRefused) {
+  RunLog log(false);
   setenv("SLURM_NTASKS", "4", 1);
-  EXPECT_THROW(refuse_singletons_under_slurm(1), Error);
-  EXPECT_NO_THROW(refuse_singletons_under_slurm(4));
+  EXPECT_THROW(refuse_singletons_under_slurm(1, log), Error);
+  EXPECT_NO_THROW(refuse_singletons_under_slurm(4, log));
   setenv("SLURM_NTASKS", "1", 1);
-  EXPECT_NO_THROW(refuse_singletons_under_slurm(1));
+  EXPECT_NO_THROW(refuse_singletons_under_slurm(1, log));
+  EXPECT_FALSE(log.silent());
   unsetenv("SLURM_NTASKS");
 }
 
