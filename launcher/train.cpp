@@ -21,6 +21,7 @@ struct TrainOptions {
   bool resume_given = false;
   bool overwrite = false;
   bool print_config = false;
+  bool profile = false;
 };
 
 ExistingRun existing_run(const TrainOptions& options) {
@@ -55,7 +56,7 @@ int run_train(const TrainOptions& options, Session& session) {
     if (!session.log.silent()) fmt::print("{}\n", config_to_json(config).dump(2));
     return 0;
   }
-  return train_run(config, existing, session);
+  return train_run(config, {.existing = existing, .profile = options.profile}, session);
 }
 
 std::shared_ptr<TrainOptions> add_options(CLI::App& command) {
@@ -69,6 +70,8 @@ std::shared_ptr<TrainOptions> add_options(CLI::App& command) {
       ->expected(0, 1);
   command.add_flag("--overwrite", options->overwrite, "Start anew in an output folder that already holds a run");
   command.add_flag("--print-config", options->print_config, "Print the resolved configuration as JSON and exit");
+  command.add_flag("--profile", options->profile,
+                   "Print where the training steps' time went when the run ends (step fused)");
   return options;
 }
 

@@ -17,6 +17,7 @@
 #include "data/preprocess.h"
 #include "launcher/device.h"
 #include "launcher/live_status.h"
+#include "launcher/profile.h"
 #include "launcher/run_folder.h"
 #include "launcher/run_observers.h"
 #include "launcher/thread_share.h"
@@ -164,7 +165,12 @@ int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog&
   return kExitStoppedAfterCheckpoint;
 }
 
-int run_trainer(const Config& config, ExistingRun existing, const Dataset& dataset, Model& model,
+// On every rank alike, though rank 0 alone prints it: peak is measured under the same load.
+std::string profile_text(const Trainer& trainer) {
+  return profile_table(trainer.pass_times(), trainer.steps_run(), measured_peak());
+}
+
+int run_trainer(const Config& config, const RunRequest& request, const Dataset& dataset, Model& model,
                 const std::vector<RankPlace>& places, DeviceRuntime* device, const StopSignal& signal,
                 Session& session) {
   Communicator& communicator = session.communicator();
@@ -179,7 +185,7 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
                    .checkpoints = checkpoints,
                    .stop_requested = [&] { return signal.raised() || board.stop_requested(); },
                    .device = device});
-  if (existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
+  if (request.existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
   std::optional<LiveStatus> live;
   run_on_rank_0(communicator, [&] {
     mark_as_run(config);
@@ -189,6 +195,7 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
   });
   const TrainingOutcome outcome = trainer.run();
   if (live) live->announce_end();
+  if (request.profile) session.log.info("profile", profile_text(trainer));
   int exit_code = 0;
   if (outcome.interrupted) {
     exit_code = conclude_interrupted(trainer.state(), board, session.log);
@@ -203,7 +210,8 @@ int run_trainer(const Config& config, ExistingRun existing, const Dataset& datas
 
 }  // namespace
 
-int train_run(const Config& config, ExistingRun existing, Session& session) {
+int train_run(const Config& config, const RunRequest& request, Session& session) {
+  const ExistingRun existing = request.existing;
   const StopSignal signal;  // from now on: what comes while data is read is heeded at the first step
   Communicator& communicator = session.communicator();
   run_together(communicator, [&] { refuse_impossible(config, session); });
@@ -231,7 +239,7 @@ int train_run(const Config& config, ExistingRun existing, Session& session) {
   run_together(communicator, [&] { model = make_model(config); });
   require_agreement(communicator, {{"set of shards", dataset.fingerprint()}, {"model", model->description()}});
   say_what_starts(config, dataset, places, session.log);
-  const int exit_code = run_trainer(config, existing, dataset, *model, places, device.runtime.get(), signal, session);
+  const int exit_code = run_trainer(config, request, dataset, *model, places, device.runtime.get(), signal, session);
   if (device.runtime) device.runtime->finish();
   return exit_code;
 }

@@ -10,8 +10,14 @@ namespace fer_ddp {
 
 inline constexpr int kExitStoppedAfterCheckpoint = 75;  // EX_TEMPFAIL: run again to go on
 
+// How the command line asks for a run, beside its configuration.
+struct RunRequest {
+  ExistingRun existing = ExistingRun::kRefuse;
+  bool profile = false;  // print where the steps' time went
+};
+
 // Collective. Returns the exit code: 0 done, 75 stopped after a checkpoint. Throws AgreedError, or Error for what met
 // one rank alone.
-int train_run(const Config& config, ExistingRun existing, Session& session);
+int train_run(const Config& config, const RunRequest& request, Session& session);
 
 }  // namespace fer_ddp

@@ -26,8 +26,11 @@ FusedResult FusedNetwork::dense_layers(std::span<const double> sums, int64_t ima
   second_.use_batch(sums, images * kHiddenLayer.positions);
   const auto share = static_cast<int64_t>(batch_.rows.size());
   at::parallel_for(0, share, 1, [&](int64_t begin, int64_t end) { hidden_values(begin, end, scratch_of_thread()); });
+  clock_.lap(kHiddenForward);
   const FusedResult result = classify_share();
+  clock_.lap(kClassify);
   hidden_gradient();
+  clock_.lap(kHiddenBackward);
   return result;
 }
 
@@ -104,6 +107,7 @@ void FusedNetwork::second_block_gradient(std::span<const double> sums, int64_t i
   });
   add_tree(second_parts_.data(), leaf_count(), part);
   std::copy_n(second_parts_.data(), part, kSecondPart.of(gradients_).data());
+  clock_.lap(kSecondBackward);
 }
 
 // The convolution's input is x * scale + shift, and so are its weights' gradients; those by x went by the weights
@@ -131,6 +135,7 @@ void FusedNetwork::finish_second_gradient(int64_t images) {
     }
   }
   first_.backpropagate(first_sums_, images * kFirstPositions, kFirstScale.of(gradients_), kFirstShift.of(gradients_));
+  clock_.lap(kFinishSecond);
 }
 
 void FusedNetwork::first_block_gradient() {
@@ -148,6 +153,7 @@ void FusedNetwork::first_block_gradient() {
   });
   add_tree(first_parts_.data(), leaf_count(), part);
   std::copy_n(first_parts_.data(), part, kFirstPart.of(gradients_).data());
+  clock_.lap(kFirstBackward);
 }
 
 }  // namespace fer_ddp

@@ -106,6 +106,7 @@ void FusedNetwork::add_leaf_sums(std::span<double> total) {
 
 std::span<double> FusedNetwork::first_block(const FusedBatch& batch) {
   batch_ = batch;
+  images_seen_ += static_cast<int64_t>(batch.rows.size());
   const int64_t end = batch.begin + static_cast<int64_t>(batch.rows.size());
   leaves_ = leaves_of_share(batch.global_images, batch.begin, end, kLeaves, options_.rank, options_.world_size);
   dense_leaves_ =
@@ -118,6 +119,7 @@ std::span<double> FusedNetwork::first_block(const FusedBatch& batch) {
                      first_winners_.data() + image * kFirstSize, sums, scratch);
   });
   add_leaf_sums(first_sums_);
+  clock_.lap(kFirstForward);
   return first_sums_;
 }
 
@@ -134,6 +136,7 @@ void FusedNetwork::first_block_of(const uint8_t* pixels, float* pooled, uint8_t*
 std::span<double> FusedNetwork::second_block(std::span<const double> sums, int64_t images) {
   first_.use_batch(sums, images * kFirstPositions);
   fold_first_normalization();
+  clock_.lap(kFoldNormalization);
   for_each_leaf([&](int64_t leaf, int64_t first, int64_t last, float* scratch) {
     double* leaf_sums = leaf_sums_.data() + leaf * kSecondSums;
     std::fill_n(leaf_sums, kSecondSums, 0.0);
@@ -142,6 +145,7 @@ std::span<double> FusedNetwork::second_block(std::span<const double> sums, int64
                       second_winners_.data() + image * kSecondSize, leaf_sums, scratch);
   });
   add_leaf_sums(second_sums_);
+  clock_.lap(kSecondForward);
   return second_sums_;
 }
 

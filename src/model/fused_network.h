@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "core/pass_clock.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/classifier.h"
 #include "kernels/sparse_gradient.h"
@@ -36,6 +37,23 @@ struct FusedBatch {
   int64_t global_images = 0;
   int64_t begin = 0;                // of the share, in the global batch
   std::span<const uint8_t> kept{};  // [rows, units], 1 or 0: what dropout keeps; empty: all
+};
+
+// A step's passes, as they are timed: the network's own, and those of who runs it.
+enum FusedPass : size_t {
+  kDrawDropout,
+  kFirstForward,
+  kFoldNormalization,
+  kSecondForward,
+  kHiddenForward,
+  kClassify,
+  kHiddenBackward,
+  kSecondBackward,
+  kFinishSecond,
+  kFirstBackward,
+  kSumOverRanks,
+  kUpdateWeights,
+  kFusedPasses
 };
 
 struct FusedResult {
@@ -75,6 +93,11 @@ class FusedNetwork {
     return {second_winners_.data(), second_winners_.size()};
   }
 
+  // Counts all passes; the caller laps its own. The network's passes begin where the last lap ended.
+  [[nodiscard]] PassClock& clock() { return clock_; }
+  // Of all steps so far. Operations that depend on what is alive are taken from the newest step.
+  [[nodiscard]] std::vector<PassTime> pass_times() const;
+
   // Calls `record` for each of the images [begin, end) of a split, in order.
   void evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin, int64_t end,
                 const std::function<void(int64_t image, const ImageResult&)>& record);
@@ -103,6 +126,8 @@ class FusedNetwork {
   FusedNormalization first_;
   FusedNormalization second_;
 
+  PassClock clock_{kFusedPasses};
+  int64_t images_seen_ = 0;
   FusedBatch batch_{};             // of the step under way
   std::vector<int> leaves_;        // where each leaf of the share begins, and the last ends
   std::vector<int> dense_leaves_;  // the hidden layer's, fewer

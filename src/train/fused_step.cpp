@@ -49,8 +49,10 @@ FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communica
 
 BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
   load();
+  network_.clock().start();
   const auto rows = static_cast<int64_t>(share.rows.size());
   const at::Tensor kept = model_.draw_kept_units(share.epoch, share.first_position, rows);
+  network_.clock().lap(kDrawDropout);
   const FusedBatch batch{.images = share.images,
                          .labels = share.labels,
                          .rows = share.rows,
@@ -73,6 +75,7 @@ BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
 // Statistics of the global batch, or of this rank's share where they are its own.
 void FusedStep::sum(std::span<double> sums) {
   if (statistics_are_global_) team_.all_reduce(sums);
+  network_.clock().lap(kSumOverRanks);
 }
 
 void FusedStep::backward(int64_t images) {
@@ -82,6 +85,7 @@ void FusedStep::backward(int64_t images) {
   // What follows from global statistics is linear in the sum over the ranks, and the same everywhere when that is taken
   // first; with statistics of its own, each rank's part must be finished before it is summed.
   if (statistics_are_global_) team_.all_reduce(range(kSecondPart));
+  network_.clock().lap(kSumOverRanks);
   network_.finish_second_gradient(images);
   if (!statistics_are_global_) {
     team_.start_sum(range(kSecondPart));
@@ -94,6 +98,7 @@ void FusedStep::backward(int64_t images) {
 void FusedStep::update(double learning_rate) {
   optimizer_->begin_step(learning_rate);
   team_.finish_sums();
+  network_.clock().lap(kSumOverRanks);
   const TeamRange mine = team_.slice();
   at::parallel_for(static_cast<int64_t>(mine.begin), static_cast<int64_t>(mine.end), kUpdateGrain,
                    [&](int64_t first, int64_t last) {
@@ -104,7 +109,9 @@ void FusedStep::update(double learning_rate) {
                        optimizer_->update(team_.shared(), team_.own(), from, to);
                      }
                    });
+  network_.clock().lap(kUpdateWeights);
   team_.barrier();
+  network_.clock().lap(kSumOverRanks);
 }
 
 BatchSums FusedStep::finish() {

@@ -28,6 +28,7 @@ class FusedStep final : public TrainingStep {
   BatchSums run(const BatchShare& share, double learning_rate) override;
   BatchSums finish() override;
   void reload() override;
+  [[nodiscard]] std::vector<PassTime> pass_times() const override { return network_.pass_times(); }
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
 
  private:

@@ -130,6 +130,7 @@ VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
   const VoteResult vote = vote_.cast(share);
   add_progress(vote.sums);
   ++state_.step;
+  ++steps_run_;
   return vote;
 }
 

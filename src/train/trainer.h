@@ -54,6 +54,8 @@ class Trainer {
   TrainingOutcome run();
 
   [[nodiscard]] const TrainingState& state() const { return state_; }
+  [[nodiscard]] int64_t steps_run() const { return steps_run_; }  // by this process
+  [[nodiscard]] std::vector<PassTime> pass_times() const { return step_->pass_times(); }
   [[nodiscard]] double run_seconds() const;  // earlier parts of a resumed run included
 
  private:
@@ -81,6 +83,7 @@ class Trainer {
   DecisionMaker decisions_;
   StepVote vote_;
   TrainingState state_;
+  int64_t steps_run_ = 0;
   std::optional<StoredTensors> best_weights_;
   std::chrono::steady_clock::time_point start_;
 };

@@ -5,8 +5,10 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "core/expressions.h"
+#include "core/pass_clock.h"
 #include "data/dataset.h"
 #include "data/sampler.h"
 
@@ -63,6 +65,9 @@ class TrainingStep {
 
   // The model or the optimizer were changed from outside: the next step starts from what they hold now.
   virtual void reload() = 0;
+
+  // Where the time of all steps so far went on this rank; empty where the step does not count it.
+  [[nodiscard]] virtual std::vector<PassTime> pass_times() const { return {}; }
 
   // Loss and confusion matrix of rows of a split, BatchNorm by its running statistics, no dropout. Collective, in
   // that every rank calls it; each gets the sums of its own rows.

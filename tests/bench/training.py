@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Images/s and memory of training the seed CNN: fer-ddp against PyTorch, in one interleaved run (A B A B), since only ratios measured
-side by side say anything on a shared machine.
+"""Images/s and memory of training the seed CNN: fer-ddp against PyTorch and Keras, in one interleaved run (A B A B), since only ratios
+measured side by side say anything on a shared machine.
 
-Usage: training.py --fer-ddp build/release/bin/fer-ddp --python PYTHON_WITH_TORCH [--rounds 3]
+Usage: training.py --fer-ddp build/release/bin/fer-ddp --python PYTHON [--csv fer2013.csv] [--rounds 3]
+
+PYTHON has torch, and keras with tensorflow (without those, Keras is left out). The CSV defaults to $FER2013_CSV; without one fer-ddp
+trains on synthetic faces. The peers train on random images, whose content does not matter to them. "Best setting" of PyTorch is
+channels_last, with glibc kept from giving memory back to the system.
 """
 import argparse
 import json
@@ -13,59 +17,91 @@ import statistics
 import subprocess
 import tempfile
 
+from processes import fer_ddp_command, peak_memory, timed
+
 HERE = pathlib.Path(__file__).resolve().parent
-ROOT = {**os.environ, "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31), "MALLOC_TOP_PAD_": str(1 << 26)}
 
 
-def fer_ddp(program: str, shards: pathlib.Path, folder: pathlib.Path, ranks: int) -> tuple:
-    """(images/s, peak MiB of a rank) of the second epoch; the first one warms up."""
-    experiment = folder / "bench.json"
-    experiment.write_text(json.dumps({"data": str(shards), "output": str(folder / "run"), "epochs": 2, "batch_size": 128}))
-    command = ["mpirun", "--bind-to", "none", "-n", str(ranks), program, "--config", str(experiment), "--overwrite"]
-    done = subprocess.run(["/usr/bin/time", "-f", "peak_kib=%M", *command], env=ROOT, capture_output=True, text=True, check=True)
-    last = (folder / "run" / "history.csv").read_text().splitlines()[-1]
-    return float(last.split(",")[-1]), int(re.search(r"peak_kib=(\d+)", done.stderr).group(1)) / 1024
+class Contest:
+    def __init__(self, options, folder: pathlib.Path):
+        self.options, self.folder = options, folder
+        csv = options.csv
+        if not csv:
+            csv = folder / "faces.csv"
+            timed([options.fer_ddp, "synthesize", csv, "--images", "12000"])
+        timed([options.fer_ddp, "preprocess", csv, folder / "shards"])
+
+    def command(self, ranks: int, threads: int, step: str) -> list:
+        experiment = self.folder / "bench.json"
+        experiment.write_text(json.dumps({"data": str(self.folder / "shards"), "output": str(self.folder / "run"), "epochs": 2,
+                                          "batch_size": 128, "threads": threads, "step": step}))
+        return fer_ddp_command(self.options.fer_ddp, ranks, "--config", experiment, "--overwrite")
+
+    def fer_ddp(self, ranks: int, threads: int, step: str = "auto") -> float:
+        """Of the second epoch; the first one warms up."""
+        timed(self.command(ranks, threads, step))
+        return float((self.folder / "run" / "history.csv").read_text().splitlines()[-1].split(",")[-1])
+
+    def peer(self, command: list, **environment) -> tuple:
+        found = re.search(r"images_per_second=(\d+) peak_mib=(\d+)", timed(command, **environment)[1])
+        return float(found.group(1)), float(found.group(2))
+
+    def torch(self, ranks: int, *arguments, **environment) -> tuple:
+        script = HERE / "peers" / "train_torch.py"
+        launcher = [script] if ranks == 1 else ["-m", "torch.distributed.run", "--nproc-per-node", ranks, script]
+        threads = str(2 // ranks)
+        return self.peer([self.options.python, *launcher, "--threads", threads, *arguments], OMP_NUM_THREADS=threads, **environment)
+
+    def keras(self) -> tuple:
+        return self.peer([self.options.python, HERE / "peers" / "train_keras.py"])
 
 
-def torch(python: str, ranks: int, *options: str) -> tuple:
-    script = str(HERE / "peers" / "train_torch.py")
-    launcher = [python, script] if ranks == 1 else [python, "-m", "torch.distributed.run", "--nproc-per-node", str(ranks), script]
-    threads = str(2 // ranks)
-    done = subprocess.run([*launcher, "--threads", threads, *options], env={**os.environ, "OMP_NUM_THREADS": threads},
-                          capture_output=True, text=True, check=True)
-    found = re.search(r"images_per_second=(\d+) peak_mib=(\d+)", done.stdout)
-    return float(found.group(1)), float(found.group(2))
+def has_keras(python: str) -> bool:
+    return subprocess.run([python, "-c", "import keras, tensorflow"], capture_output=True).returncode == 0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--fer-ddp", required=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fer-ddp", default=str(HERE.parent.parent / "build" / "release" / "bin" / "fer-ddp"))
     parser.add_argument("--python", required=True)
+    parser.add_argument("--csv", default=os.environ.get("FER2013_CSV"))
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        subprocess.run([options.fer_ddp, "synthesize", folder / "faces.csv", "--images", "8000"], check=True)
-        subprocess.run([options.fer_ddp, "preprocess", folder / "faces.csv", folder / "shards"], check=True, stdout=subprocess.DEVNULL)
-        contenders = {
-            "fer-ddp, 2 ranks x 1 thread": lambda: fer_ddp(options.fer_ddp, folder / "shards", folder, 2),
-            "PyTorch DDP gloo, 2 x 1": lambda: torch(options.python, 2),
-            "PyTorch DDP gloo, 2 x 1, channels_last": lambda: torch(options.python, 2, "--channels-last"),
-            "fer-ddp, 1 rank x 2 threads": lambda: fer_ddp(options.fer_ddp, folder / "shards", folder, 1),
-            "PyTorch eager, 1 x 2": lambda: torch(options.python, 1),
-            "PyTorch eager, 1 x 2, channels_last": lambda: torch(options.python, 1, "--channels-last"),
-        }
-        results = {title: [] for title in contenders}
+        contest = Contest(options, pathlib.Path(name))
+        memory = {ranks: peak_memory(contest.command(ranks, 2 // ranks, "auto"), options.fer_ddp, ranks) for ranks in (1, 2)}
+        ours = {"fer-ddp, 1 rank x 2 threads": lambda: contest.fer_ddp(1, 2),
+                "fer-ddp, 2 ranks x 1 thread": lambda: contest.fer_ddp(2, 1)}
+        others = {"fer-ddp, 1 rank x 1 thread": ("2 ranks", lambda: (contest.fer_ddp(1, 1), 0)),
+                  "fer-ddp, step autograd, 1 x 2": ("1 rank", lambda: (contest.fer_ddp(1, 2, "autograd"), 0)),
+                  "PyTorch eager as written, 1 x 2": ("1 rank", lambda: contest.torch(1)),
+                  "PyTorch best setting, 1 x 2": ("1 rank", lambda: contest.torch(1, "--channels-last", **KEEP_MEMORY)),
+                  "PyTorch DDP gloo as written, 2 x 1": ("2 ranks", lambda: contest.torch(2))}
+        if has_keras(options.python):
+            others["Keras, 1 x 2"] = ("1 rank", contest.keras)
+        speeds = {title: [] for title in [*ours, *others]}
+        peaks = {}
         for _ in range(options.rounds):
-            for title, measure in contenders.items():
-                results[title].append(measure())
-    medians = {title: statistics.median(speed for speed, _ in runs) for title, runs in results.items()}
-    print(f"{'':42}{'images/s':>9}{'min':>7}{'max':>7}{'MiB':>6}   fer-ddp is x times as fast")
-    for title, runs in results.items():
-        ours = medians[[other for other in contenders if other.startswith("fer-ddp") and other.split(", ")[1][0] == title.split(", ")[1][0]][0]]
-        speeds = [speed for speed, _ in runs]
-        print(f"{title:42}{medians[title]:9.0f}{min(speeds):7.0f}{max(speeds):7.0f}{max(peak for _, peak in runs):6.0f}"
-              f"{ours / medians[title]:12.2f}")
+            for title, measure in ours.items():
+                speeds[title].append(measure())
+            for title, (_, measure) in others.items():
+                speed, peaks[title] = measure()
+                speeds[title].append(speed)
+    print(f"| {'':34} | images/s | least | most | MiB a process | fer-ddp is x times as fast |")
+    print(f"|{'-' * 36}|---|---|---|---|---|")
+    for title in ours:
+        resident, fair = memory[1 if "1 rank" in title else 2]
+        print_row(title, speeds[title], f"{fair:.0f} ({resident:.0f} resident)", "")
+    for title, (rival, _) in others.items():
+        best = next(mine for mine in ours if rival in mine)
+        # Of each round by itself, then the median: what the machine did meanwhile met both.
+        ratio = statistics.median(a / b for a, b in zip(speeds[best], speeds[title]))
+        print_row(title, speeds[title], f"{peaks[title]:.0f}" if peaks[title] else "", f"{ratio:.2f} ({rival})")
+
+
+def print_row(title: str, speeds: list, memory: str, ratio: str) -> None:
+    print(f"| {title:34} | {statistics.median(speeds):,.0f} | {min(speeds):,.0f} | {max(speeds):,.0f} | {memory} | {ratio} |")
 
 
 main()

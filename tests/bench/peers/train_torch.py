@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile, mode max-autotune")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--warm-up", type=int, default=10)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
@@ -67,7 +68,7 @@ def main() -> None:
         return loss.detach()
 
     # A GPU's steps are only begun here: one look at the loss waits for all of them, as a careful user would have it.
-    for number in range(10):
+    for number in range(options.warm_up):
         loss = step(number)
     loss.item()
     start = time.perf_counter()
