@@ -10,7 +10,6 @@ import pathlib
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 SKIPPED = 77
@@ -22,6 +21,7 @@ PARAMETERS = pathlib.Path(__file__).resolve().parents[2] / "cluster" / "openmpi-
 def enter() -> None:
     """Goes on in namespaces of this run's own; ends the test as skipped, with the reason, where there can be none."""
     if os.environ.get(INSIDE):
+        use_private_folders()
         return
     missing = [tool for tool in ("ip", "nsenter", "unshare") if not shutil.which(tool)]
     if missing:
@@ -32,6 +32,14 @@ def enter() -> None:
     if tried.returncode != 0:
         skip(f"no namespaces here, which need root and a kernel with bridges: {tried.stdout.strip()}")
     os.execvpe("unshare", [*words, sys.executable, *sys.argv], {**os.environ, INSIDE: "1"})
+
+
+def use_private_folders() -> None:
+    """What the test, and Open MPI when it is killed, leave behind goes with the namespaces."""
+    for folder in ("/run", "/dev/shm"):
+        call("mount", "-t", "tmpfs", "hosts", folder)
+    pathlib.Path("/run/tmp").mkdir()
+    os.environ["TMPDIR"] = "/run/tmp"
 
 
 def skip(reason: str) -> None:
@@ -48,10 +56,7 @@ class Hosts:
 
     def __init__(self, count: int):
         self.names = [f"host{number}" for number in range(1, count + 1)]
-        for folder in ("/run", "/dev/shm"):  # what Open MPI leaves there when it is killed goes with the test
-            call("mount", "-t", "tmpfs", "hosts", folder)
         pathlib.Path("/run/uts").mkdir()
-        pathlib.Path("/run/tmp").mkdir()
         addresses = {name: f"10.77.0.{number}" for number, name in enumerate(self.names, 1)}
         names_file = pathlib.Path("/run/hosts")
         names_file.write_text("127.0.0.1 localhost\n" + "".join(f"{a} {n}\n" for n, a in addresses.items()))
@@ -79,7 +84,7 @@ class Hosts:
         words = ["mpirun", "--mca", "plm_rsh_agent", AGENT, "--bind-to", "none", "--host", slots, "-n", ranks_per_host * len(self.names)]
         for name, value in (parameters or {}).items():
             words += ["--mca", name, value]
-        environment = {**os.environ, "OMPI_MCA_mca_base_param_files": str(PARAMETERS), "TMPDIR": "/run/tmp"}
+        environment = {**os.environ, "OMPI_MCA_mca_base_param_files": str(PARAMETERS)}
         return subprocess.Popen([AGENT, self.names[0], *map(str, words), *map(str, program)], text=True, env=environment, **options)
 
     def add_dead_network(self) -> None:
