@@ -2,7 +2,7 @@
 #
 #   bin/fer-ddp              a link to
 #   lib/fer-ddp/fer-ddp      the executable, with the CUDA plug-in and LibTorch's folders beside it (every run path starts at $ORIGIN)
-#   share/fer-ddp            experiments, the status service's protocol, Slurm scripts
+#   share/fer-ddp            experiments, the status service's protocol, Slurm scripts, settings for Open MPI
 #   share/doc/fer-ddp        README.md, licences of what is carried along
 #
 # Two components: fer-ddp, and fer-ddp-cuda with the plug-in and NVIDIA's libraries, where they have been fetched. MPI, gRPC and HDF5 stay
@@ -26,6 +26,7 @@ install(FILES ${_torch}/nvidia/cu13/lib/libcudart.so.13 ${_torch}/nvidia/cu13/li
 install(DIRECTORY launcher/experiments DESTINATION share/fer-ddp COMPONENT fer-ddp)
 install(FILES proto/fer_ddp/v1/status.proto DESTINATION share/fer-ddp/proto/fer_ddp/v1 COMPONENT fer-ddp)
 install(DIRECTORY cluster/slurm DESTINATION share/fer-ddp COMPONENT fer-ddp USE_SOURCE_PERMISSIONS OPTIONAL)
+install(FILES cluster/openmpi-mca-params.conf DESTINATION share/fer-ddp COMPONENT fer-ddp)
 install(FILES README.md DESTINATION share/doc/fer-ddp COMPONENT fer-ddp)
 file(GLOB _licences CONFIGURE_DEPENDS ${_torch}/torch-*.dist-info/licenses ${_torch}/nvidia_cuda_runtime-*.dist-info/licenses
      ${_torch}/nvidia_cuda_cupti-*.dist-info/licenses)
