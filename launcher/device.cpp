@@ -63,7 +63,7 @@ bool has_cuda_plugin() {
 
 RunDevice open_device(const Config& config, Session& session) {
   Communicator& communicator = session.communicator();
-  if (config.device == "cpu") return {};
+  if (config.device == "cpu" || config.step == "fused") return {};  // that step is the CPU's
   if (config.device == "auto" && !everywhere(communicator, gpu_seems_usable())) return {};
   RunDevice device;
   GpuChoice gpu;

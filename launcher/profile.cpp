@@ -13,7 +13,8 @@
 namespace fer_ddp {
 
 std::string profile_table(const std::vector<PassTime>& passes, int64_t steps, double peak) {
-  if (passes.empty()) return "this training step keeps no profile: --profile is for step fused";
+  if (passes.empty() || steps == 0)
+    return "no profile: no step was run, or not by the fused step, which alone keeps one";
   double total = 0;
   for (const PassTime& pass : passes) total += pass.seconds;
   const auto a_step = [&](double value) { return value / static_cast<double>(std::max<int64_t>(steps, 1)); };

@@ -37,7 +37,7 @@ class Communicator : public Reducer {
   // Every rank's text, by rank.
   [[nodiscard]] virtual std::vector<std::string> all_gather(std::string_view text) = 0;
 
-  // Memory that the ranks of one host share, `bytes` long on each host (all ranks pass the same number), zeroed. Valid
+  // Memory that the ranks of one host share, `bytes` long (all ranks of a host pass the same number), zeroed. Valid
   // until finish(). Writers and readers are ordered by barrier().
   [[nodiscard]] virtual std::span<std::byte> allocate_node_memory(size_t bytes) = 0;
 

@@ -24,6 +24,8 @@ constexpr size_t kBlock = 512;         // floats summed at once, which stay in t
 // are fewer cores than ranks, the one that is waited for needs it.
 constexpr int kSpinsBeforeYielding = 4000;
 constexpr std::chrono::milliseconds kPatience{250};
+// Polls are microseconds apart: after such a gap this process was stopped, or had no core, and that does not count.
+constexpr std::chrono::seconds kAway{1};
 // A rank that leaves the error to another one is ended with the job well before this.
 constexpr std::chrono::seconds kSilence{10};
 
@@ -108,13 +110,18 @@ void RankTeam::wait_for(int member, uint64_t count) {
     if (theirs.load(std::memory_order_acquire) >= count) return;
     __builtin_ia32_pause();
   }
-  const Clock::time_point start = Clock::now();
-  Clock::duration limit = std::chrono::duration_cast<Clock::duration>(timeout_);
+  using Seconds = std::chrono::duration<double>;
+  Clock::time_point start = Clock::now();
+  Clock::time_point last = start;
+  Seconds limit = timeout_;
   while (theirs.load(std::memory_order_acquire) < count) {
     sched_yield();
-    const Clock::duration waited = Clock::now() - start;
+    const Clock::time_point now = Clock::now();
+    if (now - last > kAway) start += now - last;
+    last = now;
+    const Seconds waited = now - start;
     if (waited < kPatience) continue;
-    if (communicator_.answer_roll_call()) limit = std::max(limit, waited + kSilence);
+    if (communicator_.answer_roll_call()) limit = std::max<Seconds>(limit, waited + kSilence);
     if (waited > limit)
       communicator_.give_up(
           fmt::format("rank {} on {}: step waited {:.0f} s", communicator_.rank(), host_name(), timeout_.count()),

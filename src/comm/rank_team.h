@@ -54,7 +54,8 @@ class RankTeam {
   // Afterwards this rank may add_up() its slice.
   void finish_sums();
   // Not collective; threads may take parts of the slice at once. own()[part] becomes the sum over all ranks, where it
-  // lies in ranges that were summed.
+  // lies in ranges that were summed. Between that, or writing one's slice of shared(), and anybody's reading shared()
+  // or writing own() again stands a barrier().
   void add_up(TeamRange part);
 
   // The slices that the host's ranks hold of a buffer of theirs become the whole on each. Overwrites own().

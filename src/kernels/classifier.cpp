@@ -20,7 +20,7 @@ inline constexpr double kLossStep = 1.0 / (1 << 24);
 void activate(const Classifier& classifier, float* hidden, const uint8_t* kept, float kept_scale) {
   for (int unit = 0; unit < classifier.units; unit += kLanes) {
     const Floats value = hn::Add(load(hidden + unit), load(classifier.hidden_bias + unit));
-    Floats active = hn::Max(zeros(), value);  // NaN goes through
+    Floats active = hn::IfThenElse(hn::Le(value, zeros()), zeros(), value);  // NaN goes through
     if (kept != nullptr)
       active = hn::Mul(active, hn::Mul(hn::ConvertTo(FloatTag(), load_winners(kept + unit)), broadcast(kept_scale)));
     store(active, hidden + unit);

@@ -71,7 +71,7 @@ struct ChannelSums {
 };
 
 // ReLU and the largest of a 2 x 2 window (a0 a1 above a2 a3). Writes the value, and which of the four it was, the first
-// of equal ones as in PyTorch, or 4 where ReLU left nothing. The order of the operands lets NaN through: a run that has
+// of equal ones as in PyTorch, or 4 where ReLU left nothing. Four times NaN is NaN: a run that has
 // diverged must show it.
 HWY_INLINE Floats pool_window(Floats a0, Floats a1, Floats a2, Floats a3, uint8_t* winner) {
   const IntTag ints;
@@ -88,7 +88,7 @@ HWY_INLINE Floats pool_window(Floats a0, Floats a1, Floats a2, Floats a3, uint8_
   const Ints code = hn::IfThenElse(hn::RebindMask(ints, is_dead), hn::Set(ints, 4), index);
   const hn::Rebind<uint8_t, IntTag> bytes;
   hn::StoreU(hn::DemoteTo(bytes, code), bytes, winner);
-  return hn::Max(zeros(), largest);
+  return hn::IfThenElse(is_dead, zeros(), largest);
 }
 
 // The codes that pool_window wrote, one a lane.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/error.h"
 #include "core/expressions.h"
 #include "kernels/first_convolution.h"
 #include "kernels/tree_sum.h"
@@ -53,16 +54,17 @@ FusedNetwork::FusedNetwork(const FusedOptions& options, std::span<float> weights
       first_sums_(kFirstSums),
       second_sums_(kSecondSums),
       results_(static_cast<size_t>(own_leaves(kLeaves, options))),
-      image_results_(kEvaluatedAtOnce) {
+      image_results_(kEvaluatedAtOnce),
+      threads_(at::get_num_threads()) {
   const int64_t images = options.most_images;
   const int64_t evaluated = std::max<int64_t>(images, kEvaluatedAtOnce);
   const auto leaves = static_cast<int64_t>(results_.size());
   first_pooled_ = AlignedBuffer<float>(floats(images, kFirstSize));
   first_gradient_ = AlignedBuffer<float>(floats(images, kFirstSize));
-  first_winners_ = AlignedBuffer<uint8_t>(floats(std::max<int64_t>(images, at::get_num_threads()), kFirstSize));
+  first_winners_ = AlignedBuffer<uint8_t>(floats(images, kFirstSize));
   second_pooled_ = AlignedBuffer<float>(floats(evaluated, kSecondSize));
   second_gradient_ = AlignedBuffer<float>(floats(images, kSecondSize));
-  second_winners_ = AlignedBuffer<uint8_t>(floats(evaluated, kSecondSize));
+  second_winners_ = AlignedBuffer<uint8_t>(floats(images, kSecondSize));
   hidden_ = AlignedBuffer<float>(floats(evaluated, kHiddenLayer.units));
   transformed_weights_ = AlignedBuffer<float>(static_cast<size_t>(winograd_weights_size(kSecondBlock)));
   second_bias_ = AlignedBuffer<float>(kSecondBlock.output_channels);
@@ -72,7 +74,8 @@ FusedNetwork::FusedNetwork(const FusedOptions& options, std::span<float> weights
   second_parts_ = AlignedBuffer<float>(floats(leaves, static_cast<int64_t>(kSecondPart.size())));
   first_parts_ = AlignedBuffer<float>(floats(leaves, static_cast<int64_t>(kFirstPart.size())));
   scratch_size_ = static_cast<size_t>((largest_scratch(images) + 15) / 16 * 16);
-  scratch_ = AlignedBuffer<float>(scratch_size_ * static_cast<size_t>(at::get_num_threads()));
+  scratch_ = AlignedBuffer<float>(scratch_size_ * static_cast<size_t>(threads_));
+  unused_winners_ = AlignedBuffer<uint8_t>(floats(threads_, kFirstSize + kSecondSize));
   first_.use_parameters(kFirstScale.of(weights), kFirstShift.of(weights));
   second_.use_parameters(kSecondScale.of(weights), kSecondShift.of(weights));
   reload_running();
@@ -81,6 +84,11 @@ FusedNetwork::FusedNetwork(const FusedOptions& options, std::span<float> weights
 void FusedNetwork::reload_running() {
   first_.use_running(running_.first_mean, running_.first_variance);
   second_.use_running(running_.second_mean, running_.second_variance);
+}
+
+void FusedNetwork::require_room(int64_t images) const {
+  if (images > options_.most_images || at::get_num_threads() > threads_)
+    throw machine_error("the fused network was made for fewer images or threads");
 }
 
 float* FusedNetwork::scratch_of_thread() {
@@ -105,6 +113,7 @@ void FusedNetwork::add_leaf_sums(std::span<double> total) {
 }
 
 std::span<double> FusedNetwork::first_block(const FusedBatch& batch) {
+  require_room(static_cast<int64_t>(batch.rows.size()));
   batch_ = batch;
   images_seen_ += static_cast<int64_t>(batch.rows.size());
   const int64_t end = batch.begin + static_cast<int64_t>(batch.rows.size());
@@ -193,6 +202,7 @@ Classifier FusedNetwork::classifier() const {
 
 void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin,
                             int64_t end, const std::function<void(int64_t, const ImageResult&)>& record) {
+  require_room(0);
   first_.use_running_statistics();
   second_.use_running_statistics();
   fold_first_normalization();
@@ -202,12 +212,11 @@ void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uin
       float* scratch = scratch_of_thread();
       float* pooled = scratch + kImagePixels;
       float* rest = pooled + kFirstSize;
-      uint8_t* winners = first_winners_.data() + at::get_thread_num() * kFirstSize;
+      uint8_t* winners = unused_winners_.data() + at::get_thread_num() * (kFirstSize + kSecondSize);
       std::vector<double> unused(kSecondSums);
       for (int64_t image = first; image < last; ++image) {
         first_block_of(images.data() + (block + image) * kImagePixels, pooled, winners, unused.data(), scratch);
-        second_block_of(pooled, second_pooled_.data() + image * kSecondSize,
-                        second_winners_.data() + image * kSecondSize, unused.data(), rest);
+        second_block_of(pooled, second_pooled_.data() + image * kSecondSize, winners + kFirstSize, unused.data(), rest);
       }
       hidden_values(first, last, scratch);
       for (int64_t image = first; image < last; ++image)

@@ -4,7 +4,8 @@
 // after it.
 //
 // All sums over images are taken leaf by leaf and the leaves as a tree (kernels/tree_sum.h): the same bits at any
-// number of threads. Not thread-safe; it runs on LibTorch's threads.
+// number of threads. Not thread-safe; it runs on LibTorch's threads, no
+// more of them than there were when it was made.
 #pragma once
 
 #include <cstdint>
@@ -105,6 +106,7 @@ class FusedNetwork {
  private:
   // work(leaf, first image, end, scratch).
   using LeafWork = std::function<void(int64_t, int64_t, int64_t, float*)>;
+  void require_room(int64_t images) const;
   void for_each_leaf(const LeafWork& work);
   void add_leaf_sums(std::span<double> total);
   [[nodiscard]] int leaf_count() const { return static_cast<int>(leaves_.size()) - 1; }
@@ -144,12 +146,14 @@ class FusedNetwork {
   AlignedBuffer<float> hidden_;               // [images][units]: values, then their gradients
   AlignedBuffer<float> transformed_weights_;  // of the second convolution, with the first normalisation folded in
   AlignedBuffer<float> second_bias_;
-  AlignedBuffer<double> leaf_sums_;      // [leaves][2 * channels]
-  AlignedBuffer<double> position_sums_;  // [positions][leaves][2 * channels]
-  AlignedBuffer<float> class_parts_;     // gradients by leaf: of what follows the hidden weights,
-  AlignedBuffer<float> second_parts_;    // of the second convolution,
-  AlignedBuffer<float> first_parts_;     // and of the first
-  AlignedBuffer<float> scratch_;         // of each thread
+  AlignedBuffer<double> leaf_sums_;        // [leaves][2 * channels]
+  AlignedBuffer<double> position_sums_;    // [positions][leaves][2 * channels]
+  AlignedBuffer<float> class_parts_;       // gradients by leaf: of what follows the hidden weights,
+  AlignedBuffer<float> second_parts_;      // of the second convolution,
+  AlignedBuffer<float> first_parts_;       // and of the first
+  AlignedBuffer<float> scratch_;           // of each thread
+  AlignedBuffer<uint8_t> unused_winners_;  // of each thread, in evaluation
+  int threads_;
   size_t scratch_size_ = 0;
 };
 

@@ -17,7 +17,7 @@ TeamRange range(FlatRange part) { return {part.begin, part.end}; }
 FusedOptions options_of(const Config& config, const Communicator& communicator) {
   return {.dropout = config.dropout,
           .label_smoothing = config.label_smoothing,
-          .most_images = (config.batch_size + communicator.size() - 1) / communicator.size(),
+          .most_images = (int64_t{config.batch_size} + communicator.size() - 1) / communicator.size(),
           .rank = communicator.rank(),
           .world_size = communicator.size()};
 }
@@ -134,6 +134,7 @@ void FusedStep::load() {
   std::vector<float> weights(kSize);
   layout_.to_fused(model_.store().weights(), weights);
   const TeamRange mine = team_.slice();
+  team_.barrier();  // nobody reads the old ones any more
   std::copy_n(weights.data() + mine.begin, mine.size(), team_.shared().data() + mine.begin);
   for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot)
     layout_.to_fused(model_optimizer_.slots()[slot].values, optimizer_->slots()[slot].values);

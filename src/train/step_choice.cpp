@@ -2,12 +2,25 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "train/autograd_step.h"
 #include "train/device_step.h"
 #include "train/fused_step.h"
 
 namespace fer_ddp {
+
+namespace {
+
+// Memory is taken for the batches that there are, not for those that the configuration would allow.
+Config fitted(Config config, const Dataset& dataset) {
+  const int64_t rows = std::max<int64_t>(dataset.split(Split::kTrain).size(), 1);
+  config.batch_size = static_cast<int>(std::min<int64_t>(config.batch_size, rows));
+  return config;
+}
+
+}  // namespace
 
 void refuse_impossible_step(const Config& config) {
   if (config.step != "fused") return;
@@ -22,7 +35,7 @@ std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& mo
                                                  DeviceRuntime* device) {
   if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config);
   if (config.step != "autograd" && FusedStep::refusal(config).empty())
-    return std::make_unique<FusedStep>(model, optimizer, communicator, config);
+    return std::make_unique<FusedStep>(model, optimizer, communicator, fitted(config, dataset));
   return std::make_unique<AutogradStep>(model, optimizer, communicator, config);
 }
 
