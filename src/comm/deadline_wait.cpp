@@ -9,14 +9,13 @@
 #include <set>
 #include <utility>
 
+#include "comm/waited_time.h"
 #include "core/error.h"
 #include "core/host.h"
 
 namespace fer_ddp {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Waits shorter than this are everyday life and do not look for a roll call.
 constexpr std::chrono::milliseconds kEveryday{250};
@@ -25,9 +24,6 @@ constexpr std::chrono::milliseconds kEveryday{250};
 constexpr std::chrono::milliseconds kRollCallTime{750};
 // Those who wait for something else than MPI may be busy giving that up.
 constexpr std::chrono::seconds kRollCallTimeOfOthers{2};
-
-// Polls are microseconds apart: after such a gap this process was stopped, or had no core.
-constexpr std::chrono::seconds kAway{1};
 
 // Before a call in which MPI hangs is given up: all else has had its time.
 constexpr std::chrono::seconds kMargin{1};
@@ -78,19 +74,15 @@ void DeadlineWait::block(const char* operation, const std::function<int()>& bloc
 
 void DeadlineWait::poll_until_done(MPI_Request& request, const char* operation) const {
   constexpr int kPollsBetweenClocks = 64;
-  Clock::time_point start = Clock::now();
-  Clock::time_point last = start;
-  Clock::duration silence{};
+  WaitedTime time;
+  Seconds silence{};
   int done = 0;
   for (int polls = 1;; ++polls) {
     check(MPI_Test(&request, &done, MPI_STATUS_IGNORE), operation);
     if (done != 0) return;
     if (polls % kPollsBetweenClocks != 0) continue;
     sched_yield();
-    const Clock::time_point now = Clock::now();
-    if (now - last > kAway) start += now - last;
-    last = now;
-    const Clock::duration waited = now - start;
+    const Seconds waited = time.so_far();
     if (waited > kEveryday && roll_call_.answer()) silence = waited + RollCall::kSilence;
     if (waited > *timeout_ && waited > silence)
       blame(call_the_roll(kRollCallTime), fmt::format("{}{} waited {:.0f} s", self(), operation, timeout_->count()),

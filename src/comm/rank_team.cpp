@@ -8,14 +8,13 @@
 #include <bit>
 #include <utility>
 
+#include "comm/waited_time.h"
 #include "core/error.h"
 #include "core/host.h"
 
 namespace fer_ddp {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr size_t kFloatsOfALine = 16;  // a cache line: no two ranks write to one
 constexpr size_t kBlock = 512;         // floats summed at once, which stay in the first-level cache
@@ -24,8 +23,6 @@ constexpr size_t kBlock = 512;         // floats summed at once, which stay in t
 // are fewer cores than ranks, the one that is waited for needs it.
 constexpr int kSpinsBeforeYielding = 4000;
 constexpr std::chrono::milliseconds kPatience{250};
-// Polls are microseconds apart: after such a gap this process was stopped, or had no core, and that does not count.
-constexpr std::chrono::seconds kAway{1};
 // A rank that leaves the error to another one is ended with the job well before this.
 constexpr std::chrono::seconds kSilence{10};
 
@@ -44,12 +41,12 @@ void sum_tree(std::span<const std::span<float>> parts, size_t begin, size_t size
     for (size_t i = 0; i < size; ++i) out[i] = a[i] + b[i];
     return;
   }
+  // The right half first, and aside: `out` may be one of the parts.
   const size_t left = left_part(parts.size());
-  std::array<float, kBlock> right{};
+  std::array<float, kBlock> right;
   sum_tree(parts.subspan(left), begin, size, right.data());
-  std::array<float, kBlock> sum{};
-  sum_tree(parts.first(left), begin, size, sum.data());
-  for (size_t i = 0; i < size; ++i) out[i] = sum[i] + right[i];
+  sum_tree(parts.first(left), begin, size, out);
+  for (size_t i = 0; i < size; ++i) out[i] += right[i];
 }
 
 double sum_tree(std::span<double* const> parts, size_t i) {
@@ -86,7 +83,7 @@ RankTeam::RankTeam(Communicator& communicator, size_t floats, std::chrono::durat
   for (size_t i = 0; i < members; ++i) own_.push_back(take_floats());
 }
 
-TeamRange RankTeam::slice_of(TeamRange range, int member) const {
+FlatRange RankTeam::slice_of(FlatRange range, int member) const {
   const auto edge = [&](int m) {
     const size_t lines = (range.size() + kFloatsOfALine - 1) / kFloatsOfALine;
     return std::min(range.end,
@@ -95,9 +92,7 @@ TeamRange RankTeam::slice_of(TeamRange range, int member) const {
   return {edge(member), edge(member + 1)};
 }
 
-void RankTeam::barrier() { meet(); }
-
-void RankTeam::meet() {
+void RankTeam::barrier() {
   ++meetings_;
   tickets_[static_cast<size_t>(member_)].count.store(meetings_, std::memory_order_release);
   for (int other = 0; other < members_; ++other)
@@ -110,18 +105,13 @@ void RankTeam::wait_for(int member, uint64_t count) {
     if (theirs.load(std::memory_order_acquire) >= count) return;
     __builtin_ia32_pause();
   }
-  using Seconds = std::chrono::duration<double>;
-  Clock::time_point start = Clock::now();
-  Clock::time_point last = start;
-  Seconds limit = timeout_;
+  WaitedTime time;
+  WaitedTime::Seconds limit = timeout_;
   while (theirs.load(std::memory_order_acquire) < count) {
     sched_yield();
-    const Clock::time_point now = Clock::now();
-    if (now - last > kAway) start += now - last;
-    last = now;
-    const Seconds waited = now - start;
+    const WaitedTime::Seconds waited = time.so_far();
     if (waited < kPatience) continue;
-    if (communicator_.answer_roll_call()) limit = std::max<Seconds>(limit, waited + kSilence);
+    if (communicator_.answer_roll_call()) limit = std::max<WaitedTime::Seconds>(limit, waited + kSilence);
     if (waited > limit)
       communicator_.give_up(
           fmt::format("rank {} on {}: step waited {:.0f} s", communicator_.rank(), host_name(), timeout_.count()),
@@ -140,60 +130,60 @@ void RankTeam::all_reduce(std::span<double> values) {
   const std::span<double* const> places =
       std::span<double* const>(doubles_).subspan(double_sums_++ % 2 * members, members);
   std::copy(values.begin(), values.end(), places[static_cast<size_t>(member_)]);
-  meet();
+  barrier();
   for (size_t i = 0; i < values.size(); ++i) values[i] = sum_tree(places, i);
 }
 
-void RankTeam::all_reduce(TeamRange range) {
-  const std::span<float> mine = own().subspan(range.begin, range.size());
+void RankTeam::all_reduce(FlatRange range) {
+  const std::span<float> mine = range.of(own());
   if (!on_one_host_) {
     communicator_.start_sum(mine)->wait();
     return;
   }
-  meet();
-  const TeamRange part = slice_of(range, member_);
+  barrier();
+  const FlatRange part = slice_of(range, member_);
   sum_members(part, total_.data() + part.begin);
-  meet();
+  barrier();
   std::copy_n(total_.data() + range.begin, range.size(), mine.begin());
 }
 
-void RankTeam::start_sum(TeamRange range) {
+void RankTeam::start_sum(FlatRange range) {
   if (std::exchange(sums_are_finished_, false)) started_.clear();
   started_.push_back(range);
-  if (!on_one_host_) pending_.push_back(communicator_.start_sum(own().subspan(range.begin, range.size())));
+  if (!on_one_host_) pending_.push_back(communicator_.start_sum(range.of(own())));
 }
 
 void RankTeam::finish_sums() {
   for (const auto& reduction : pending_) reduction->wait();
   pending_.clear();
   sums_are_finished_ = true;
-  meet();
+  barrier();
 }
 
-void RankTeam::add_up(TeamRange part) {
+void RankTeam::add_up(FlatRange part) {
   if (!on_one_host_) return;
-  for (const TeamRange& range : started_) {
-    const TeamRange both{std::max(part.begin, range.begin), std::min(part.end, range.end)};
+  for (const FlatRange& range : started_) {
+    const FlatRange both{std::max(part.begin, range.begin), std::min(part.end, range.end)};
     if (both.begin < both.end) sum_members(both, own().data() + both.begin);
   }
 }
 
-void RankTeam::sum_members(TeamRange range, float* out) const {
+void RankTeam::sum_members(FlatRange range, float* out) const {
   for (size_t begin = range.begin; begin < range.end; begin += kBlock)
     sum_tree(own_, begin, std::min(kBlock, range.end - begin), out + (begin - range.begin));
 }
 
 void RankTeam::gather_slices(std::span<float> values) {
-  const TeamRange mine = slice();
+  const FlatRange mine = slice();
   std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(mine.begin), mine.size(),
               own().begin() + static_cast<std::ptrdiff_t>(mine.begin));
-  meet();
+  barrier();
   for (int other = 0; other < members_; ++other) {
-    const TeamRange theirs = slice_of({0, floats_}, other);
+    const FlatRange theirs = slice_of({0, floats_}, other);
     std::copy_n(own_[static_cast<size_t>(other)].begin() + static_cast<std::ptrdiff_t>(theirs.begin), theirs.size(),
                 values.begin() + static_cast<std::ptrdiff_t>(theirs.begin));
   }
-  meet();
+  barrier();
 }
 
 }  // namespace fer_ddp

@@ -17,15 +17,9 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "core/flat_range.h"
 
 namespace fer_ddp {
-
-// Half-open range of floats in a team's buffers.
-struct TeamRange {
-  size_t begin = 0;
-  size_t end = 0;
-  [[nodiscard]] constexpr size_t size() const { return end - begin; }
-};
 
 class RankTeam {
  public:
@@ -38,7 +32,7 @@ class RankTeam {
   // Not collective. This rank's; the others of the host read it within the calls below.
   [[nodiscard]] std::span<float> own() { return own_[static_cast<size_t>(member_)]; }
   // Not collective. What this rank works on for its host; the ranks' slices are the whole.
-  [[nodiscard]] TeamRange slice() const { return slice_of({0, floats_}, member_); }
+  [[nodiscard]] FlatRange slice() const { return slice_of({0, floats_}, member_); }
 
   void barrier();
 
@@ -47,16 +41,16 @@ class RankTeam {
   void all_reduce(std::span<double> values);
 
   // own()[range] becomes the sum over all ranks.
-  void all_reduce(TeamRange range);
+  void all_reduce(FlatRange range);
 
   // Begins to sum own()[range] over all ranks. It must not be touched until finish_sums() has returned.
-  void start_sum(TeamRange range);
+  void start_sum(FlatRange range);
   // Afterwards this rank may add_up() its slice.
   void finish_sums();
   // Not collective; threads may take parts of the slice at once. own()[part] becomes the sum over all ranks, where it
   // lies in ranges that were summed. Between that, or writing one's slice of shared(), and anybody's reading shared()
   // or writing own() again stands a barrier().
-  void add_up(TeamRange part);
+  void add_up(FlatRange part);
 
   // The slices that the host's ranks hold of a buffer of theirs become the whole on each. Overwrites own().
   void gather_slices(std::span<float> values);
@@ -66,9 +60,8 @@ class RankTeam {
     std::atomic<uint64_t> count;
   };
 
-  [[nodiscard]] TeamRange slice_of(TeamRange range, int member) const;
-  void sum_members(TeamRange range, float* out) const;
-  void meet();
+  [[nodiscard]] FlatRange slice_of(FlatRange range, int member) const;
+  void sum_members(FlatRange range, float* out) const;
   void wait_for(int member, uint64_t count);
 
   Communicator& communicator_;
@@ -84,7 +77,7 @@ class RankTeam {
   std::vector<std::span<float>> own_{};  // [members]
   uint64_t meetings_ = 0;
   uint64_t double_sums_ = 0;
-  std::vector<TeamRange> started_{};  // since finish_sums()
+  std::vector<FlatRange> started_{};  // since finish_sums()
   bool sums_are_finished_ = false;
   std::vector<std::unique_ptr<PendingReduction>> pending_{};
 };

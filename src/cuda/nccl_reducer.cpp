@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "comm/waited_time.h"
 #include "core/host.h"
 #include "cuda/cuda_error.h"
 
@@ -168,14 +169,15 @@ void NcclReducer::check_runtime(cudaError_t code, const char* call) {
 }
 
 void NcclReducer::poll_until(const std::function<bool()>& done, const char* operation) {
-  const Clock::time_point start = Clock::now();
-  Clock::time_point deadline = start + std::chrono::duration_cast<Clock::duration>(timeout_);
+  WaitedTime time;
+  Seconds limit = timeout_;
   while (!done()) {
     const ncclResult_t now = state();
     if (now != ncclSuccess && now != ncclInProgress) fail(now, "ncclCommGetAsyncError", operation);
-    if (host_.answer_roll_call()) deadline = Clock::now() + kSilence;
-    if (Clock::now() > deadline) give_up(operation, Clock::now() - start);
-    if (Clock::now() - start > kSpinTime) std::this_thread::sleep_for(kPollInterval);
+    const Seconds waited = time.so_far();
+    if (host_.answer_roll_call()) limit = waited + kSilence;
+    if (waited > limit) give_up(operation, waited);
+    if (waited > kSpinTime) std::this_thread::sleep_for(kPollInterval);
   }
 }
 

@@ -12,16 +12,6 @@ namespace fer_ddp {
 
 using namespace fused_layout;
 
-namespace {
-
-constexpr int64_t kFirstSize = kFirstBlock.pooled_size();
-constexpr int64_t kSecondSize = kSecondBlock.pooled_size();
-constexpr int64_t kFirstPositions = kFirstSize / kFirstBlock.output_channels;
-constexpr int64_t kSecondSums = int64_t{2} * kSecondBlock.output_channels;
-constexpr FlatRange kClassPart{kHiddenBias.begin, kDensePart.end};
-
-}  // namespace
-
 FusedResult FusedNetwork::dense_layers(std::span<const double> sums, int64_t images) {
   second_.use_batch(sums, images * kHiddenLayer.positions);
   const auto share = static_cast<int64_t>(batch_.rows.size());

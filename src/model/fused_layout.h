@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/flat_range.h"
 #include "kernels/block_shape.h"
 #include "kernels/dense_layer.h"
 #include "model/parameter_store.h"
@@ -23,17 +24,6 @@ inline constexpr int kClasses = 7;
 inline constexpr DenseShape kHiddenLayer{.positions = kSecondBlock.pooled_height() * kSecondBlock.pooled_width(),
                                          .channels = kSecondBlock.output_channels,
                                          .units = 128};
-
-// Half-open range of floats in the flat buffer.
-struct FlatRange {
-  size_t begin = 0;
-  size_t end = 0;
-  [[nodiscard]] constexpr size_t size() const { return end - begin; }
-  template <typename T>
-  [[nodiscard]] std::span<T> of(std::span<T> flat) const {
-    return flat.subspan(begin, size());
-  }
-};
 
 namespace fused_layout {
 
@@ -62,11 +52,19 @@ inline constexpr FlatRange kSecondScale = after(kFirstShift, kSecondBlock.output
 inline constexpr FlatRange kSecondShift = after(kSecondScale, kSecondBlock.output_channels);
 inline constexpr size_t kSize = after(kSecondShift, 0).begin;
 
-// What is summed over the ranks at once.
+// What is summed over the ranks at once. Of the dense part, all but the hidden weights is summed up leaf by leaf.
 inline constexpr FlatRange kDensePart{0, kSecondWeights.begin};
+inline constexpr FlatRange kClassPart{kHiddenBias.begin, kDensePart.end};
 inline constexpr FlatRange kSecondPart{kSecondWeights.begin, kFirstWeights.begin};
 inline constexpr FlatRange kFirstPart{kFirstWeights.begin, kFirstScale.begin};
 inline constexpr FlatRange kNormalizationPart{kFirstScale.begin, kSize};
+
+// Of one image: values after each block, positions after the first, and the sums that a normalisation asks for.
+inline constexpr int64_t kFirstSize = kFirstBlock.pooled_size();
+inline constexpr int64_t kSecondSize = kSecondBlock.pooled_size();
+inline constexpr int64_t kFirstPositions = kFirstSize / kFirstBlock.output_channels;
+inline constexpr int64_t kFirstSums = int64_t{2} * kFirstBlock.output_channels;
+inline constexpr int64_t kSecondSums = int64_t{2} * kSecondBlock.output_channels;
 
 }  // namespace fused_layout
 

@@ -21,13 +21,6 @@ constexpr int kLeaves = 16;
 constexpr int kDenseLeaves = 8;
 constexpr int kEvaluatedAtOnce = 128;
 
-constexpr int64_t kFirstSize = kFirstBlock.pooled_size();
-constexpr int64_t kSecondSize = kSecondBlock.pooled_size();
-constexpr int64_t kFirstSums = int64_t{2} * kFirstBlock.output_channels;
-constexpr int64_t kSecondSums = int64_t{2} * kSecondBlock.output_channels;
-constexpr int64_t kFirstPositions = kFirstSize / kFirstBlock.output_channels;
-constexpr size_t kClassPart = kDensePart.end - kHiddenBias.begin;
-
 size_t floats(int64_t count, int64_t size) { return static_cast<size_t>(count * size); }
 
 int own_leaves(int leaves, const FusedOptions& options) {
@@ -70,7 +63,7 @@ FusedNetwork::FusedNetwork(const FusedOptions& options, std::span<float> weights
   second_bias_ = AlignedBuffer<float>(kSecondBlock.output_channels);
   leaf_sums_ = AlignedBuffer<double>(floats(leaves, kSecondSums));
   position_sums_ = AlignedBuffer<double>(floats(kHiddenLayer.positions, units_.leaves() * kSecondSums));
-  class_parts_ = AlignedBuffer<float>(floats(leaves, kClassPart));
+  class_parts_ = AlignedBuffer<float>(floats(leaves, static_cast<int64_t>(kClassPart.size())));
   second_parts_ = AlignedBuffer<float>(floats(leaves, static_cast<int64_t>(kSecondPart.size())));
   first_parts_ = AlignedBuffer<float>(floats(leaves, static_cast<int64_t>(kFirstPart.size())));
   scratch_size_ = static_cast<size_t>((largest_scratch(images) + 15) / 16 * 16);

@@ -12,8 +12,6 @@ namespace {
 constexpr int64_t kUpdateGrain = 1 << 14;  // weights that are worth a thread
 constexpr int64_t kUpdateBlock = 1 << 12;  // summed and updated at once, while they are in the cache
 
-TeamRange range(FlatRange part) { return {part.begin, part.end}; }
-
 FusedOptions options_of(const Config& config, const Communicator& communicator) {
   return {.dropout = config.dropout,
           .label_smoothing = config.label_smoothing,
@@ -79,27 +77,27 @@ void FusedStep::sum(std::span<double> sums) {
 }
 
 void FusedStep::backward(int64_t images) {
-  team_.start_sum(range(kDensePart));
+  team_.start_sum(kDensePart);
   sum(network_.dense_sums());
   network_.second_block_gradient(network_.dense_sums(), images);
   // What follows from global statistics is linear in the sum over the ranks, and the same everywhere when that is taken
   // first; with statistics of its own, each rank's part must be finished before it is summed.
-  if (statistics_are_global_) team_.all_reduce(range(kSecondPart));
+  if (statistics_are_global_) team_.all_reduce(kSecondPart);
   network_.clock().lap(kSumOverRanks);
   network_.finish_second_gradient(images);
   if (!statistics_are_global_) {
-    team_.start_sum(range(kSecondPart));
-    team_.start_sum(range(kNormalizationPart));
+    team_.start_sum(kSecondPart);
+    team_.start_sum(kNormalizationPart);
   }
   network_.first_block_gradient();
-  team_.start_sum(range(kFirstPart));
+  team_.start_sum(kFirstPart);
 }
 
 void FusedStep::update(double learning_rate) {
   optimizer_->begin_step(learning_rate);
   team_.finish_sums();
   network_.clock().lap(kSumOverRanks);
-  const TeamRange mine = team_.slice();
+  const FlatRange mine = team_.slice();
   at::parallel_for(static_cast<int64_t>(mine.begin), static_cast<int64_t>(mine.end), kUpdateGrain,
                    [&](int64_t first, int64_t last) {
                      for (int64_t begin = first; begin < last; begin += kUpdateBlock) {
@@ -133,7 +131,7 @@ void FusedStep::load() {
   is_loaded_ = true;
   std::vector<float> weights(kSize);
   layout_.to_fused(model_.store().weights(), weights);
-  const TeamRange mine = team_.slice();
+  const FlatRange mine = team_.slice();
   team_.barrier();  // nobody reads the old ones any more
   std::copy_n(weights.data() + mine.begin, mine.size(), team_.shared().data() + mine.begin);
   for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot)
@@ -149,7 +147,8 @@ EvaluationSums FusedStep::evaluate(const Dataset& dataset, Split split, Position
   EvaluationSums sums;
   network_.evaluate(view.images, view.labels, rows.begin, rows.end, [&](int64_t image, const ImageResult& result) {
     sums.loss += result.loss;
-    ++sums.confusion[static_cast<size_t>(view.labels[static_cast<size_t>(image)] * kExpressionCount + result.called)];
+    const int label = view.labels[static_cast<size_t>(image)];
+    ++sums.confusion[static_cast<size_t>(int64_t{label} * kExpressionCount + result.called)];
   });
   return sums;
 }

@@ -57,7 +57,7 @@ TEST(RankTeam, ARangeIsSummedOnEveryRank) {
   const int world = world_communicator().size();
   for (int round = 0; round < 20; ++round) {
     fill(team.own());
-    team.all_reduce(TeamRange{160, 1333});
+    team.all_reduce(FlatRange{160, 1333});
     for (size_t i = 0; i < kFloats; ++i)
       ASSERT_EQ(team.own()[i],
                 i >= 160 && i < 1333 ? tree_sum<float>(0, world, i) : value_of(world_communicator().rank(), i));
@@ -73,7 +73,7 @@ TEST(RankTeam, SlicesOfTheSumsMakeOneSharedBuffer) {
     team.start_sum({0, 800});
     team.start_sum({1120, kFloats});
     team.finish_sums();
-    const TeamRange mine = team.slice();
+    const FlatRange mine = team.slice();
     team.add_up({mine.begin, mine.begin + mine.size() / 2});
     team.add_up({mine.begin + mine.size() / 2, mine.end});
     for (size_t i = mine.begin; i < mine.end; ++i) team.shared()[i] = team.own()[i];
