@@ -56,16 +56,10 @@ ImageResult loss_and_gradient(const Classifier& classifier, int label, float* lo
   return result;
 }
 
-ImageResult evaluate(const Classifier& classifier, const float* hidden, int label) {
+ImageResult evaluate(const Classifier& classifier, float* hidden, int label) {
   float logits[kMostClasses];
-  for (int k = 0; k < classifier.classes; ++k) {
-    Floats sum = zeros();
-    for (int unit = 0; unit < classifier.units; unit += kLanes) {
-      const Floats active = hn::Max(zeros(), hn::Add(load(hidden + unit), load(classifier.hidden_bias + unit)));
-      sum = hn::MulAdd(active, load(classifier.weights + int64_t{k} * classifier.units + unit), sum);
-    }
-    logits[k] = hn::GetLane(hn::SumOfLanes(FloatTag(), sum)) + classifier.bias[k];
-  }
+  activate(classifier, hidden, nullptr, 1.0F);
+  compute_logits(classifier, hidden, logits);
   return loss_and_gradient(classifier, label, logits);
 }
 
@@ -106,7 +100,7 @@ namespace fer_ddp {
 HWY_EXPORT(evaluate);
 HWY_EXPORT(backpropagate);
 
-ImageResult classify(const Classifier& classifier, const float* hidden, int label) {
+ImageResult classify(const Classifier& classifier, float* hidden, int label) {
   return HWY_DYNAMIC_DISPATCH(evaluate)(classifier, hidden, label);
 }
 

@@ -26,8 +26,8 @@ struct ImageResult {
   int called = 0;  // the class with the largest logit
 };
 
-// Without dropout; `hidden` [units], without the bias.
-[[nodiscard]] ImageResult classify(const Classifier& classifier, const float* hidden, int label);
+// Without dropout. `hidden` [units]: without their bias in, the units' values out.
+[[nodiscard]] ImageResult classify(const Classifier& classifier, float* hidden, int label);
 
 struct ClassifierGradient {
   float* hidden_bias = nullptr;  // added to, as the next two

@@ -19,10 +19,10 @@ int64_t multiply_and_add(int64_t operations) {
   const int64_t rounds = operations / kRound + 1;
   for (int64_t round = 0; round < rounds; ++round) {
 #pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) sums[i] = hn::MulAdd(sums[i], factor, term);
+    for (Floats& sum : sums) sum = hn::MulAdd(sum, factor, term);
   }
   Floats total = zeros();
-  for (int i = 0; i < kChains; ++i) total = hn::Add(total, sums[i]);
+  for (const Floats& sum : sums) total = hn::Add(total, sum);
   // Looked at, so that the compiler cannot leave the work out; it is never negative.
   return hn::GetLane(total) < 0.0F ? 0 : rounds * kRound;
 }

@@ -29,7 +29,7 @@ class SparseGradient {
   [[nodiscard]] std::span<const Entry> of_unit(int unit, int leaf) const;
 
  private:
-  [[nodiscard]] size_t list(int unit, int leaf) const { return static_cast<size_t>(unit * leaves_ + leaf); }
+  [[nodiscard]] size_t list(int unit, int leaf) const { return static_cast<size_t>(int64_t{unit} * leaves_ + leaf); }
 
   int units_;
   int leaves_;

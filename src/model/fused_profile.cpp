@@ -18,7 +18,7 @@ double alive_share(std::span<const uint8_t> winners) {
 
 // 36 products of (tiles x inputs) by (inputs x outputs).
 double winograd_operations(const BlockShape& shape) {
-  const double tiles = shape.pooled_height() / 2 * (shape.pooled_width() / 2);
+  const int tiles = shape.pooled_height() / 2 * (shape.pooled_width() / 2);
   return 2.0 * 36 * tiles * shape.input_channels * shape.output_channels;
 }
 
@@ -27,11 +27,11 @@ double winograd_operations(const BlockShape& shape) {
 std::vector<PassTime> FusedNetwork::pass_times() const {
   const auto share = batch_.rows.size();
   const auto images = static_cast<double>(images_seen_);
-  const double first_values = static_cast<double>(kFirstBlock.pooled_size());
-  const double first_alive = alive_share(first_winners().first(share * static_cast<size_t>(kFirstBlock.pooled_size())));
+  const double first_values = static_cast<double>(fused_layout::kFirstSize);
+  const double first_alive = alive_share(first_winners().first(share * static_cast<size_t>(fused_layout::kFirstSize)));
   const double second_alive =
-      static_cast<double>(kSecondBlock.pooled_size()) *
-      alive_share(second_winners().first(share * static_cast<size_t>(kSecondBlock.pooled_size())));
+      static_cast<double>(fused_layout::kSecondSize) *
+      alive_share(second_winners().first(share * static_cast<size_t>(fused_layout::kSecondSize)));
   double units = 0;
   for (int image = 0; image < units_.images(); ++image) units += static_cast<double>(units_.of_image(image).size());
   const double units_an_image = share == 0 ? 0 : units / static_cast<double>(share);

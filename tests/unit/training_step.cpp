@@ -22,12 +22,13 @@ TEST(GradientBuckets, CoverEveryParameterOnce) {
   EXPECT_EQ(GradientBuckets(model->store(), *communicator, size_t{1} << 30).bucket_count(), 1U);
 }
 
-TEST(AutogradStep, LearnsAFewFacesByHeart) {
-  const Config config{.dropout = 0.0};
+template <typename Step>
+void expect_learning_by_heart() {
+  const Config config{.batch_size = 14, .dropout = 0.0};
   const auto model = make_model(config);
   const auto optimizer = make_optimizer(config, model->store().size());
   const auto communicator = make_identity_communicator();
-  AutogradStep step(*model, *optimizer, *communicator, config);
+  Step step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::stripes(14);
   const double first = step.run(faces.batch(), 0.001).loss;
   BatchSums last;
@@ -35,6 +36,8 @@ TEST(AutogradStep, LearnsAFewFacesByHeart) {
   EXPECT_LT(last.loss, 0.1 * first);
   EXPECT_EQ(last.correct, 14);
 }
+
+TEST(AutogradStep, LearnsAFewFacesByHeart) { expect_learning_by_heart<AutogradStep>(); }
 
 TEST(AutogradStep, GivesTheSameBitsTwice) {
   const auto train = [] {
@@ -77,19 +80,7 @@ TEST(FusedStep, EqualsTheAutogradStepWithinRounding) {
   EXPECT_LT(difference / static_cast<double>(fused.size()), 1e-5);
 }
 
-TEST(FusedStep, LearnsAFewFacesByHeart) {
-  const Config config{.batch_size = 14, .dropout = 0.0};
-  const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
-  const auto communicator = make_identity_communicator();
-  FusedStep step(*model, *optimizer, *communicator, config);
-  const Faces faces = Faces::stripes(14);
-  const double first = step.run(faces.batch(), 0.001).loss;
-  BatchSums last;
-  for (int i = 0; i < 30; ++i) last = step.run(faces.batch(), 0.001);
-  EXPECT_LT(last.loss, 0.1 * first);
-  EXPECT_EQ(last.correct, 14);
-}
+TEST(FusedStep, LearnsAFewFacesByHeart) { expect_learning_by_heart<FusedStep>(); }
 
 // The model's own layers and the fused kernels on what was trained by the latter.
 TEST(FusedStep, EvaluatesAsTheModelDoes) {
