@@ -45,7 +45,6 @@ int place_threads(const Config& config, Communicator& communicator) {
   const int fair = take_thread_share(communicator);
   const int threads = config.threads > 0 ? config.threads : fair;
   at::set_num_threads(threads);
-  keep_freed_memory();
   return threads;
 }
 
@@ -144,7 +143,9 @@ RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, cons
 
 void write_results(const Config& config, const Model& model, const RunResult& result, RunLog& log) {
   const fs::path folder = config.output;
-  write_file_atomically(folder / "model.safetensors", encode_safetensors(copy_weights(model), {{"format", "pt"}}));
+  write_file_atomically(folder / "model.safetensors", [&](const ByteSink& to) {
+    write_safetensors(weight_sources(model), {{"format", "pt"}}, to);
+  });
   write_file_atomically(folder / "result.json", run_result_to_json(result).dump(2) + "\n");
   const std::array<fs::path, 1> runs = {folder};
   write_report(runs, folder / "report.html", log);

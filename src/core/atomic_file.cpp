@@ -65,12 +65,12 @@ void publish(const fs::path& final_path) {
   sync_to_disk(folder_of(final_path));
 }
 
-void write_file_atomically(const fs::path& path, std::span<const std::byte> bytes) {
+void write_file_atomically(const fs::path& path, const ByteSource& content) {
   const fs::path aside = partial_path(path);
   try {
     {
       const FileDescriptor file(aside, O_WRONLY | O_CREAT | O_TRUNC);
-      write_all(file, bytes, path);
+      content([&](std::span<const std::byte> bytes) { write_all(file, bytes, path); });
       if (::fsync(file.get()) != 0)
         throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
     }
@@ -83,7 +83,7 @@ void write_file_atomically(const fs::path& path, std::span<const std::byte> byte
 }
 
 void write_file_atomically(const fs::path& path, std::string_view text) {
-  write_file_atomically(path, std::as_bytes(std::span(text)));
+  write_file_atomically(path, [&](const ByteSink& to) { to(std::as_bytes(std::span(text))); });
 }
 
 std::string read_file(const fs::path& path) {

@@ -3,16 +3,16 @@
 // never half a file under its final name.
 #pragma once
 
-#include <cstddef>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
+
+#include "core/byte_sink.h"
 
 namespace fer_ddp {
 
 // Writes or replaces `path`. Throws Error naming the path and the system's reason.
-void write_file_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file_atomically(const std::filesystem::path& path, const ByteSource& content);
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 // Flushes a file's data, or a folder's entries, to the disk.

@@ -14,6 +14,21 @@ namespace fer_ddp {
 [[nodiscard]] std::string checksum(std::span<const std::byte> bytes);
 [[nodiscard]] std::string checksum(std::string_view text);
 
+// Of bytes that come piece by piece: the same as of all of them at once.
+class RunningChecksum {
+ public:
+  RunningChecksum();
+  RunningChecksum(const RunningChecksum&) = delete;
+  RunningChecksum& operator=(const RunningChecksum&) = delete;
+  ~RunningChecksum();
+  void add(std::span<const std::byte> bytes);
+  [[nodiscard]] std::string digits() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
 // Reads the whole file once. Throws Error (the machine's fault) if it cannot be read.
 [[nodiscard]] std::string file_checksum(const std::filesystem::path& path);
 

@@ -16,6 +16,12 @@ namespace {
 
 constexpr size_t kLengthBytes = 8;
 
+size_t bytes_of(const std::vector<int64_t>& shape) {
+  size_t bytes = sizeof(float);
+  for (const int64_t extent : shape) bytes *= static_cast<size_t>(extent);
+  return bytes;
+}
+
 Error damaged(const std::string& source, const std::string& reason) {
   return user_error(fmt::format("{}: not a usable safetensors file: {}", source, reason),
                     "Was it cut short, or written by another tool? fer-ddp reads fp32 tensors.");
@@ -44,23 +50,46 @@ StoredTensor read_tensor(const nlohmann::json& entry, std::string_view data, con
 
 }  // namespace
 
-std::string encode_safetensors(const StoredTensors& tensors, const std::map<std::string, std::string>& metadata) {
+TensorSources sources_of(const StoredTensors& tensors) {
+  TensorSources sources;
+  for (const auto& [name, tensor] : tensors)
+    sources[name] = {tensor.shape,
+                     [&values = tensor.values](const ByteSink& to) { to(std::as_bytes(std::span(values))); }};
+  return sources;
+}
+
+void write_safetensors(const TensorSources& tensors, const SafetensorsMetadata& metadata, const ByteSink& to) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   size_t offset = 0;
   for (const auto& [name, tensor] : tensors) {
-    const size_t end = offset + tensor.values.size() * sizeof(float);
+    const size_t end = offset + bytes_of(tensor.shape);
     header[name] = {{"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump();
   text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
   const uint64_t length = text.size();
-  std::string bytes(reinterpret_cast<const char*>(&length), kLengthBytes);
-  bytes += text;
-  for (const auto& [name, tensor] : tensors)
-    bytes.append(reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float));
-  return bytes;
+  to(std::as_bytes(std::span(&length, 1)));
+  to(std::as_bytes(std::span(text)));
+  for (const auto& [name, tensor] : tensors) {
+    size_t written = 0;
+    tensor.values([&](std::span<const std::byte> bytes) {
+      written += bytes.size();
+      to(bytes);
+    });
+    if (written != bytes_of(tensor.shape))
+      throw machine_error(
+          fmt::format("tensor {} has {} bytes, its shape says {}", name, written, bytes_of(tensor.shape)));
+  }
+}
+
+std::string encode_safetensors(const StoredTensors& tensors, const SafetensorsMetadata& metadata) {
+  std::string file;
+  write_safetensors(sources_of(tensors), metadata, [&](std::span<const std::byte> bytes) {
+    file.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  });
+  return file;
 }
 
 StoredTensors decode_safetensors(std::string_view bytes, const std::string& source) {

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/byte_sink.h"
+
 namespace fer_ddp {
 
 struct StoredTensor {
@@ -17,9 +19,23 @@ struct StoredTensor {
 
 using StoredTensors = std::map<std::string, StoredTensor>;
 
-// A whole file's bytes; `metadata` goes into the header's __metadata__. They depend on the arguments alone.
-[[nodiscard]] std::string encode_safetensors(const StoredTensors& tensors,
-                                             const std::map<std::string, std::string>& metadata = {});
+// A tensor on its way to a file.
+struct TensorSource {
+  std::vector<int64_t> shape;
+  ByteSource values;  // fp32, row-major
+};
+
+using TensorSources = std::map<std::string, TensorSource>;
+
+// Of tensors that outlive the sources.
+[[nodiscard]] TensorSources sources_of(const StoredTensors& tensors);
+
+using SafetensorsMetadata = std::map<std::string, std::string>;  // the header's __metadata__
+
+// A whole file, tensor by tensor. Its bytes depend on the arguments alone. Throws Error (ours) where a tensor has fewer
+// or more bytes than its shape.
+void write_safetensors(const TensorSources& tensors, const SafetensorsMetadata& metadata, const ByteSink& to);
+[[nodiscard]] std::string encode_safetensors(const StoredTensors& tensors, const SafetensorsMetadata& metadata = {});
 
 // Throws Error (the user's fault) naming `source` and the tensor for anything that is not a whole, well-formed fp32
 // file.

@@ -30,6 +30,19 @@ StoredTensors copy_weights(const Model& model) {
   return stored;
 }
 
+TensorSource source_of(const at::Tensor& tensor) {
+  return {tensor.sizes().vec(), [tensor](const ByteSink& to) {
+            const at::Tensor row_major = tensor.contiguous();
+            to(std::as_bytes(std::span(row_major.const_data_ptr<float>(), static_cast<size_t>(row_major.numel()))));
+          }};
+}
+
+TensorSources weight_sources(const Model& model) {
+  TensorSources sources;
+  for (const auto& [name, tensor] : all_tensors(model)) sources[name] = source_of(tensor);
+  return sources;
+}
+
 void set_weights(Model& model, const StoredTensors& tensors, const std::string& source) {
   const auto own = all_tensors(model);
   const auto refuse = [&](const std::string& reason) {

@@ -11,6 +11,12 @@ namespace fer_ddp {
 // A copy of all parameters and buffers, in PyTorch's layouts.
 [[nodiscard]] StoredTensors copy_weights(const Model& model);
 
+// The same, read from the model when they are asked for: it outlives them.
+[[nodiscard]] TensorSources weight_sources(const Model& model);
+
+// A tensor's values, row-major, whatever its strides.
+[[nodiscard]] TensorSource source_of(const at::Tensor& tensor);
+
 // Sets all parameters and buffers. Throws Error (the user's fault) naming `source` and the tensor that is missing,
 // unknown, or of another shape.
 void set_weights(Model& model, const StoredTensors& tensors, const std::string& source);

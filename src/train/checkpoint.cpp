@@ -25,16 +25,16 @@ at::Tensor slot_view(std::vector<float>& values, const Parameter& parameter) {
                        at::kFloat);
 }
 
-StoredTensors copy_slots(Optimizer& optimizer, const ParameterStore& store) {
-  StoredTensors stored;
-  for (Optimizer::Slot& slot : optimizer.slots()) {
-    for (const Parameter& parameter : store.parameters()) {
-      const at::Tensor row_major = slot_view(slot.values, parameter).contiguous();
-      const float* values = row_major.const_data_ptr<float>();
-      stored[slot.name + "." + parameter.name] = {row_major.sizes().vec(), {values, values + row_major.numel()}};
-    }
-  }
-  return stored;
+TensorSources slot_sources(Optimizer& optimizer, const ParameterStore& store) {
+  TensorSources sources;
+  for (Optimizer::Slot& slot : optimizer.slots())
+    for (const Parameter& parameter : store.parameters())
+      sources[slot.name + "." + parameter.name] = source_of(slot_view(slot.values, parameter));
+  return sources;
+}
+
+ByteSource file_of(TensorSources tensors) {
+  return [tensors = std::move(tensors)](const ByteSink& to) { write_safetensors(tensors, {}, to); };
 }
 
 void set_slots(Optimizer& optimizer, const ParameterStore& store, const StoredTensors& stored) {
@@ -53,16 +53,17 @@ void set_slots(Optimizer& optimizer, const ParameterStore& store, const StoredTe
 
 }  // namespace
 
-CheckpointFiles encode_checkpoint(const Checkpointed& parts) {
+CheckpointContent encode_checkpoint(const Checkpointed& parts) {
   const ordered_json state = {{"format_version", kFormatVersion},
                               {"training", state_to_json(parts.state)},
                               {"decisions", parts.decisions.state()},
                               {"optimizer_steps", parts.optimizer.step_count()}};
-  CheckpointFiles files = {{kState, state.dump(2) + "\n"},
-                           {kWeights, encode_safetensors(copy_weights(parts.model))},
-                           {kOptimizer, encode_safetensors(copy_slots(parts.optimizer, parts.model.store()))}};
-  if (parts.best_weights) files[kBest] = encode_safetensors(*parts.best_weights);
-  return files;
+  CheckpointContent content = {
+      {kState, [text = state.dump(2) + "\n"](const ByteSink& to) { to(std::as_bytes(std::span(text))); }},
+      {kWeights, file_of(weight_sources(parts.model))},
+      {kOptimizer, file_of(slot_sources(parts.optimizer, parts.model.store()))}};
+  if (parts.best_weights) content[kBest] = file_of(sources_of(*parts.best_weights));
+  return content;
 }
 
 void decode_checkpoint(const CheckpointFiles& files, const Checkpointed& parts) {

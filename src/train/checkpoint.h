@@ -24,7 +24,8 @@ struct Checkpointed {
   std::optional<StoredTensors>& best_weights;
 };
 
-[[nodiscard]] CheckpointFiles encode_checkpoint(const Checkpointed& parts);
+// Reads the parts when it is written: they outlive it.
+[[nodiscard]] CheckpointContent encode_checkpoint(const Checkpointed& parts);
 
 // Throws Error naming the file that does not fit.
 void decode_checkpoint(const CheckpointFiles& files, const Checkpointed& parts);

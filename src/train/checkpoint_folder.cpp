@@ -50,7 +50,7 @@ std::vector<fs::path> CheckpointFolder::newest_first() const {
   return checkpoints;
 }
 
-void CheckpointFolder::write(int epoch, int64_t step, const CheckpointFiles& files) const {
+void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& content) const {
   const fs::path checkpoint = folder_ / fmt::format("epoch-{:05}-step-{:08}", epoch, step);
   if (is_complete(checkpoint)) return;
   make_folder(folder_);
@@ -59,9 +59,15 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointFiles& fil
   remove_quietly(aside);
   make_folder(aside);
   nlohmann::ordered_json checksums = nlohmann::ordered_json::object();
-  for (const auto& [name, bytes] : files) {
-    write_file_atomically(aside / name, bytes);
-    checksums[name] = checksum(bytes);
+  for (const auto& [name, source] : content) {
+    RunningChecksum running;
+    write_file_atomically(aside / name, [&](const ByteSink& to) {
+      source([&](std::span<const std::byte> bytes) {
+        running.add(bytes);
+        to(bytes);
+      });
+    });
+    checksums[name] = running.digits();
   }
   publish(checkpoint);
   write_file_atomically(checkpoint / kMark, checksums.dump(2) + "\n");

@@ -10,9 +10,12 @@
 #include <string>
 #include <vector>
 
+#include "core/byte_sink.h"
+
 namespace fer_ddp {
 
-using CheckpointFiles = std::map<std::string, std::string>;  // bytes by file name
+using CheckpointFiles = std::map<std::string, std::string>;   // bytes by file name
+using CheckpointContent = std::map<std::string, ByteSource>;  // the same, on their way to the disk
 
 class CheckpointFolder {
  public:
@@ -21,7 +24,7 @@ class CheckpointFolder {
 
   // Writes the checkpoint of `step` steps into `epoch`, then removes what is older than the newest `keep`. A complete
   // one of the same position is left as it is. Throws Error; what was there before is still good then.
-  void write(int epoch, int64_t step, const CheckpointFiles& files) const;
+  void write(int epoch, int64_t step, const CheckpointContent& content) const;
 
   // The newest complete, undamaged checkpoint; none if there is none. Appends a line to `passed_over` for each one that
   // was not good.

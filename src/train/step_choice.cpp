@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/cpu_placement.h"
 #include "core/error.h"
 #include "train/autograd_step.h"
 #include "train/device_step.h"
@@ -36,6 +37,7 @@ std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& mo
   if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config);
   if (config.step != "autograd" && FusedStep::refusal(config).empty())
     return std::make_unique<FusedStep>(model, optimizer, communicator, fitted(config, dataset));
+  keep_freed_memory();  // the step's tensors come and go
   return std::make_unique<AutogradStep>(model, optimizer, communicator, config);
 }
 

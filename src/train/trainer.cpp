@@ -164,6 +164,7 @@ void Trainer::record(const Evaluation& validation) {
 
 void Trainer::apply(const EpochDecision& decision) {
   if (decision.is_best) {
+    best_weights_.reset();  // not both at once
     best_weights_ = copy_weights(model_);
     state_.best_epoch = state_.epoch;
   }

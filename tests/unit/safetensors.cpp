@@ -19,6 +19,12 @@ TEST(Safetensors, ComesBackAsItWas) {
   }
 }
 
+TEST(Safetensors, ATensorOfOtherBytesThanItsShapeSaysIsNotWritten) {
+  const std::vector<float> two = {1, 2};
+  const TensorSources sources = {{"a", {{3}, [&](const ByteSink& to) { to(std::as_bytes(std::span(two))); }}}};
+  EXPECT_THROW(write_safetensors(sources, {}, [](std::span<const std::byte>) {}), Error);
+}
+
 TEST(Safetensors, EveryShorterFileIsRefused) {
   const std::string bytes = encode_safetensors(kTensors);
   for (size_t size = 0; size < bytes.size(); ++size)
