@@ -57,7 +57,7 @@ double sum_tree(std::span<double* const> parts, size_t i) {
 
 }  // namespace
 
-RankTeam::RankTeam(Communicator& communicator, size_t floats, std::chrono::duration<double> timeout)
+RankTeam::RankTeam(Communicator& communicator, size_t floats, size_t reducible, std::chrono::duration<double> timeout)
     : communicator_(communicator),
       floats_(floats),
       timeout_(timeout),
@@ -67,9 +67,10 @@ RankTeam::RankTeam(Communicator& communicator, size_t floats, std::chrono::durat
   const auto members = static_cast<size_t>(members_);
   const size_t ticket_bytes = members * sizeof(Ticket);
   const size_t double_bytes = 2 * members * kMostDoubles * sizeof(double);
-  const size_t float_bytes = floats * sizeof(float);
+  const size_t total_floats = (reducible + kFloatsOfALine - 1) / kFloatsOfALine * kFloatsOfALine;
+  const size_t all_floats = (1 + members) * floats + total_floats;
   const std::span<std::byte> memory =
-      communicator.allocate_node_memory(alignof(Ticket) + ticket_bytes + double_bytes + (2 + members) * float_bytes);
+      communicator.allocate_node_memory(alignof(Ticket) + ticket_bytes + double_bytes + all_floats * sizeof(float));
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   std::byte* at = memory.data() + (alignof(Ticket) - address % alignof(Ticket)) % alignof(Ticket);
   const auto take = [&at](size_t bytes) { return std::exchange(at, at + bytes); };
@@ -77,10 +78,12 @@ RankTeam::RankTeam(Communicator& communicator, size_t floats, std::chrono::durat
   tickets_ = {reinterpret_cast<Ticket*>(take(ticket_bytes)), members};
   for (size_t i = 0; i < 2 * members; ++i)
     doubles_.push_back(reinterpret_cast<double*>(take(kMostDoubles * sizeof(double))));
-  const auto take_floats = [&] { return std::span(reinterpret_cast<float*>(take(float_bytes)), floats); };
-  shared_ = take_floats();
-  total_ = take_floats();
-  for (size_t i = 0; i < members; ++i) own_.push_back(take_floats());
+  const auto take_floats = [&](size_t count) {
+    return std::span(reinterpret_cast<float*>(take(count * sizeof(float))), count);
+  };
+  shared_ = take_floats(floats);
+  total_ = take_floats(total_floats);
+  for (size_t i = 0; i < members; ++i) own_.push_back(take_floats(floats));
 }
 
 FlatRange RankTeam::slice_of(FlatRange range, int member) const {
@@ -136,15 +139,16 @@ void RankTeam::all_reduce(std::span<double> values) {
 
 void RankTeam::all_reduce(FlatRange range) {
   const std::span<float> mine = range.of(own());
+  if (mine.size() > total_.size()) throw machine_error("a team's sum of floats is longer than its memory");
   if (!on_one_host_) {
     communicator_.start_sum(mine)->wait();
     return;
   }
   barrier();
   const FlatRange part = slice_of(range, member_);
-  sum_members(part, total_.data() + part.begin);
+  sum_members(part, total_.data() + (part.begin - range.begin));
   barrier();
-  std::copy_n(total_.data() + range.begin, range.size(), mine.begin());
+  std::copy_n(total_.begin(), mine.size(), mine.begin());
 }
 
 void RankTeam::start_sum(FlatRange range) {

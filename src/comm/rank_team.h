@@ -23,9 +23,9 @@ namespace fer_ddp {
 
 class RankTeam {
  public:
-  // Buffers of `floats`, a multiple of 16, zeroed. The communicator outlives the team, whose memory lives until the
-  // communicator's finish(). `timeout` bounds every wait.
-  RankTeam(Communicator& communicator, size_t floats, std::chrono::duration<double> timeout);
+  // Buffers of `floats`, a multiple of 16, zeroed. `reducible`: the longest range that all_reduce() is called for. The
+  // communicator outlives the team, whose memory lives until the communicator's finish(). `timeout` bounds every wait.
+  RankTeam(Communicator& communicator, size_t floats, size_t reducible, std::chrono::duration<double> timeout);
 
   // Not collective. One copy a host; each rank writes its slice of it alone.
   [[nodiscard]] std::span<float> shared() { return shared_; }
@@ -40,7 +40,7 @@ class RankTeam {
   static constexpr size_t kMostDoubles = 512;
   void all_reduce(std::span<double> values);
 
-  // own()[range] becomes the sum over all ranks.
+  // own()[range] becomes the sum over all ranks. At most `reducible` floats.
   void all_reduce(FlatRange range);
 
   // Begins to sum own()[range] over all ranks. It must not be touched until finish_sums() has returned.

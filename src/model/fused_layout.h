@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "core/flat_range.h"
@@ -79,7 +78,16 @@ class FusedLayout {
   void to_stored(std::span<const float> fused, std::span<float> stored) const;
 
  private:
-  std::vector<uint32_t> place_;  // in the fused buffer, of each float of the store
+  // One parameter: the store's memory holds its elements [extents] in a row, the fused buffer by these strides.
+  struct Place {
+    const char* name;
+    FlatRange range;  // of the fused buffer
+    std::vector<int64_t> extents, strides;
+    size_t offset = 0;  // in the store
+  };
+  static std::vector<Place> places();
+
+  std::vector<Place> places_;
 };
 
 }  // namespace fer_ddp

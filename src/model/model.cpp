@@ -33,7 +33,7 @@ ParameterStore::ParameterStore(const std::vector<ParameterSpec>& specs, at::Devi
   size_t total = 0;
   for (const ParameterSpec& spec : specs) total += elements(spec.shape);
   weights_ = at::zeros({static_cast<int64_t>(total)}, at::TensorOptions(at::kFloat).device(device));
-  gradients_ = at::zeros_like(weights_);
+  gradients_ = at::empty_like(weights_);  // memory that a step which has its own never touches
   size_t offset = total;
   for (const ParameterSpec& spec : specs) {
     const size_t size = elements(spec.shape);

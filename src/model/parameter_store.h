@@ -42,8 +42,8 @@ class ParameterStore {
   [[nodiscard]] std::span<float> gradients() { return {gradients_.data_ptr<float>(), size()}; }
   [[nodiscard]] size_t size() const { return static_cast<size_t>(weights_.numel()); }
 
-  // Zeroes all gradients and makes every parameter's gradient its piece of the flat buffer, which backward then adds
-  // to.
+  // Zeroes all gradients, which hold nothing before, and makes every parameter's gradient its piece of the flat buffer,
+  // which backward then adds to.
   void clear_gradients();
 
  private:

@@ -41,7 +41,7 @@ FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communica
       model_optimizer_(optimizer),
       statistics_are_global_(config.batch_norm == "global"),
       layout_(model.store()),
-      team_(communicator, kSize, std::chrono::duration<double>(config.collective_timeout_seconds)),
+      team_(communicator, kSize, kSecondPart.size(), std::chrono::duration<double>(config.collective_timeout_seconds)),
       optimizer_(make_optimizer(config, kSize)),
       network_(options_of(config, communicator), team_.shared(), team_.own(), running_of(model)) {}
 

@@ -14,6 +14,7 @@ namespace fer_ddp {
 namespace {
 
 constexpr size_t kFloats = 1600;
+constexpr FlatRange kReduced = {160, 1333};
 constexpr std::chrono::seconds kTimeout{60};
 
 // Values whose sum depends on the order of the additions.
@@ -27,7 +28,7 @@ T tree_sum(int first, int count, size_t i) {
   return tree_sum<T>(first, left, i) + tree_sum<T>(first + left, count - left, i);
 }
 
-RankTeam make_team() { return {world_communicator(), kFloats, kTimeout}; }
+RankTeam make_team() { return {world_communicator(), kFloats, kReduced.size(), kTimeout}; }
 
 void fill(std::span<float> own) {
   for (size_t i = 0; i < own.size(); ++i) own[i] = value_of(world_communicator().rank(), i);
@@ -57,10 +58,10 @@ TEST(RankTeam, ARangeIsSummedOnEveryRank) {
   const int world = world_communicator().size();
   for (int round = 0; round < 20; ++round) {
     fill(team.own());
-    team.all_reduce(FlatRange{160, 1333});
+    team.all_reduce(kReduced);
     for (size_t i = 0; i < kFloats; ++i)
-      ASSERT_EQ(team.own()[i],
-                i >= 160 && i < 1333 ? tree_sum<float>(0, world, i) : value_of(world_communicator().rank(), i));
+      ASSERT_EQ(team.own()[i], i >= kReduced.begin && i < kReduced.end ? tree_sum<float>(0, world, i)
+                                                                       : value_of(world_communicator().rank(), i));
   }
 }
 
