@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "comm/agreement.h"
@@ -108,7 +109,11 @@ int launch(int argument_count, char** arguments) {
 
 int main(int argument_count, char** arguments) {
   try {
-    return fer_ddp::launch(argument_count, arguments);
+    const int exit_code = fer_ddp::launch(argument_count, arguments);
+    // Everything of ours has been closed. LibTorch's static objects would take their operators back one by one, which
+    // takes a quarter of the time of a short command.
+    std::fflush(nullptr);
+    std::_Exit(exit_code);
   } catch (const fer_ddp::Error& error) {
     fer_ddp::end_before_start(error);
   } catch (const std::exception& failure) {
