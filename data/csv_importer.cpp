@@ -23,7 +23,18 @@ CsvColumns read_header(const SourceFile& file, const std::filesystem::path& inpu
   return parse_csv_header(std::string_view(head).substr(0, head.find('\n')), input);
 }
 
-}  // namespace
+// Neighbouring rows as they stand in the file, with as many readable bytes behind them as the fast parser may look at.
+class CsvRowText {
+ public:
+  void load(const SourceFile& file, const CsvIndex& index, PositionRange rows);
+
+  // The i-th of the loaded rows.
+  [[nodiscard]] std::string_view operator[](int64_t i) const;
+
+ private:
+  std::span<const int64_t> begins_;
+  std::vector<char> text_;
+};
 
 void CsvRowText::load(const SourceFile& file, const CsvIndex& index, PositionRange rows) {
   begins_ = std::span(index.begins).subspan(static_cast<size_t>(rows.begin), static_cast<size_t>(rows.size() + 1));
@@ -38,6 +49,25 @@ std::string_view CsvRowText::operator[](int64_t i) const {
       {text_.data() + (begins_[at] - begins_[0]), static_cast<size_t>(begins_[at + 1] - begins_[at])});
 }
 
+}  // namespace
+
+class CsvImporter::Reader final : public RowReader {
+ public:
+  explicit Reader(const CsvImporter& importer) : importer_(importer) {}
+
+  void read(std::span<const int32_t> source_rows, std::span<uint8_t> images, std::span<uint8_t> labels) override;
+  void check(PositionRange rows) override;
+
+ private:
+  // At most kRowsAtOnce neighbouring rows.
+  void read_run(PositionRange rows, uint8_t* images, uint8_t* labels);
+  // Four neighbouring rows, the fast way; false where one of them needs the thorough one.
+  [[nodiscard]] bool read_plain(int64_t first, uint8_t* images, uint8_t* labels) const;
+
+  const CsvImporter& importer_;
+  CsvRowText text_;
+};
+
 CsvImporter::CsvImporter(std::unique_ptr<SourceFile> file, CsvColumns columns, CsvIndex index,
                          const std::filesystem::path& input)
     : file_(std::move(file)), columns_(std::move(columns)), index_(std::move(index)), input_(input.string()) {
@@ -49,7 +79,10 @@ void CsvImporter::set_source_file(int64_t bytes, const std::string& checksum) {
   source_.checksum = checksum;
 }
 
-void CsvImporter::read(std::span<const int32_t> source_rows, std::span<uint8_t> images, std::span<uint8_t> labels) {
+std::unique_ptr<RowReader> CsvImporter::reader() const { return std::make_unique<Reader>(*this); }
+
+void CsvImporter::Reader::read(std::span<const int32_t> source_rows, std::span<uint8_t> images,
+                               std::span<uint8_t> labels) {
   const auto count = static_cast<int64_t>(source_rows.size());
   for (int64_t begin = 0, end = 0; begin < count; begin = end) {
     const int64_t first = source_rows[static_cast<size_t>(begin)];
@@ -59,36 +92,37 @@ void CsvImporter::read(std::span<const int32_t> source_rows, std::span<uint8_t> 
   }
 }
 
-void CsvImporter::check(PositionRange rows) {
+void CsvImporter::Reader::check(PositionRange rows) {
   ImageRows dropped(kRowsAtOnce);
   for (int64_t begin = rows.begin; begin < rows.end; begin += kRowsAtOnce)
     read_run({begin, std::min(begin + kRowsAtOnce, rows.end)}, dropped.images.data(), dropped.labels.data());
 }
 
-void CsvImporter::read_run(PositionRange rows, uint8_t* images, uint8_t* labels) {
+void CsvImporter::Reader::read_run(PositionRange rows, uint8_t* images, uint8_t* labels) {
   int64_t sane = rows.begin;
-  while (sane < rows.end && row_length(sane) <= kLongestCsvRow) ++sane;
-  text_.load(*file_, index_, {rows.begin, sane});
+  while (sane < rows.end && importer_.row_length(sane) <= kLongestCsvRow) ++sane;
+  text_.load(*importer_.file_, importer_.index_, {rows.begin, sane});
   const int64_t count = sane - rows.begin;
   for (int64_t begin = 0; begin < count; begin += kPixelLanes) {
     const int64_t end = std::min<int64_t>(begin + kPixelLanes, count);
     if (end - begin == kPixelLanes && read_plain(begin, images + begin * kImagePixels, labels + begin)) continue;
     for (int64_t i = begin; i < end; ++i) {
       const std::string reason =
-          parse_csv_row(text_[i], columns_, labels[i], Image(images + i * kImagePixels, kImagePixels));
-      if (!reason.empty()) throw row_error(rows.begin + i, reason);
+          parse_csv_row(text_[i], importer_.columns_, labels[i], Image(images + i * kImagePixels, kImagePixels));
+      if (!reason.empty()) throw importer_.row_error(rows.begin + i, reason);
     }
   }
   if (sane < rows.end)
-    throw row_error(sane, fmt::format("{} bytes long, expected at most 9,300", grouped(row_length(sane))));
+    throw importer_.row_error(
+        sane, fmt::format("{} bytes long, expected at most 9,300", grouped(importer_.row_length(sane))));
 }
 
-bool CsvImporter::read_plain(int64_t first, uint8_t* images, uint8_t* labels) const {
+bool CsvImporter::Reader::read_plain(int64_t first, uint8_t* images, uint8_t* labels) const {
   std::array<std::string_view, kPixelLanes> pixels;
   for (int lane = 0; lane < kPixelLanes; ++lane) {
     CsvFields fields;
-    if (!split_csv_row(text_[first + lane], columns_, fields)) return false;
-    if (Split ignored{}; columns_.usage >= 0 && !parse_usage(fields.usage, ignored)) return false;
+    if (!split_csv_row(text_[first + lane], importer_.columns_, fields)) return false;
+    if (Split ignored{}; importer_.columns_.usage >= 0 && !parse_usage(fields.usage, ignored)) return false;
     const int label = parse_label(fields.emotion);
     if (label < 0) return false;
     labels[lane] = static_cast<uint8_t>(label);
@@ -108,7 +142,7 @@ Error CsvImporter::row_error(int64_t row, const std::string& reason) const {
                   columns_.header));
 }
 
-std::unique_ptr<CsvImporter> open_csv(const std::filesystem::path& csv, const std::filesystem::path& input,
+std::unique_ptr<CsvImporter> open_csv(const std::filesystem::path& csv, const std::filesystem::path& input, int threads,
                                       Communicator& communicator) {
   std::unique_ptr<SourceFile> file;
   CsvColumns columns;
@@ -117,7 +151,7 @@ std::unique_ptr<CsvImporter> open_csv(const std::filesystem::path& csv, const st
     columns = read_header(*file, input);
   });
   require_agreement(communicator, {{"size of the input", std::to_string(file->size())}});
-  CsvIndex index = index_csv(*file, columns, communicator);
+  CsvIndex index = index_csv(*file, columns, threads, communicator);
   run_together(communicator, [&] {
     if (index.rows() == 0)
       throw user_error(input.string() + ": has no rows below its header", "Copy or download it again.");
@@ -128,7 +162,8 @@ std::unique_ptr<CsvImporter> open_csv(const std::filesystem::path& csv, const st
   auto importer = std::make_unique<CsvImporter>(std::move(file), std::move(columns), std::move(index), input);
   if (has_unknown_usage) {
     const PositionRange all{0, importer->source().rows};
-    run_together(communicator, [&] { importer->check(rank_share(all, communicator.rank(), communicator.size())); });
+    run_together(communicator,
+                 [&] { importer->reader()->check(rank_share(all, communicator.rank(), communicator.size())); });
   }
   return importer;
 }

@@ -14,36 +14,20 @@
 
 namespace fer_ddp {
 
-// Neighbouring rows as they stand in the file, with as many readable bytes behind them as the fast parser may look at.
-class CsvRowText {
- public:
-  void load(const SourceFile& file, const CsvIndex& index, PositionRange rows);
-
-  // The i-th of the loaded rows.
-  [[nodiscard]] std::string_view operator[](int64_t i) const;
-
- private:
-  std::span<const int64_t> begins_;
-  std::vector<char> text_;
-};
-
 class CsvImporter final : public Importer {
  public:
   CsvImporter(std::unique_ptr<SourceFile> file, CsvColumns columns, CsvIndex index, const std::filesystem::path& input);
 
   [[nodiscard]] const Source& source() const override { return source_; }
   [[nodiscard]] const std::vector<Split>& usage() const override { return index_.usage; }
-  void read(std::span<const int32_t> source_rows, std::span<uint8_t> images, std::span<uint8_t> labels) override;
-  void check(PositionRange rows) override;
+  [[nodiscard]] std::unique_ptr<RowReader> reader() const override;
 
   // Where the input that the user knows is another file than the CSV.
   void set_source_file(int64_t bytes, const std::string& checksum);
 
  private:
-  // At most kRowsAtOnce neighbouring rows.
-  void read_run(PositionRange rows, uint8_t* images, uint8_t* labels);
-  // Four neighbouring rows, the fast way; false where one of them needs the thorough one.
-  [[nodiscard]] bool read_plain(int64_t first, uint8_t* images, uint8_t* labels) const;
+  class Reader;
+
   [[nodiscard]] int64_t row_length(int64_t row) const;  // in bytes, with its line end and blank lines after it
   [[nodiscard]] Error row_error(int64_t row, const std::string& reason) const;
 
@@ -52,12 +36,12 @@ class CsvImporter final : public Importer {
   CsvIndex index_;
   std::string input_;
   Source source_;
-  CsvRowText text_;
 };
 
-// Collective. Reads `csv`, and calls it `input` where it speaks to people: they differ where the input had to be
-// unpacked.
+// Collective; each rank works on `threads` threads. Reads `csv`, and calls it `input` where it speaks to people: they
+// differ where the input had to be unpacked.
 [[nodiscard]] std::unique_ptr<CsvImporter> open_csv(const std::filesystem::path& csv,
-                                                    const std::filesystem::path& input, Communicator& communicator);
+                                                    const std::filesystem::path& input, int threads,
+                                                    Communicator& communicator);
 
 }  // namespace fer_ddp

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "comm/agreement.h"
+#include "core/threads.h"
 #include "data/block_checksum.h"
 #include "data/sampler.h"
 
@@ -14,8 +15,8 @@ namespace {
 
 constexpr uint8_t kUnknownUsage = 255;
 
-// One rank's part of the index: the rows whose preceding line ends within a range of the file. The line that a range
-// begins in belongs to the rank before, or is the header.
+// One thread's part of the index: the rows whose preceding line ends within a range of the file. The line that a range
+// begins in belongs to the part before, or is the header.
 class IndexPart {
  public:
   IndexPart(const SourceFile& file, const CsvColumns& columns) : file_(file), columns_(columns) {}
@@ -50,7 +51,7 @@ class IndexPart {
     if (line_begin_ >= 0) keep(text.substr(begin));
   }
 
-  // The last line may go on in the next rank's range.
+  // The last line may go on in the next part's range.
   void finish_last_line(int64_t offset) {
     std::array<char, 4096> piece;
     while (line_begin_ >= 0 && offset < file_.size() && static_cast<int64_t>(line_head_.size()) < kLongestCsvRow) {
@@ -102,35 +103,46 @@ class IndexPart {
   BlockChecksums checksums_;
 };
 
-// Whole blocks, so that the checksum does not depend on the ranks.
-PositionRange byte_share(int64_t size, const Communicator& communicator) {
-  const PositionRange blocks =
+// Of the ranks' shares of the file's blocks, this thread's part, in bytes: whole blocks, so that the checksum does not
+// depend on how many ranks and threads there are.
+PositionRange byte_share(int64_t size, const Communicator& communicator, int thread, int threads) {
+  const PositionRange of_rank =
       rank_share({0, (size + kChecksumBlock - 1) / kChecksumBlock}, communicator.rank(), communicator.size());
+  const PositionRange blocks = rank_share(of_rank, thread, threads);
   return {std::min(blocks.begin * kChecksumBlock, size), std::min(blocks.end * kChecksumBlock, size)};
 }
 
-std::string gathered(Communicator& communicator, const std::string& mine) {
+// What the parts of all ranks found, in the file's order.
+template <typename Text>
+std::string gathered(Communicator& communicator, const std::vector<IndexPart>& mine, const Text& text) {
+  std::string own;
+  for (const IndexPart& part : mine) own += text(part);
   std::string all;
-  for (const std::string& part : communicator.all_gather(mine)) all += part;
+  for (const std::string& of_rank : communicator.all_gather(own)) all += of_rank;
   return all;
 }
 
 }  // namespace
 
-CsvIndex index_csv(const SourceFile& file, const CsvColumns& columns, Communicator& communicator) {
-  IndexPart part(file, columns);
-  run_together(communicator, [&] { part.scan(byte_share(file.size(), communicator)); });
+CsvIndex index_csv(const SourceFile& file, const CsvColumns& columns, int threads, Communicator& communicator) {
+  std::vector<IndexPart> parts(static_cast<size_t>(threads), IndexPart(file, columns));
+  run_together(communicator, [&] {
+    run_in_threads(threads, [&](int thread) {
+      parts[static_cast<size_t>(thread)].scan(byte_share(file.size(), communicator, thread, threads));
+    });
+  });
 
   CsvIndex index;
-  const std::string begins = gathered(communicator, part.begins());
+  const std::string begins = gathered(communicator, parts, [](const IndexPart& part) { return part.begins(); });
   index.begins.resize(begins.size() / sizeof(int64_t) + 1);
   std::memcpy(index.begins.data(), begins.data(), begins.size());
   index.begins.back() = file.size();
-  for (const char code : gathered(communicator, part.usage())) {
+  for (const char code : gathered(communicator, parts, [](const IndexPart& part) { return part.usage(); })) {
     index.has_unknown_usage |= static_cast<uint8_t>(code) == kUnknownUsage;
     index.usage.push_back(static_cast<Split>(code));
   }
-  index.checksum = combined_checksum(gathered(communicator, part.checksum_digits()));
+  index.checksum =
+      combined_checksum(gathered(communicator, parts, [](const IndexPart& part) { return part.checksum_digits(); }));
   return index;
 }
 

@@ -1,5 +1,5 @@
-// Where the rows of a CSV file begin. The ranks read disjoint parts of the file, once, and put their findings together;
-// the same pass takes the file's checksum and each row's Usage. Blank lines are no rows.
+// Where the rows of a CSV file begin. The ranks and their threads read disjoint parts of the file, once, and put their
+// findings together; the same pass takes the file's checksum and each row's Usage. Blank lines are no rows.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +24,8 @@ struct CsvIndex {
   [[nodiscard]] int64_t rows() const { return static_cast<int64_t>(begins.size()) - 1; }
 };
 
-// Collective. The first line, the header, is no row.
-[[nodiscard]] CsvIndex index_csv(const SourceFile& file, const CsvColumns& columns, Communicator& communicator);
+// Collective; each rank works on `threads` threads. The first line, the header, is no row.
+[[nodiscard]] CsvIndex index_csv(const SourceFile& file, const CsvColumns& columns, int threads,
+                                 Communicator& communicator);
 
 }  // namespace fer_ddp

@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 namespace {
 
 // Inflating is serial by nature: rank 0 does it once, to a file that all ranks then share the reading of.
-std::unique_ptr<Importer> open_gzip(const fs::path& input, int64_t bytes, const fs::path& scratch,
+std::unique_ptr<Importer> open_gzip(const fs::path& input, int64_t bytes, const fs::path& scratch, int threads,
                                     Communicator& communicator) {
   const fs::path csv = scratch / "inflated.csv";
   std::string checksum;
@@ -26,14 +26,15 @@ std::unique_ptr<Importer> open_gzip(const fs::path& input, int64_t bytes, const 
     checksum = inflate_to_file(file, csv);
   });
   checksum = broadcast_text(communicator, checksum);
-  std::unique_ptr<CsvImporter> importer = open_csv(csv, input, communicator);
+  std::unique_ptr<CsvImporter> importer = open_csv(csv, input, threads, communicator);
   importer->set_source_file(bytes, checksum);
   return importer;
 }
 
 }  // namespace
 
-std::unique_ptr<Importer> open_importer(const fs::path& input, const fs::path& scratch, Communicator& communicator) {
+std::unique_ptr<Importer> open_importer(const fs::path& input, const fs::path& scratch, int threads,
+                                        Communicator& communicator) {
   InputForm form{};
   int64_t bytes = 0;
   run_together(communicator, [&] {
@@ -44,11 +45,11 @@ std::unique_ptr<Importer> open_importer(const fs::path& input, const fs::path& s
   });
   switch (form) {
     case InputForm::kGzip:
-      return open_gzip(input, bytes, scratch, communicator);
+      return open_gzip(input, bytes, scratch, threads, communicator);
     case InputForm::kCsv:
       break;
   }
-  return open_csv(input, input, communicator);
+  return open_csv(input, input, threads, communicator);
 }
 
 }  // namespace fer_ddp

@@ -17,6 +17,23 @@
 
 namespace fer_ddp {
 
+// Reads rows on one thread: each thread has its own.
+class RowReader {
+ public:
+  RowReader() = default;
+  RowReader(const RowReader&) = delete;
+  RowReader& operator=(const RowReader&) = delete;
+  virtual ~RowReader() = default;
+
+  // Reads `source_rows` (ascending) into images and labels of that many rows. Throws Error (the user's fault) naming
+  // file, row and reason where a row is broken.
+  virtual void read(std::span<const int32_t> source_rows, std::span<uint8_t> images, std::span<uint8_t> labels) = 0;
+
+  // Reads all rows of the range and drops them: throws the Error of the lowest broken one.
+  virtual void check(PositionRange rows) = 0;
+};
+
+// Thread-safe.
 class Importer {
  public:
   Importer() = default;
@@ -29,17 +46,15 @@ class Importer {
   // Each row's official split; empty where the input does not say.
   [[nodiscard]] virtual const std::vector<Split>& usage() const = 0;
 
-  // Reads `source_rows` (ascending) into images and labels of that many rows. Not collective. Throws Error (the user's
-  // fault) naming file, row and reason where a row is broken.
-  virtual void read(std::span<const int32_t> source_rows, std::span<uint8_t> images, std::span<uint8_t> labels) = 0;
-
-  // Reads all rows of the range and drops them: throws the Error of the lowest broken one. Not collective.
-  virtual void check(PositionRange rows) = 0;
+  // Not collective. The importer outlives it.
+  [[nodiscard]] virtual std::unique_ptr<RowReader> reader() const = 0;
 };
 
-// Collective. `scratch` is a folder that all ranks see, for what must be unpacked; the caller removes it. Throws
-// AgreedError (the user's fault) where the input is missing, of no known form, or broken.
+// Collective; each rank works on `threads` threads. `scratch` is a folder that all ranks see, for what must be
+// unpacked; the caller removes it. Throws AgreedError (the user's fault) where the input is missing, of no known form,
+// or broken.
 [[nodiscard]] std::unique_ptr<Importer> open_importer(const std::filesystem::path& input,
-                                                      const std::filesystem::path& scratch, Communicator& communicator);
+                                                      const std::filesystem::path& scratch, int threads,
+                                                      Communicator& communicator);
 
 }  // namespace fer_ddp

@@ -12,6 +12,7 @@
 #include "core/checksum.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "core/threads.h"
 #include "data/importer.h"
 #include "data/shard_file.h"
 #include "data/staging_folder.h"
@@ -50,9 +51,16 @@ void start_writing_to_disk(const fs::path& path) {
 // Waits for the disk, and reads the shard back.
 ShardEntry finish_shard(const fs::path& path, const SplitRows& rows, const ShardContent& written) {
   sync_to_disk(path);
-  ShardEntry entry{path.filename().string(), static_cast<int64_t>(fs::file_size(path)), file_checksum(path), {}};
+  ShardEntry entry{path.filename().string(), static_cast<int64_t>(fs::file_size(path)), {}, {}};
   for (const Split split : kSplits) entry.rows[split] = static_cast<int64_t>(rows[split].size());
-  if (ShardReader(path, entry).read_all() != written)
+  ShardContent found;
+  std::string file_digits;
+  run_in_threads(2, [&](int thread) {
+    if (thread == 0) found = ShardReader(path, entry).read_all();
+    if (thread == 1) file_digits = file_checksum(path);
+  });
+  entry.checksum = file_digits;
+  if (found != written)
     throw machine_error(fmt::format("{}: reads back other than it was written", path.string()),
                         "The disk or the memory is faulty.");
   return entry;
@@ -60,12 +68,13 @@ ShardEntry finish_shard(const fs::path& path, const SplitRows& rows, const Shard
 
 // What this rank adds to the manifest: its shards, a contiguous part of all, and how many of each class they hold.
 Manifest write_shards(const PreprocessOptions& options, const fs::path& folder, const SplitRows& rows,
-                      Importer& importer, const Communicator& communicator) {
+                      const Importer& importer, const Communicator& communicator) {
   const PositionRange mine = rank_share({0, options.shards}, communicator.rank(), communicator.size());
   const auto path_of = [&](int64_t shard) { return folder / shard_file_name(static_cast<int>(shard), options.shards); };
   std::vector<ShardContent> written;
   for (int64_t shard = mine.begin; shard < mine.end; ++shard) {
-    written.push_back(write_shard(path_of(shard), rows_of_shard(rows, shard, options.shards), importer));
+    written.push_back(
+        write_shard(path_of(shard), rows_of_shard(rows, shard, options.shards), importer, options.threads));
     start_writing_to_disk(path_of(shard));
   }
   Manifest part;
@@ -78,9 +87,9 @@ Manifest write_shards(const PreprocessOptions& options, const fs::path& folder, 
 }
 
 // Shards are imported in another order than the source's: once a row has turned out broken, look for the lowest one.
-void report_lowest_broken_row(Importer& importer, Communicator& communicator) {
+void report_lowest_broken_row(const Importer& importer, Communicator& communicator) {
   const PositionRange mine = rank_share({0, importer.source().rows}, communicator.rank(), communicator.size());
-  run_together(communicator, [&] { importer.check(mine); });
+  run_together(communicator, [&] { importer.reader()->check(mine); });
 }
 
 Manifest gathered_manifest(const Manifest& mine, const Importer& importer, SplitRule rule, Communicator& communicator) {
@@ -109,7 +118,8 @@ void log_speed(const Manifest& manifest, double seconds, RunLog& log) {
 Manifest preprocess(const PreprocessOptions& options, Communicator& communicator, RunLog& log) {
   const auto start = std::chrono::steady_clock::now();
   StagingFolder staging(options.output, options.overwrite, communicator);
-  const std::unique_ptr<Importer> importer = open_importer(options.input, staging.scratch(), communicator);
+  const std::unique_ptr<Importer> importer =
+      open_importer(options.input, staging.scratch(), options.threads, communicator);
   SplitRows rows;
   run_together(communicator, [&] { rows = split_rows(*importer, options.split_rule, options.input); });
 

@@ -1,6 +1,7 @@
 // Any form of input to verified shards. The ranks share the work: each indexes its part of the input, then imports,
-// writes, syncs and reads back its part of the shards. The bytes written depend on the input, the number of shards and
-// the split rule, never on the number of ranks. All or nothing: whatever fails, the output folder is left as it was.
+// writes, syncs and reads back its part of the shards, several threads importing for the one that writes. The bytes
+// written depend on the input, the number of shards and the split rule, never on how many ranks and threads there are.
+// All or nothing: whatever fails, the output folder is left as it was.
 #pragma once
 
 #include <filesystem>
@@ -18,6 +19,7 @@ struct PreprocessOptions {
   int shards = 4;
   SplitRule split_rule = SplitRule::kSeed;
   bool overwrite = false;  // replaces shards that are there already
+  int threads = 1;         // that import, on this rank; another one may have more or fewer
 };
 
 // Collective. Returns the manifest that was written. Throws AgreedError.

@@ -7,6 +7,7 @@
 #include "core/checksum.h"
 #include "core/error.h"
 #include "core/text.h"
+#include "data/import_ahead.h"
 
 namespace fer_ddp {
 
@@ -35,7 +36,7 @@ class ContentObserver {
 
 std::string dataset_name(Split split, const char* name) { return split_name(split) + "/" + name; }
 
-void write_split(Hdf5File& file, Split split, const std::vector<int32_t>& rows, Importer& importer,
+void write_split(Hdf5File& file, Split split, const std::vector<int32_t>& rows, const Importer& importer, int threads,
                  ContentObserver& observer) {
   const auto count = static_cast<int64_t>(rows.size());
   file.create_group(split_name(split));
@@ -44,11 +45,9 @@ void write_split(Hdf5File& file, Split split, const std::vector<int32_t>& rows, 
   Hdf5Dataset labels = file.create_dataset(dataset_name(split, "labels"), Hdf5Type::kUint8, count, {}, kChunkRows);
   Hdf5Dataset source_rows =
       file.create_dataset(dataset_name(split, "source_row"), Hdf5Type::kInt32, count, {}, kChunkRows);
-  ImageRows chunk(kChunkRows);
+  ImportAhead chunks(importer, rows, kChunkRows, threads);
   for (int64_t begin = 0; begin < count; begin += kChunkRows) {
-    const ImageRowsView part = chunk.first(std::min(kChunkRows, count - begin));
-    std::copy_n(rows.begin() + begin, part.size(), part.source_rows.begin());
-    importer.read(part.source_rows, part.images, part.labels);
+    const ImageRowsView part = chunks.next();
     observer.add(split, part);
     images.write(begin, part.images);
     labels.write(begin, part.labels);
@@ -66,10 +65,10 @@ void add_counts(const ClassCounts& counts, ClassCounts& sum) {
   for (size_t label = 0; label < counts.size(); ++label) sum[label] += counts[label];
 }
 
-ShardContent write_shard(const fs::path& path, const SplitRows& rows, Importer& importer) {
+ShardContent write_shard(const fs::path& path, const SplitRows& rows, const Importer& importer, int threads) {
   ContentObserver observer;
   Hdf5File file = Hdf5File::create(path);
-  for (const Split split : kSplits) write_split(file, split, rows[split], importer, observer);
+  for (const Split split : kSplits) write_split(file, split, rows[split], importer, threads, observer);
   file.close();
   return observer.content();
 }

@@ -27,8 +27,10 @@ struct ShardContent {
 // Adds `counts` to `sum`, class by class.
 void add_counts(const ClassCounts& counts, ClassCounts& sum);
 
-// Reads `rows` from the importer and writes them to `path`. Neither synced nor verified yet.
-[[nodiscard]] ShardContent write_shard(const std::filesystem::path& path, const SplitRows& rows, Importer& importer);
+// Reads `rows` from the importer, on `threads` threads beside the one that writes, and writes them to `path`. Neither
+// synced nor verified yet.
+[[nodiscard]] ShardContent write_shard(const std::filesystem::path& path, const SplitRows& rows,
+                                       const Importer& importer, int threads);
 
 // Reads and checks a shard. All errors are the user's fault, name the file and say what to do.
 class ShardReader {

@@ -61,7 +61,7 @@ std::vector<RankPlace> gather_places(Communicator& communicator, const RunDevice
 
 // The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on
 // resume.
-fs::path provide_shards(const Config& config, ExistingRun existing, Session& session) {
+fs::path provide_shards(const Config& config, ExistingRun existing, int threads, Session& session) {
   fs::path made = fs::path(config.output) / "shards";
   enum Source : int64_t { kGiven, kMade, kToMake };
   std::array<int64_t, 1> source = {kGiven};
@@ -72,14 +72,18 @@ fs::path provide_shards(const Config& config, ExistingRun existing, Session& ses
   session.communicator().broadcast(std::as_writable_bytes(std::span(source)), 0);
   if (source[0] == kGiven) return config.data;
   if (source[0] == kToMake) {
-    preprocess({.input = config.data, .output = made, .split_rule = parse_split_rule(config.split), .overwrite = true},
+    preprocess({.input = config.data,
+                .output = made,
+                .split_rule = parse_split_rule(config.split),
+                .overwrite = true,
+                .threads = threads},
                session.communicator(), session.log);
   }
   return made;
 }
 
-Dataset load_training_data(const Config& config, ExistingRun existing, Session& session) {
-  const fs::path shards = provide_shards(config, existing, session);
+Dataset load_training_data(const Config& config, ExistingRun existing, int threads, Session& session) {
+  const fs::path shards = provide_shards(config, existing, threads, session);
   Dataset dataset = load_dataset(shards, session.communicator());
   run_together(session.communicator(), [&] {
     if (dataset.split(Split::kTrain).size() == 0)
@@ -235,7 +239,7 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   const RunDevice device = open_device(config, session);  // before anything uses LibTorch
   const int threads = place_threads(config, communicator);
   const std::vector<RankPlace> places = gather_places(communicator, device, threads);
-  const Dataset dataset = load_training_data(config, existing, session);
+  const Dataset dataset = load_training_data(config, existing, threads, session);
   std::unique_ptr<Model> model;
   run_together(communicator, [&] { model = make_model(config); });
   require_agreement(communicator, {{"set of shards", dataset.fingerprint()}, {"model", model->description()}});

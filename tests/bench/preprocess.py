@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """How much faster `fer-ddp preprocess` is than the way it is done in Python.
 
-Runs fer-ddp on two ranks and the Python peer (peers/preprocess_pandas.py, its usual and its fast form) in turns, A B C A B C, so that
-whatever else the machine does meets all of them, and prints the median wall-clock time of each whole command, start of Python or of
-mpirun included, the ratios, and the largest resident memory of any one process. fer-ddp also splits, syncs and reads back what it
-wrote; the peer does not.
+Runs fer-ddp, alone and on two ranks, and the Python peer (peers/preprocess_pandas.py, its usual and its fast form) in turns, A B C D
+A B C D, so that whatever else the machine does meets all of them, and prints the median wall-clock time of each whole command, start of
+Python or of mpirun included, the ratios to fer-ddp alone, and the largest resident memory of any one process. fer-ddp also splits, syncs
+and reads back what it wrote; the peer does not.
 
     preprocess.py [--csv FILE] [--fer-ddp PROGRAM] [--python PYTHON] [--ranks N] [--rounds N]
 
@@ -43,8 +43,10 @@ def contestants(arguments, folder):
     mpirun = ["mpirun", "--oversubscribe", "--bind-to", "none", "-n", str(arguments.ranks)]
     peer = [arguments.python, str(PEER), arguments.csv, str(folder / "peer.h5")]
     shards = str(folder / "shards")
+    ours = [arguments.fer_ddp, "preprocess", arguments.csv, shards, "--overwrite"]
     return {
-        f"fer-ddp, {arguments.ranks} ranks": mpirun + [arguments.fer_ddp, "preprocess", arguments.csv, shards, "--overwrite"],
+        "fer-ddp": ours,
+        f"fer-ddp, {arguments.ranks} ranks": mpirun + ours,
         "pandas, usual form": peer,
         "pandas, fast form": peer + ["--fast"],
     }

@@ -78,15 +78,15 @@ void mutate(std::string& text, RandomStream& random) {
 // Imports the file and reads all rows, twice: in order, and as shards do.
 void import_everything(const std::filesystem::path& input, const std::filesystem::path& scratch) {
   const auto communicator = make_identity_communicator();
-  const auto importer = open_importer(input, scratch, *communicator);
+  const auto importer = open_importer(input, scratch, 2, *communicator);
   const int64_t rows = importer->source().rows;
   const SplitRows split = importer->usage().empty() ? seed_split(rows) : official_split(importer->usage());
   for (const Split part : kSplits) {
     ImageRows images(static_cast<int64_t>(split[part].size()));
-    importer->read(split[part], images.images, images.labels);
+    importer->reader()->read(split[part], images.images, images.labels);
     for (const uint8_t label : images.labels) EXPECT_LT(label, kExpressionCount);
   }
-  importer->check({0, rows});
+  importer->reader()->check({0, rows});
 }
 
 using Change = std::function<std::string(const std::string& sound, RandomStream& random)>;

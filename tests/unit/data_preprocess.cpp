@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "comm/identity_communicator.h"
 #include "data/counts_table.h"
@@ -68,6 +69,37 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size()))
     text.replace(at, from.size(), to);
   return text;
+}
+
+// More threads than chunks, fewer than chunks, and one.
+TEST_F(Preprocess, TheNumberOfThreadsChangesNothing) {
+  const std::string content = made_csv(1000);
+  const auto bytes = [&](int threads) {
+    run(content, {.shards = 2, .overwrite = true, .threads = threads});
+    std::string all;
+    for (const char* name : {"manifest.json", "shard-00000-of-00002.h5", "shard-00001-of-00002.h5"})
+      all += read_file(folder_ / "shards" / name);
+    return all;
+  };
+  const std::string one = bytes(1);
+  expect_made_images(load(), 1000);
+  for (const int threads : {2, 3, 40}) EXPECT_EQ(bytes(threads), one) << threads;
+}
+
+TEST_F(Preprocess, TheLowestBrokenRowIsNamedByAnyNumberOfThreads) {
+  std::vector<std::string> lines;
+  std::istringstream text(made_csv(1000));
+  for (std::string line; std::getline(text, line);) lines.push_back(line);
+  std::string content;
+  for (size_t i = 0; i < lines.size(); ++i) content += (i == 300 || i == 301 || i == 900 ? "9" : "") + lines[i] + "\n";
+  for (const int threads : {1, 2, 5}) {
+    try {
+      run(content, {.threads = threads});
+      FAIL() << "a broken row was imported";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("row 300"));
+    }
+  }
 }
 
 TEST_F(Preprocess, EveryImageAndLabelArrivesInSourceOrder) {
