@@ -17,15 +17,33 @@ inline constexpr int64_t kChecksumBlock = int64_t{4} << 20;
 inline constexpr std::string_view kBlockChecksumRule =
     "xxh3-128 of the hexadecimal xxh3-128 digests, in a row, of each block of 4 MiB";
 
-// The checksums of consecutive blocks.
+// How much of a file is read at once: it divides a block, and stays in a core's cache until it has been looked at.
+inline constexpr int64_t kReadAtOnce = int64_t{256} << 10;
+
+// The checksums of consecutive blocks, which come in pieces of kReadAtOnce (the last one shorter).
 class BlockChecksums {
  public:
-  void add(std::span<const char> block) { digits_ += checksum(std::as_bytes(block)); }
+  void add(std::span<const char> piece) {
+    running_.add(std::as_bytes(piece));
+    in_block_ += static_cast<int64_t>(piece.size());
+    if (in_block_ == kChecksumBlock) end_block();
+  }
 
-  // Their digits in a row: ranks' parts are put together by concatenation.
-  [[nodiscard]] const std::string& digits() const { return digits_; }
+  // After the last piece: their digits in a row. Parts of a file are put together by concatenation.
+  [[nodiscard]] const std::string& finish() {
+    if (in_block_ > 0) end_block();
+    return digits_;
+  }
 
  private:
+  void end_block() {
+    digits_ += running_.digits();
+    running_.reset();
+    in_block_ = 0;
+  }
+
+  RunningChecksum running_;
+  int64_t in_block_ = 0;  // bytes so far
   std::string digits_;
 };
 

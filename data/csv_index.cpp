@@ -22,15 +22,16 @@ class IndexPart {
   IndexPart(const SourceFile& file, const CsvColumns& columns) : file_(file), columns_(columns) {}
 
   void scan(PositionRange bytes) {
-    std::vector<char> block(static_cast<size_t>(std::min(kChecksumBlock, bytes.size())));
-    for (int64_t begin = bytes.begin; begin < bytes.end; begin += kChecksumBlock) {
+    std::vector<char> piece(static_cast<size_t>(std::min(kReadAtOnce, bytes.size())));
+    for (int64_t begin = bytes.begin; begin < bytes.end; begin += kReadAtOnce) {
       const std::span<char> part =
-          std::span(block).first(static_cast<size_t>(std::min(kChecksumBlock, bytes.end - begin)));
+          std::span(piece).first(static_cast<size_t>(std::min(kReadAtOnce, bytes.end - begin)));
       file_.read(begin, part);
       checksums_.add(part);
       take({part.data(), part.size()}, begin);
     }
     finish_last_line(bytes.end);
+    checksum_digits_ = checksums_.finish();
   }
 
   // As text, to be gathered from all ranks.
@@ -38,7 +39,7 @@ class IndexPart {
     return {reinterpret_cast<const char*>(begins_.data()), begins_.size() * sizeof(int64_t)};
   }
   [[nodiscard]] const std::string& usage() const { return usage_; }
-  [[nodiscard]] const std::string& checksum_digits() const { return checksums_.digits(); }
+  [[nodiscard]] const std::string& checksum_digits() const { return checksum_digits_; }
 
  private:
   void take(std::string_view text, int64_t offset) {
@@ -101,14 +102,16 @@ class IndexPart {
   std::vector<int64_t> begins_;
   std::string usage_;
   BlockChecksums checksums_;
+  std::string checksum_digits_;
 };
 
-// Of the ranks' shares of the file's blocks, this thread's part, in bytes: whole blocks, so that the checksum does not
-// depend on how many ranks and threads there are.
-PositionRange byte_share(int64_t size, const Communicator& communicator, int thread, int threads) {
-  const PositionRange of_rank =
-      rank_share({0, (size + kChecksumBlock - 1) / kChecksumBlock}, communicator.rank(), communicator.size());
-  const PositionRange blocks = rank_share(of_rank, thread, threads);
+// A rank's share of the file's blocks, cut up for its threads: whole blocks, so that the checksum does not depend on
+// how many ranks and threads there are.
+PositionRange block_share(int64_t size, const Communicator& communicator) {
+  return rank_share({0, (size + kChecksumBlock - 1) / kChecksumBlock}, communicator.rank(), communicator.size());
+}
+
+PositionRange bytes_of(PositionRange blocks, int64_t size) {
   return {std::min(blocks.begin * kChecksumBlock, size), std::min(blocks.end * kChecksumBlock, size)};
 }
 
@@ -125,10 +128,13 @@ std::string gathered(Communicator& communicator, const std::vector<IndexPart>& m
 }  // namespace
 
 CsvIndex index_csv(const SourceFile& file, const CsvColumns& columns, int threads, Communicator& communicator) {
-  std::vector<IndexPart> parts(static_cast<size_t>(threads), IndexPart(file, columns));
+  const PositionRange blocks = block_share(file.size(), communicator);
+  const int used = static_cast<int>(std::clamp<int64_t>(blocks.size(), 1, threads));
+  std::vector<IndexPart> parts;
+  for (int i = 0; i < used; ++i) parts.emplace_back(file, columns);
   run_together(communicator, [&] {
-    run_in_threads(threads, [&](int thread) {
-      parts[static_cast<size_t>(thread)].scan(byte_share(file.size(), communicator, thread, threads));
+    run_in_threads(used, [&](int thread) {
+      parts[static_cast<size_t>(thread)].scan(bytes_of(rank_share(blocks, thread, used), file.size()));
     });
   });
 

@@ -72,16 +72,16 @@ class Inflater {
 std::string inflate_blocks(const SourceFile& file, const Sink& sink) {
   Inflater inflater(file, sink);
   BlockChecksums checksums;
-  std::vector<char> block(static_cast<size_t>(std::min(kChecksumBlock, file.size())));
-  for (int64_t begin = 0; begin < file.size(); begin += kChecksumBlock) {
+  std::vector<char> piece(static_cast<size_t>(std::min(kReadAtOnce, file.size())));
+  for (int64_t begin = 0; begin < file.size(); begin += kReadAtOnce) {
     const std::span<char> part =
-        std::span(block).first(static_cast<size_t>(std::min(kChecksumBlock, file.size() - begin)));
+        std::span(piece).first(static_cast<size_t>(std::min(kReadAtOnce, file.size() - begin)));
     file.read(begin, part);
     checksums.add(part);
-    if (!inflater.take(part)) return combined_checksum(checksums.digits());
+    if (!inflater.take(part)) return combined_checksum(checksums.finish());
   }
   inflater.require_end();
-  return combined_checksum(checksums.digits());
+  return combined_checksum(checksums.finish());
 }
 
 }  // namespace

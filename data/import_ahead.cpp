@@ -1,18 +1,27 @@
 #include "data/import_ahead.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "core/error.h"
 
 namespace fer_ddp {
 
 ImportAhead::ImportAhead(const Importer& importer, std::span<const int32_t> rows, int64_t chunk_rows, int threads)
-    : importer_(importer),
-      rows_(rows),
-      chunk_rows_(chunk_rows),
-      chunks_((static_cast<int64_t>(rows.size()) + chunk_rows - 1) / chunk_rows) {
+    : rows_(rows), chunk_rows_(chunk_rows), chunks_((static_cast<int64_t>(rows.size()) + chunk_rows - 1) / chunk_rows) {
   const int64_t useful = std::min<int64_t>(threads, chunks_);
   // One chunk for each thread to work on, one more for each to be waiting, and the one that next() has given away.
   for (int64_t i = 0; i < 2 * useful + 1; ++i) slots_.push_back({.rows = ImageRows(chunk_rows)});
-  for (int64_t i = 0; i < useful; ++i) threads_.emplace_back([this] { work(); });
+  for (int64_t i = 0; i < useful; ++i) readers_.push_back(importer.reader());
+  threads_.reserve(readers_.size());
+  try {
+    for (const auto& reader : readers_) threads_.emplace_back([this, &reader] { work(*reader); });
+  } catch (const std::exception& failure) {  // a limit on processes, most likely: fewer threads do as well
+    if (threads_.empty())
+      throw machine_error(fmt::format("no thread can be started to import rows: {}", failure.what()),
+                          "Raise the limit on processes (ulimit -u, or the container's).");
+  }
 }
 
 ImportAhead::~ImportAhead() {
@@ -33,8 +42,7 @@ bool ImportAhead::may_begin() const {
          begun_ - std::max<int64_t>(taken_ - 1, 0) < static_cast<int64_t>(slots_.size());
 }
 
-void ImportAhead::work() {
-  const std::unique_ptr<RowReader> reader = importer_.reader();
+void ImportAhead::work(RowReader& reader) {
   std::unique_lock lock(mutex_);
   for (;;) {
     may_begin_.wait(lock, [this] { return may_begin(); });
@@ -42,7 +50,7 @@ void ImportAhead::work() {
     const int64_t chunk = begun_++;
     Slot& slot = slot_of(chunk);
     lock.unlock();
-    import(*reader, chunk, slot);
+    import(reader, chunk, slot);
     lock.lock();
     slot.ready_chunk = chunk;
     is_ready_.notify_one();

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <thread>
@@ -16,7 +17,8 @@ namespace fer_ddp {
 
 class ImportAhead {
  public:
-  // Imports `rows` (ascending) in chunks of `chunk_rows`, the last one shorter. Importer and rows outlive it.
+  // Imports `rows` (ascending) in chunks of `chunk_rows`, the last one shorter, on up to `threads` threads: as many as
+  // the system gives, and as there are chunks. Importer and rows outlive it. Throws Error where it gives none.
   ImportAhead(const Importer& importer, std::span<const int32_t> rows, int64_t chunk_rows, int threads);
   ImportAhead(const ImportAhead&) = delete;
   ImportAhead& operator=(const ImportAhead&) = delete;
@@ -33,17 +35,17 @@ class ImportAhead {
     std::exception_ptr failure{};
   };
 
-  void work();
+  void work(RowReader& reader);
   [[nodiscard]] bool may_begin() const;  // the next chunk to import
   [[nodiscard]] Slot& slot_of(int64_t chunk) { return slots_[static_cast<size_t>(chunk) % slots_.size()]; }
   void import(RowReader& reader, int64_t chunk, Slot& slot);
   [[nodiscard]] std::span<const int32_t> rows_of(int64_t chunk) const;
 
-  const Importer& importer_;
   std::span<const int32_t> rows_;
   int64_t chunk_rows_;
   int64_t chunks_;
   std::vector<Slot> slots_;
+  std::vector<std::unique_ptr<RowReader>> readers_;  // one a thread
 
   std::mutex mutex_;
   std::condition_variable may_begin_;

@@ -54,14 +54,18 @@ ShardEntry finish_shard(const fs::path& path, const SplitRows& rows, const Shard
   ShardEntry entry{path.filename().string(), static_cast<int64_t>(fs::file_size(path)), {}, {}};
   for (const Split split : kSplits) entry.rows[split] = static_cast<int64_t>(rows[split].size());
   ShardContent found;
-  std::string file_digits;
-  run_in_threads(2, [&](int thread) {
-    if (thread == 0) found = ShardReader(path, entry).read_all();
-    if (thread == 1) file_digits = file_checksum(path);
-  });
-  entry.checksum = file_digits;
-  if (found != written)
-    throw machine_error(fmt::format("{}: reads back other than it was written", path.string()),
+  std::string fault;
+  try {
+    run_in_threads(2, [&](int thread) {
+      if (thread == 0) found = ShardReader(path, entry).read_all();
+      if (thread == 1) entry.checksum = file_checksum(path);
+    });
+    if (found != written) fault = "it holds other than was written";
+  } catch (const Error& failure) {  // which would blame the user for a damaged shard
+    fault = failure.what();
+  }
+  if (!fault.empty())
+    throw machine_error(fmt::format("{}: does not read back: {}", path.string(), fault),
                         "The disk or the memory is faulty.");
   return entry;
 }

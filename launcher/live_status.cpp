@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/threads.h"
 #include "status/status_file.h"
 
 namespace fer_ddp {
@@ -21,10 +22,14 @@ void check_live_status(const Config& config) {
   require_metrics_address(config);
 }
 
+// The services' threads are woken by watchers whenever those like; the step's should not wait for them.
 LiveStatus::LiveStatus(const Config& config, StatusBoard& board, RunLog& log) : folder_(config.output) {
+  run_at_low_priority([&] {
+    if (config.status_address) server_.emplace(*config.status_address, board, read_service_security(config));
+    if (config.metrics_address) metrics_.emplace(config, board);
+  });
   StatusFile file{.run = config.name};
-  if (config.status_address) {
-    server_.emplace(*config.status_address, board, read_service_security(config));
+  if (server_) {
     file.address = server_->bound_address();
     file.tls_certificate = absolute_path(config.status_tls_certificate);
     file.tls_client_ca = absolute_path(config.status_tls_client_ca);
@@ -32,8 +37,7 @@ LiveStatus::LiveStatus(const Config& config, StatusBoard& board, RunLog& log) : 
     log.info("status", fmt::format("status: fer-ddp status --run {} (or {})", config.output, file.address),
              {{"address", file.address}, {"tls", config.status_tls_certificate.has_value()}});
   }
-  if (config.metrics_address) {
-    metrics_.emplace(config, board);
+  if (metrics_) {
     file.metrics_address = metrics_->bound_address();
     log.info("metrics", fmt::format("metrics: http://{}/metrics", file.metrics_address),
              {{"address", file.metrics_address}});

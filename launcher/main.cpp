@@ -13,6 +13,9 @@
 #include "launcher/command.h"
 #include "launcher/version.h"
 
+// LeakSanitizer's, in builds that have it: it would look for leaks only at a usual exit.
+extern "C" void __lsan_do_leak_check() __attribute__((weak));  // NOLINT(bugprone-reserved-identifier)
+
 namespace fer_ddp {
 
 namespace {
@@ -112,6 +115,7 @@ int main(int argument_count, char** arguments) {
     const int exit_code = fer_ddp::launch(argument_count, arguments);
     // Everything of ours has been closed. LibTorch's static objects would take their operators back one by one, which
     // takes a quarter of the time of a short command.
+    if (__lsan_do_leak_check != nullptr) __lsan_do_leak_check();
     std::fflush(nullptr);
     std::_Exit(exit_code);
   } catch (const fer_ddp::Error& error) {

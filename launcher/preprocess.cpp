@@ -5,7 +5,6 @@
 
 #include <memory>
 
-#include "core/cpu_placement.h"
 #include "data/counts_table.h"
 #include "launcher/command.h"
 #include "launcher/thread_share.h"
@@ -16,7 +15,6 @@ namespace {
 
 int run_preprocess(PreprocessOptions options, Session& session) {
   options.threads = take_thread_share(session.communicator());
-  keep_freed_memory();
   const Manifest manifest = preprocess(options, session.communicator(), session.log);
   if (!session.log.silent()) fmt::print("{}", counts_table(manifest));
   return 0;

@@ -25,9 +25,12 @@ struct RunningChecksum::State {
   std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> value{XXH3_createState(), &XXH3_freeState};
 };
 
-RunningChecksum::RunningChecksum() : state_(std::make_unique<State>()) { XXH3_128bits_reset(state_->value.get()); }
-
+RunningChecksum::RunningChecksum() : state_(std::make_unique<State>()) { reset(); }
+RunningChecksum::RunningChecksum(RunningChecksum&&) noexcept = default;
+RunningChecksum& RunningChecksum::operator=(RunningChecksum&&) noexcept = default;
 RunningChecksum::~RunningChecksum() = default;
+
+void RunningChecksum::reset() { XXH3_128bits_reset(state_->value.get()); }
 
 void RunningChecksum::add(std::span<const std::byte> bytes) {
   XXH3_128bits_update(state_->value.get(), bytes.data(), bytes.size());

@@ -18,9 +18,10 @@ namespace fer_ddp {
 class RunningChecksum {
  public:
   RunningChecksum();
-  RunningChecksum(const RunningChecksum&) = delete;
-  RunningChecksum& operator=(const RunningChecksum&) = delete;
+  RunningChecksum(RunningChecksum&&) noexcept;
+  RunningChecksum& operator=(RunningChecksum&&) noexcept;
   ~RunningChecksum();
+  void reset();  // as if nothing had been added
   void add(std::span<const std::byte> bytes);
   [[nodiscard]] std::string digits() const;
 

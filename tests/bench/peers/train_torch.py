@@ -70,7 +70,8 @@ def main() -> None:
     # A GPU's steps are only begun here: one look at the loss waits for all of them, as a careful user would have it.
     for number in range(options.warm_up):
         loss = step(number)
-    loss.item()
+    if options.warm_up > 0:
+        loss.item()
     start = time.perf_counter()
     for number in range(options.steps):
         loss = step(number)
