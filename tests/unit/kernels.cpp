@@ -1,9 +1,12 @@
 // The fused loops against LibTorch's separate operators, in fp64 where rounding matters.
 #include <gtest/gtest.h>
 
+#include <string>
+#include <tuple>
 #include <vector>
 
 #include "kernels/batch_norm.h"
+#include "kernels/instruction_sets.h"
 #include "kernels/relu_max_pool.h"
 #include "model/batch_norm_layer.h"
 #include "model/pooling_layer.h"
@@ -18,10 +21,16 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
 }
 
-class ReluMaxPoolOf : public ::testing::TestWithParam<std::vector<int64_t>> {};
+using Shape = std::vector<int64_t>;
+
+class ReluMaxPoolOf : public ::testing::TestWithParam<std::tuple<Shape, std::string>> {
+ protected:
+  ReluMaxPoolOf() { use_instruction_set(std::get<1>(GetParam())); }
+  ~ReluMaxPoolOf() override { use_instruction_set(""); }
+};
 
 TEST_P(ReluMaxPoolOf, EqualsTheSeparateOperatorsForwardAndBackward) {
-  const at::Tensor x = random_images(GetParam()).set_requires_grad(true);
+  const at::Tensor x = random_images(std::get<0>(GetParam())).set_requires_grad(true);
   const at::Tensor y = x.detach().clone().set_requires_grad(true);
   const at::Tensor fused = relu_max_pool(x, false);
   const at::Tensor separate = at::max_pool2d(at::relu(y), {2, 2});
@@ -33,8 +42,9 @@ TEST_P(ReluMaxPoolOf, EqualsTheSeparateOperatorsForwardAndBackward) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, ReluMaxPoolOf,
-                         ::testing::Values(std::vector<int64_t>{3, 32, 46, 46}, std::vector<int64_t>{2, 64, 21, 21},
-                                           std::vector<int64_t>{1, 3, 5, 4}, std::vector<int64_t>{2, 1, 3, 3}));
+                         ::testing::Combine(::testing::Values(Shape{3, 32, 46, 46}, Shape{2, 64, 21, 21},
+                                                              Shape{2, 37, 6, 6}, Shape{1, 3, 5, 4}, Shape{2, 1, 3, 3}),
+                                            ::testing::ValuesIn(instruction_sets())));
 
 TEST(ReluMaxPool, NanGoesThrough) {
   const at::Tensor x = at::full({1, 4, 2, 2}, std::numeric_limits<float>::quiet_NaN());
