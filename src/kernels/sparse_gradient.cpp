@@ -41,15 +41,4 @@ void SparseGradient::build(const float* dense, std::span<const int> leaf_begins)
   }
 }
 
-std::span<const SparseGradient::Entry> SparseGradient::of_image(int image) const {
-  return {by_image_.data() + static_cast<int64_t>(image) * units_,
-          static_cast<size_t>(in_image_[static_cast<size_t>(image)])};
-}
-
-std::span<const SparseGradient::Entry> SparseGradient::of_unit(int unit, int leaf) const {
-  const size_t at = list(unit, leaf);
-  const int32_t begin = at == 0 ? 0 : unit_ends_[at - 1];
-  return {by_unit_.data() + begin, static_cast<size_t>(unit_ends_[at] - begin)};
-}
-
 }  // namespace fer_ddp
