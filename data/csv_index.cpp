@@ -131,6 +131,7 @@ CsvIndex index_csv(const SourceFile& file, const CsvColumns& columns, int thread
   const PositionRange blocks = block_share(file.size(), communicator);
   const int used = static_cast<int>(std::clamp<int64_t>(blocks.size(), 1, threads));
   std::vector<IndexPart> parts;
+  parts.reserve(static_cast<size_t>(used));
   for (int i = 0; i < used; ++i) parts.emplace_back(file, columns);
   run_together(communicator, [&] {
     run_in_threads(used, [&](int thread) {

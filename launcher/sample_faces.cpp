@@ -19,16 +19,20 @@ bool shows_something(const Face& face) {
 
 FacesByClass sample_faces(const std::filesystem::path& shards, const Manifest& manifest, size_t per_class) {
   const ShardEntry& shard = manifest.shards.front();
-  ImageRows rows(std::min(shard.rows[Split::kTrain], kRowsLookedAt));
-  ShardReader(shards / shard.file, shard).read(Split::kTrain, 0, rows.first(static_cast<int64_t>(rows.labels.size())));
-
+  const ShardReader reader(shards / shard.file, shard);
+  const int64_t looked_at = std::min(shard.rows[Split::kTrain], kRowsLookedAt);
+  ImageRows chunk(std::min(looked_at, kChunkRows));
   FacesByClass faces;
-  for (size_t row = 0; row < rows.labels.size(); ++row) {
-    std::vector<Face>& of_class = faces[rows.labels[row]];
-    if (of_class.size() == per_class) continue;
-    Face face;
-    std::copy_n(rows.images.begin() + static_cast<ptrdiff_t>(row * face.size()), face.size(), face.begin());
-    if (shows_something(face)) of_class.push_back(face);
+  for (int64_t begin = 0; begin < looked_at; begin += kChunkRows) {
+    const ImageRowsView rows = chunk.first(std::min(kChunkRows, looked_at - begin));
+    reader.read(Split::kTrain, begin, rows);
+    for (size_t row = 0; row < rows.labels.size(); ++row) {
+      std::vector<Face>& of_class = faces[rows.labels[row]];
+      if (of_class.size() == per_class) continue;
+      Face face;
+      std::copy_n(rows.images.begin() + static_cast<ptrdiff_t>(row * face.size()), face.size(), face.begin());
+      if (shows_something(face)) of_class.push_back(face);
+    }
   }
   return faces;
 }
