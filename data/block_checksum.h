@@ -29,11 +29,13 @@ class BlockChecksums {
     if (in_block_ == kChecksumBlock) end_block();
   }
 
-  // After the last piece: their digits in a row. Parts of a file are put together by concatenation.
-  [[nodiscard]] const std::string& finish() {
+  // After the last piece, before digits().
+  void finish() {
     if (in_block_ > 0) end_block();
-    return digits_;
   }
+
+  // Their digits in a row: parts of a file are put together by concatenation.
+  [[nodiscard]] const std::string& digits() const { return digits_; }
 
  private:
   void end_block() {

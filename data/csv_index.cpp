@@ -31,7 +31,7 @@ class IndexPart {
       take({part.data(), part.size()}, begin);
     }
     finish_last_line(bytes.end);
-    checksum_digits_ = checksums_.finish();
+    checksums_.finish();
   }
 
   // As text, to be gathered from all ranks.
@@ -39,7 +39,7 @@ class IndexPart {
     return {reinterpret_cast<const char*>(begins_.data()), begins_.size() * sizeof(int64_t)};
   }
   [[nodiscard]] const std::string& usage() const { return usage_; }
-  [[nodiscard]] const std::string& checksum_digits() const { return checksum_digits_; }
+  [[nodiscard]] const std::string& checksum_digits() const { return checksums_.digits(); }
 
  private:
   void take(std::string_view text, int64_t offset) {
@@ -102,7 +102,6 @@ class IndexPart {
   std::vector<int64_t> begins_;
   std::string usage_;
   BlockChecksums checksums_;
-  std::string checksum_digits_;
 };
 
 // A rank's share of the file's blocks, cut up for its threads: whole blocks, so that the checksum does not depend on

@@ -8,7 +8,6 @@
 #include "comm/agreement.h"
 #include "comm/preflight.h"
 #include "core/atomic_file.h"
-#include "core/cpu_placement.h"
 #include "core/error.h"
 #include "core/host.h"
 #include "core/run_result.h"

@@ -84,14 +84,6 @@ void write_safetensors(const TensorSources& tensors, const SafetensorsMetadata& 
   }
 }
 
-std::string encode_safetensors(const StoredTensors& tensors, const SafetensorsMetadata& metadata) {
-  std::string file;
-  write_safetensors(sources_of(tensors), metadata, [&](std::span<const std::byte> bytes) {
-    file.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  });
-  return file;
-}
-
 StoredTensors decode_safetensors(std::string_view bytes, const std::string& source) {
   uint64_t length = 0;
   if (bytes.size() < kLengthBytes) throw damaged(source, "it is shorter than its header");

@@ -35,7 +35,6 @@ using SafetensorsMetadata = std::map<std::string, std::string>;  // the header's
 // A whole file, tensor by tensor. Its bytes depend on the arguments alone. Throws Error (ours) where a tensor has fewer
 // or more bytes than its shape.
 void write_safetensors(const TensorSources& tensors, const SafetensorsMetadata& metadata, const ByteSink& to);
-[[nodiscard]] std::string encode_safetensors(const StoredTensors& tensors, const SafetensorsMetadata& metadata = {});
 
 // Throws Error (the user's fault) naming `source` and the tensor for anything that is not a whole, well-formed fp32
 // file.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "model/weights.h"

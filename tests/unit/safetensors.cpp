@@ -10,6 +10,14 @@ namespace {
 
 const StoredTensors kTensors = {{"a", {{2, 3}, {1, 2, 3, 4, 5, 6}}}, {"b", {{1}, {-0.5F}}}, {"empty", {{0, 4}, {}}}};
 
+std::string encode_safetensors(const StoredTensors& tensors, const SafetensorsMetadata& metadata) {
+  std::string file;
+  write_safetensors(sources_of(tensors), metadata, [&](std::span<const std::byte> bytes) {
+    file.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  });
+  return file;
+}
+
 TEST(Safetensors, ComesBackAsItWas) {
   const StoredTensors read = decode_safetensors(encode_safetensors(kTensors, {{"format", "pt"}}), "test");
   ASSERT_EQ(read.size(), kTensors.size());
@@ -26,7 +34,7 @@ TEST(Safetensors, ATensorOfOtherBytesThanItsShapeSaysIsNotWritten) {
 }
 
 TEST(Safetensors, EveryShorterFileIsRefused) {
-  const std::string bytes = encode_safetensors(kTensors);
+  const std::string bytes = encode_safetensors(kTensors, {});
   for (size_t size = 0; size < bytes.size(); ++size)
     EXPECT_THROW(static_cast<void>(decode_safetensors(std::string_view(bytes).substr(0, size), "test")), Error) << size;
 }
