@@ -21,6 +21,9 @@ namespace fer_ddp {
 namespace {
 
 constexpr std::chrono::milliseconds kShutdownDeadline{800};
+// Streams end before their connections do: one that is closed while a client still sends on it is reset, and what that
+// client has not read yet is lost.
+constexpr std::chrono::milliseconds kWatchersPatience{400};
 constexpr const char* kServiceName = "fer_ddp.v1.TrainingStatus";
 
 // Says whether a call may go on: OK, or why not.
@@ -85,7 +88,7 @@ class Service final : public v1::TrainingStatus::CallbackService {
     return answer(context, guard_.check_stop(*context), [&] { board_.request_stop(); });
   }
 
-  void finish_watchers() { watchers_.finish_all(); }
+  void finish_watchers() { watchers_.finish_all(kWatchersPatience); }
 
  private:
   template <typename Work>

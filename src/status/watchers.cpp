@@ -100,10 +100,11 @@ grpc::ServerWriteReactor<v1::Status>* Watchers::add(double updates_per_second) {
   return reactor;
 }
 
-void Watchers::finish_all() {
-  const std::scoped_lock lock(mutex_);
+void Watchers::finish_all(std::chrono::milliseconds patience) {
+  std::unique_lock lock(mutex_);
   finishing_ = work_waits_ = true;
   changed_.notify_one();
+  emptied_.wait_for(lock, patience, [this] { return watchers_.empty(); });
 }
 
 void Watchers::wake() {
@@ -121,6 +122,7 @@ void Watchers::remove(const Watcher* watcher) {
   watchers_.erase(found);
   work_waits_ = true;
   changed_.notify_one();
+  if (watchers_.empty()) emptied_.notify_all();
 }
 
 // Sleeps while nobody watches, else until something happens to a stream or it is time to look at the board.

@@ -6,6 +6,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -30,8 +31,8 @@ class Watchers {
   // rate.
   [[nodiscard]] grpc::ServerWriteReactor<v1::Status>* add(double updates_per_second);
 
-  // From now on each stream gets the last status and ends.
-  void finish_all();
+  // From now on each stream gets the last status and ends; waits until all have, or patience is over.
+  void finish_all(std::chrono::milliseconds patience);
 
  private:
   class Watcher;
@@ -45,6 +46,7 @@ class Watchers {
   const StatusBoard& board_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
+  std::condition_variable emptied_;
   List watchers_;
   bool work_waits_ = false;  // a stream is new, cancelled or gone, or its write went through
   bool finishing_ = false;

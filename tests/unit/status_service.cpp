@@ -175,7 +175,8 @@ TEST_F(Service, ManyWatchersAllSeeTheEnd) {
     while (stream->Read(&message)) {
     }
     EXPECT_EQ(message.phase(), v1::PHASE_DONE);
-    EXPECT_TRUE(stream->Finish().ok());
+    const grpc::Status end = stream->Finish();
+    EXPECT_TRUE(end.ok()) << end.error_code() << ": " << end.error_message();
   }
 }
 
