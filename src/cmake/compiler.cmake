@@ -9,10 +9,10 @@ option(FER_DDP_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSaniti
 
 find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM)
-  # A precompiled header is only cached when ccache may ignore its timestamps and macros. Paths below the clone count relative to it, so
-  # that one clone's objects serve the next; what the compiler itself would write of the clone's path is mapped to "." below.
-  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE_PROGRAM})
+  # Paths below the clone count relative to it, so that one clone's objects serve the next; what the compiler itself would write of the
+  # clone's path is mapped to "." below. There is no precompiled header: GCC 12 takes all memory when it reads one that was made in
+  # another folder.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1 ${CCACHE_PROGRAM})
 endif()
 add_compile_options(-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.)
 

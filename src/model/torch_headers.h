@@ -1,4 +1,4 @@
-// The part of LibTorch that fer-ddp uses, precompiled once: tensors, operators and autograd, without torch::nn.
+// The part of LibTorch that fer-ddp uses: tensors, operators and autograd, without torch::nn.
 #pragma once
 
 #include <ATen/ATen.h>
