@@ -1,4 +1,5 @@
 // `fer-ddp evaluate RUN`: loss, accuracy, per-class scores and confusion matrix of a run's final weights.
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <memory>

@@ -1,5 +1,6 @@
 #include "launcher/profile.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,7 +9,6 @@
 
 #include "kernels/instruction_sets.h"
 #include "kernels/peak.h"
-#include "model/torch_headers.h"
 
 namespace fer_ddp {
 

@@ -1,5 +1,6 @@
 #include "launcher/training_run.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <array>

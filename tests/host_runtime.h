@@ -2,6 +2,9 @@
 // are snapshots.
 #pragma once
 
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
 #include <vector>
 
 #include "train/device_runtime.h"

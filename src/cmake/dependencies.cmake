@@ -36,8 +36,9 @@ endforeach()
 target_include_directories(torch::torch_cpu SYSTEM INTERFACE
   ${FER_DDP_TORCH_ROOT}/torch/include ${FER_DDP_TORCH_ROOT}/torch/include/torch/csrc/api/include)
 # Its include folder brings an {fmt} of its own, newer than Debian's library: what includes torch takes that one's headers alone.
-# The two live in namespaces of their own versions.
-target_compile_definitions(torch::torch_cpu INTERFACE FMT_HEADER_ONLY)
+# The two live in namespaces of their own versions. A header for each operator (AT_PER_OPERATOR_HEADERS), because all of them in every file
+# would double the time of compiling it.
+target_compile_definitions(torch::torch_cpu INTERFACE FMT_HEADER_ONLY AT_PER_OPERATOR_HEADERS)
 target_link_libraries(torch::torch_cpu INTERFACE torch::c10)
 # at::parallel_for is a template over OpenMP: without -fopenmp where it is used, it runs on one thread and says nothing. The library is
 # LibTorch's own copy, so that a process has one set of threads.

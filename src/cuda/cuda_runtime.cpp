@@ -1,6 +1,7 @@
 #include "cuda/cuda_runtime.h"
 
 #include <ATen/cuda/CUDAGraph.h>
+#include <ATen/ops/empty.h>
 
 #include "cuda/cuda_error.h"
 

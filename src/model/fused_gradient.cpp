@@ -1,4 +1,6 @@
 // The backward passes of the fused network, and its dense layers, which go forward and backward in one.
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 
 #include "core/expressions.h"
@@ -6,7 +8,6 @@
 #include "kernels/pooled_convolution_gradient.h"
 #include "kernels/tree_sum.h"
 #include "model/fused_network.h"
-#include "model/torch_headers.h"
 
 namespace fer_ddp {
 

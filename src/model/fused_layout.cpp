@@ -1,9 +1,9 @@
 #include "model/fused_layout.h"
 
+#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
 #include "core/error.h"
-#include "model/torch_headers.h"
 
 namespace fer_ddp {
 

@@ -1,5 +1,7 @@
 #include "model/fused_network.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 
 #include "core/error.h"
@@ -7,7 +9,6 @@
 #include "kernels/first_convolution.h"
 #include "kernels/tree_sum.h"
 #include "kernels/winograd_convolution.h"
-#include "model/torch_headers.h"
 
 namespace fer_ddp {
 

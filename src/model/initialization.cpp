@@ -1,5 +1,8 @@
 #include "model/initialization.h"
 
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/full.h>
+
 #include <cmath>
 
 #include "core/random.h"

@@ -4,12 +4,12 @@
 // still being computed.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
-
-#include "model/torch_headers.h"
 
 namespace fer_ddp {
 

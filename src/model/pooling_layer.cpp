@@ -1,5 +1,10 @@
 #include "model/pooling_layer.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/max_pool2d.h>
+#include <torch/csrc/autograd/custom_function.h>
+
 #include "kernels/relu_max_pool.h"
 
 namespace fer_ddp {

@@ -2,7 +2,7 @@
 // LibTorch's operators on any device.
 #pragma once
 
-#include "model/torch_headers.h"
+#include <ATen/core/Tensor.h>
 
 namespace fer_ddp {
 

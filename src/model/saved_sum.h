@@ -1,6 +1,8 @@
 // How an autograd function's backward finds again what its forward summed over ranks with.
 #pragma once
 
+#include <ATen/core/ivalue.h>
+
 #include <utility>
 
 #include "model/model.h"

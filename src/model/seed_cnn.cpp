@@ -1,5 +1,11 @@
 #include "model/seed_cnn.h"
 
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linear.h>
+
 #include "core/random.h"
 #include "model/pooling_layer.h"
 

@@ -1,5 +1,11 @@
 #include "model/tensor_batch_norm.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/where.h>
+#include <torch/csrc/autograd/custom_function.h>
+
 #include <array>
 
 #include "model/saved_sum.h"

@@ -1,5 +1,6 @@
 #include "model/weights.h"
 
+#include <ATen/ops/from_blob.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>

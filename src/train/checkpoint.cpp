@@ -1,5 +1,6 @@
 #include "train/checkpoint.h"
 
+#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
 #include <utility>

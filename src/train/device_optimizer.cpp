@@ -1,5 +1,7 @@
 #include "train/device_optimizer.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <cmath>

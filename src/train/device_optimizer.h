@@ -3,11 +3,12 @@
 // begin_step() fills before the recorded work reads them.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <memory>
 #include <vector>
 
 #include "core/config.h"
-#include "model/torch_headers.h"
 #include "optim/optimizer.h"
 
 namespace fer_ddp {

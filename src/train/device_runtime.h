@@ -4,12 +4,13 @@
 // begun; that thread alone calls it. The CUDA plug-in implements it; the tests do so on the CPU.
 #pragma once
 
+#include <ATen/core/Tensor.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
 
 #include "comm/reducer.h"
-#include "model/torch_headers.h"
 
 namespace fer_ddp {
 

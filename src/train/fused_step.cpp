@@ -1,5 +1,7 @@
 #include "train/fused_step.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 #include <vector>
 

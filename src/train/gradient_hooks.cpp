@@ -1,6 +1,7 @@
 #include "train/gradient_hooks.h"
 
 #include <torch/csrc/autograd/function_hook.h>
+#include <torch/csrc/autograd/variable.h>
 
 #include <memory>
 

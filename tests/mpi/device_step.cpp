@@ -1,5 +1,6 @@
 #include "train/device_step.h"
 
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -2,8 +2,10 @@
 // rounding where two values are equal, and everything else follows from them smoothly.
 #include "model/fused_network.h"
 
+#include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "kernels/instruction_sets.h"
 #include "model/batch_norm_layer.h"

@@ -1,5 +1,7 @@
 // The fused loops against LibTorch's separate operators, in fp64 where rounding matters.
+#include <ATen/ATen.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <string>
 #include <tuple>

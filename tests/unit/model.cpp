@@ -1,7 +1,9 @@
 #include "model/model.h"
 
+#include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include "core/error.h"
 #include "model/weights.h"
