@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <utility>
 
@@ -97,13 +98,13 @@ FlatRange RankTeam::slice_of(FlatRange range, int member) const {
 
 void RankTeam::barrier() {
   ++meetings_;
-  tickets_[static_cast<size_t>(member_)].count.store(meetings_, std::memory_order_release);
+  std::atomic_ref(tickets_[static_cast<size_t>(member_)].count).store(meetings_, std::memory_order_release);
   for (int other = 0; other < members_; ++other)
     if (other != member_) wait_for(other, meetings_);
 }
 
 void RankTeam::wait_for(int member, uint64_t count) {
-  const std::atomic<uint64_t>& theirs = tickets_[static_cast<size_t>(member)].count;
+  const std::atomic_ref theirs(tickets_[static_cast<size_t>(member)].count);
   for (int spin = 0; spin < kSpinsBeforeYielding; ++spin) {
     if (theirs.load(std::memory_order_acquire) >= count) return;
     __builtin_ia32_pause();

@@ -8,7 +8,6 @@
 // under the deadline and name the ranks that did not come, as the communicator's are.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -56,8 +55,9 @@ class RankTeam {
   void gather_slices(std::span<float> values);
 
  private:
+  // On a cache line of its own, in memory that the host's processes share: plain, because nobody constructs it there.
   struct alignas(64) Ticket {
-    std::atomic<uint64_t> count;
+    uint64_t count;  // read and written by std::atomic_ref alone
   };
 
   [[nodiscard]] FlatRange slice_of(FlatRange range, int member) const;
