@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/random.h"
+#include "core/share.h"
 
 namespace fer_ddp {
 
@@ -14,7 +15,8 @@ PositionRange global_batch(int64_t rows, int64_t batch_size, int64_t step) {
 }
 
 PositionRange rank_share(PositionRange range, int rank, int world_size) {
-  return {range.begin + range.size() * rank / world_size, range.begin + range.size() * (rank + 1) / world_size};
+  const auto edge = [&](int64_t r) { return range.begin + share_begin<int64_t>(range.size(), r, world_size); };
+  return {edge(rank), edge(int64_t{rank} + 1)};
 }
 
 std::vector<int32_t> epoch_order(int64_t rows, bool shuffle, uint64_t seed, int epoch) {

@@ -12,6 +12,7 @@
 #include "comm/waited_time.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "core/share.h"
 
 namespace fer_ddp {
 
@@ -90,8 +91,8 @@ RankTeam::RankTeam(Communicator& communicator, size_t floats, size_t reducible, 
 FlatRange RankTeam::slice_of(FlatRange range, int member) const {
   const auto edge = [&](int m) {
     const size_t lines = (range.size() + kFloatsOfALine - 1) / kFloatsOfALine;
-    return std::min(range.end,
-                    range.begin + lines * static_cast<size_t>(m) / static_cast<size_t>(members_) * kFloatsOfALine);
+    return std::min(range.end, range.begin + share_begin(lines, static_cast<size_t>(m), static_cast<size_t>(members_)) *
+                                                 kFloatsOfALine);
   };
   return {edge(member), edge(member + 1)};
 }

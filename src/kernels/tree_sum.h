@@ -1,6 +1,7 @@
 // Sums of a fixed shape. A batch is cut into leaves, contiguous runs of images whose sums are taken apart; the leaves
-// are then added pairwise, as a binary tree. Leaves depend on the global batch alone, so that any number of threads,
-// and any number of ranks that divides the leaves evenly, goes through the same additions and ends with the same bits.
+// are then added pairwise, as a binary tree. Leaves depend on the global batch alone and are cut by the rule that cuts
+// the ranks' shares (core/share.h), so that any number of threads, and any number of ranks that divides the leaves
+// evenly, goes through the same additions and ends with the same bits.
 #pragma once
 
 #include <cstdint>
