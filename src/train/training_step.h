@@ -59,11 +59,13 @@ class TrainingStep {
   // are done and were not returned yet: this one, or earlier ones where a device computes while the host goes on.
   virtual BatchSums run(const BatchShare& share, double learning_rate) = 0;
 
-  // Waits for all steps begun, and returns their sums that were not returned yet. From then until the next run() the
-  // model and the optimizer that the step was made with hold the newest state.
+  // Collective: every rank calls it, at the same place between the steps, since the fused step's ranks each hold a
+  // slice of the optimizer's state and gather the whole here. Waits for all steps begun, and returns their sums that
+  // were not returned yet. From then until the next run() the model and the optimizer that the step was made with hold
+  // the newest state.
   virtual BatchSums finish() = 0;
 
-  // The model or the optimizer were changed from outside: the next step starts from what they hold now.
+  // Not collective. The model or the optimizer were changed from outside: the next step starts from what they hold now.
   virtual void reload() = 0;
 
   // Where the time of all steps so far went on this rank; empty where the step does not count it.
