@@ -36,10 +36,20 @@ Error read_error(const std::string& where) {
                     "Copy it again, or make the shards again: fer-ddp preprocess INPUT OUT --overwrite.");
 }
 
-Hdf5Handle checked(int64_t id, Hdf5Handle::Close close, const std::function<Error()>& failure) {
+using Failure = std::function<Error()>;
+
+// Everything that HDF5 answers goes through these two: a negative number is a failure.
+Hdf5Handle checked(int64_t id, Hdf5Handle::Close close, const Failure& failure) {
   if (id < 0) throw failure();
   return {id, close};
 }
+
+void require(int answer, const Failure& failure) {
+  if (answer < 0) throw failure();
+}
+
+// For what touches no file and fails only where HDF5 itself or the memory does.
+Error library_error() { return machine_error(fmt::format("HDF5 failed: {}", hdf5_reason())); }
 
 int64_t stored_type(Hdf5Type type) { return type == Hdf5Type::kUint8 ? H5T_STD_U8LE : H5T_STD_I32LE; }
 int64_t memory_type(Hdf5Type type) { return type == Hdf5Type::kUint8 ? H5T_NATIVE_UINT8 : H5T_NATIVE_INT32; }
@@ -57,26 +67,33 @@ int64_t element_count(const std::vector<int64_t>& shape) {
 // Files are written aside by one process and read when finished, so HDF5's locks, which Lustre and NFS may lack, are
 // not needed. The 1.10 format checksums its metadata too.
 Hdf5Handle file_access() {
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  Hdf5Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_file_locking(access.id(), false, true);
-  H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110);
+  require(H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr), library_error);
+  Hdf5Handle access = checked(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, library_error);
+  require(H5Pset_file_locking(access.id(), false, true), library_error);
+  require(H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110), library_error);
   return access;
 }
 
 Hdf5Handle without_times(int64_t property_class) {
-  Hdf5Handle properties(H5Pcreate(property_class), H5Pclose);
-  H5Pset_obj_track_times(properties.id(), false);
+  Hdf5Handle properties = checked(H5Pcreate(property_class), H5Pclose, library_error);
+  require(H5Pset_obj_track_times(properties.id(), false), library_error);
   return properties;
+}
+
+// A dataspace of these dimensions.
+Hdf5Handle space_of(const std::vector<hsize_t>& extent) {
+  return checked(H5Screate_simple(static_cast<int>(extent.size()), extent.data(), nullptr), H5Sclose, library_error);
 }
 
 }  // namespace
 
 Hdf5Handle Hdf5Dataset::selected_rows(int64_t first_row, int64_t count) const {
-  Hdf5Handle space(H5Dget_space(handle_.id()), H5Sclose);
+  Hdf5Handle space = checked(H5Dget_space(handle_.id()), H5Sclose, library_error);
   std::vector<hsize_t> start(1 + row_shape_.size(), 0);
   start[0] = static_cast<hsize_t>(first_row);
-  H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, dimensions(count, row_shape_).data(), nullptr);
+  require(H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, dimensions(count, row_shape_).data(),
+                              nullptr),
+          library_error);
   return space;
 }
 
@@ -84,22 +101,22 @@ void Hdf5Dataset::write(int64_t first_row, const void* elements, size_t count) {
   if (count == 0) return;
   const int64_t rows = static_cast<int64_t>(count) / row_size_;
   const Hdf5Handle in_file = selected_rows(first_row, rows);
-  const Hdf5Handle in_memory(
-      H5Screate_simple(static_cast<int>(1 + row_shape_.size()), dimensions(rows, row_shape_).data(), nullptr),
-      H5Sclose);
-  if (H5Dwrite(handle_.id(), memory_type(type_), in_memory.id(), in_file.id(), H5P_DEFAULT, elements) < 0)
-    throw write_error(where_);
+  const Hdf5Handle in_memory = space_of(dimensions(rows, row_shape_));
+  require(H5Dwrite(handle_.id(), memory_type(type_), in_memory.id(), in_file.id(), H5P_DEFAULT, elements),
+          [&] { return write_error(where_); });
 }
 
 void Hdf5Dataset::read(int64_t first_row, void* elements, size_t count) const {
   if (count == 0) return;
   const int64_t rows = static_cast<int64_t>(count) / row_size_;
   const Hdf5Handle in_file = selected_rows(first_row, rows);
-  const Hdf5Handle in_memory(
-      H5Screate_simple(static_cast<int>(1 + row_shape_.size()), dimensions(rows, row_shape_).data(), nullptr),
-      H5Sclose);
-  if (H5Dread(handle_.id(), memory_type(type_), in_memory.id(), in_file.id(), H5P_DEFAULT, elements) < 0)
-    throw read_error(where_);
+  const Hdf5Handle in_memory = space_of(dimensions(rows, row_shape_));
+  require(H5Dread(handle_.id(), memory_type(type_), in_memory.id(), in_file.id(), H5P_DEFAULT, elements),
+          [&] { return read_error(where_); });
+}
+
+void Hdf5Dataset::close() {
+  if (!handle_.close()) throw write_error(where_);
 }
 
 Hdf5File Hdf5File::create(const std::filesystem::path& path) {
@@ -119,8 +136,10 @@ Hdf5File Hdf5File::open(const std::filesystem::path& path) {
 
 void Hdf5File::create_group(const std::string& name) {
   const Hdf5Handle creation = without_times(H5P_GROUP_CREATE);
-  const Hdf5Handle group = checked(H5Gcreate2(handle_.id(), name.c_str(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
-                                   H5Gclose, [&] { return write_error(path_.string()); });
+  const Failure failure = [&] { return write_error(path_.string()); };
+  Hdf5Handle group =
+      checked(H5Gcreate2(handle_.id(), name.c_str(), H5P_DEFAULT, creation.id(), H5P_DEFAULT), H5Gclose, failure);
+  if (!group.close()) throw failure();
 }
 
 Hdf5Dataset Hdf5File::create_dataset(const std::string& name, Hdf5Type type, int64_t rows,
@@ -134,11 +153,10 @@ Hdf5Dataset Hdf5File::create_dataset(const std::string& name, Hdf5Type type, int
 
   const auto chunk = dimensions(std::clamp<int64_t>(rows, 1, chunk_rows), dataset.row_shape_);
   const auto extent = dimensions(rows, dataset.row_shape_);
-  const auto rank = static_cast<int>(extent.size());
   const Hdf5Handle creation = without_times(H5P_DATASET_CREATE);
-  H5Pset_chunk(creation.id(), rank, chunk.data());
-  H5Pset_fletcher32(creation.id());
-  const Hdf5Handle space(H5Screate_simple(rank, extent.data(), nullptr), H5Sclose);
+  require(H5Pset_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), library_error);
+  require(H5Pset_fletcher32(creation.id()), library_error);
+  const Hdf5Handle space = space_of(extent);
   dataset.handle_ = checked(
       H5Dcreate2(handle_.id(), name.c_str(), stored_type(type), space.id(), H5P_DEFAULT, creation.id(), H5P_DEFAULT),
       H5Dclose, [&] { return write_error(dataset.where_); });
@@ -151,15 +169,19 @@ Hdf5Dataset Hdf5File::open_dataset(const std::string& name, Hdf5Type type, std::
   dataset.type_ = type;
   dataset.row_size_ = element_count(row_shape);
   dataset.row_shape_ = std::move(row_shape);
-  dataset.handle_ =
-      checked(H5Dopen2(handle_.id(), name.c_str(), H5P_DEFAULT), H5Dclose, [&] { return read_error(dataset.where_); });
+  const Failure failure = [&] { return read_error(dataset.where_); };
+  dataset.handle_ = checked(H5Dopen2(handle_.id(), name.c_str(), H5P_DEFAULT), H5Dclose, failure);
 
-  const Hdf5Handle space(H5Dget_space(dataset.handle_.id()), H5Sclose);
-  const Hdf5Handle stored(H5Dget_type(dataset.handle_.id()), H5Tclose);
-  std::vector<hsize_t> extent(static_cast<size_t>(std::max(H5Sget_simple_extent_ndims(space.id()), 0)));
-  H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr);
+  const Hdf5Handle space = checked(H5Dget_space(dataset.handle_.id()), H5Sclose, failure);
+  const Hdf5Handle stored = checked(H5Dget_type(dataset.handle_.id()), H5Tclose, failure);
+  const int rank = H5Sget_simple_extent_ndims(space.id());
+  require(rank, failure);
+  std::vector<hsize_t> extent(static_cast<size_t>(rank));
+  require(H5Sget_simple_extent_dims(space.id(), extent.data(), nullptr), failure);
+  const int same_type = H5Tequal(stored.id(), stored_type(type));
+  require(same_type, failure);
   if (!extent.empty()) dataset.rows_ = static_cast<int64_t>(extent[0]);
-  if (extent != dimensions(dataset.rows_, dataset.row_shape_) || H5Tequal(stored.id(), stored_type(type)) <= 0)
+  if (extent != dimensions(dataset.rows_, dataset.row_shape_) || same_type == 0)
     throw user_error(fmt::format("{}: is damaged: it has another shape or type than a shard's", dataset.where_));
   return dataset;
 }

@@ -54,6 +54,9 @@ class Hdf5Dataset {
   void read(int64_t first_row, std::span<uint8_t> elements) const { read(first_row, elements.data(), elements.size()); }
   void read(int64_t first_row, std::span<int32_t> elements) const { read(first_row, elements.data(), elements.size()); }
 
+  // Ends writing: what is still in memory goes to the file. Throws Error where it does not get there.
+  void close();
+
  private:
   friend class Hdf5File;
   void write(int64_t first_row, const void* elements, size_t count);
@@ -83,7 +86,7 @@ class Hdf5File {
   // Throws Error where the dataset is not there or has another type or row shape.
   [[nodiscard]] Hdf5Dataset open_dataset(const std::string& name, Hdf5Type type, std::vector<int64_t> row_shape) const;
 
-  // Ends writing. All datasets must be gone. Throws Error where not everything could be written.
+  // Ends writing. All datasets must be closed. Throws Error where not everything could be written.
   void close();
 
  private:

@@ -53,6 +53,7 @@ void write_split(Hdf5File& file, Split split, const std::vector<int32_t>& rows, 
     labels.write(begin, part.labels);
     source_rows.write(begin, part.source_rows);
   }
+  for (Hdf5Dataset* dataset : {&images, &labels, &source_rows}) dataset->close();
 }
 
 }  // namespace
