@@ -2,14 +2,15 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace fer_ddp {
 
@@ -17,8 +18,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr size_t kFirstBlock = 4096;  // bytes read at first of what does not know its size, such as a pipe
+
 class FileDescriptor {
  public:
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
   FileDescriptor(const fs::path& path, int flags) : descriptor_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
     if (descriptor_ < 0) throw machine_error(fmt::format("{}: cannot be opened: {}", path.string(), errno_text(errno)));
   }
@@ -41,6 +45,10 @@ void write_all(const FileDescriptor& file, std::span<const std::byte> bytes, con
     }
     bytes = bytes.subspan(static_cast<size_t>(written));
   }
+}
+
+Error reading_failed(const fs::path& path) {
+  return machine_error(fmt::format("{}: reading failed: {}", path.string(), errno_text(errno)));
 }
 
 fs::path folder_of(const fs::path& path) { return path.has_parent_path() ? path.parent_path() : fs::path("."); }
@@ -86,11 +94,38 @@ void write_file_atomically(const fs::path& path, std::string_view text) {
   write_file_atomically(path, [&](const ByteSink& to) { to(std::as_bytes(std::span(text))); });
 }
 
-std::string read_file(const fs::path& path) {
-  if (fs::is_directory(path)) throw user_error(fmt::format("{}: is a folder, expected a file", path.string()));
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw user_error(fmt::format("{}: cannot be read: {}", path.string(), errno_text(errno)));
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+std::string read_file(const fs::path& path, size_t most_bytes) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw user_error(fmt::format("{}: cannot be read: {}", path.string(), errno_text(errno)));
+  const FileDescriptor file(descriptor);
+  struct stat facts {};
+  if (::fstat(file.get(), &facts) != 0) throw reading_failed(path);
+  if (S_ISDIR(facts.st_mode)) throw user_error(fmt::format("{}: is a folder, expected a file", path.string()));
+  const size_t size = S_ISREG(facts.st_mode) ? static_cast<size_t>(facts.st_size) : 0;
+  const auto require_no_more = [&](size_t bytes) {
+    if (bytes > most_bytes)
+      throw user_error(fmt::format("{}: holds more than {} bytes, expected fewer", path.string(),
+                                   grouped(static_cast<int64_t>(most_bytes))),
+                       "Is it another file than was meant?");
+  };
+  require_no_more(size);
+  std::string bytes(size + 1, '\0');  // one more, so that the file's end shows without asking for memory again
+  size_t filled = 0;
+  while (true) {
+    const ssize_t got = ::read(file.get(), bytes.data() + filled, bytes.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw reading_failed(path);
+    if (got == 0) break;
+    filled += static_cast<size_t>(got);
+    require_no_more(filled);
+    if (filled == bytes.size()) bytes.resize(std::min(2 * filled + kFirstBlock, most_bytes + 1));
+  }
+  if (filled < size)
+    throw machine_error(fmt::format("{}: ended after {} of {} bytes", path.string(),
+                                    grouped(static_cast<int64_t>(filled)), grouped(static_cast<int64_t>(size))),
+                        "Did another program write to it at the same time?");
+  bytes.resize(filled);
+  return bytes;
 }
 
 void make_folder(const fs::path& path) {

@@ -3,6 +3,7 @@
 // never half a file under its final name.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -25,8 +26,13 @@ void sync_to_disk(const std::filesystem::path& path);
 // be gone.
 void publish(const std::filesystem::path& final_path);
 
-// The whole file as text. Throws Error (the user's fault) naming the path if it cannot be read.
-[[nodiscard]] std::string read_file(const std::filesystem::path& path);
+inline constexpr size_t kMostTextBytes = size_t{64} << 20;  // of what a person or a program writes as text
+inline constexpr size_t kMostFileBytes = size_t{16} << 30;  // of weights and checkpoints
+
+// The whole file, which may be a pipe. Throws Error naming the path: the user's fault where it cannot be opened, is a
+// folder, or holds more than `most_bytes`, of which no more than those are read; the machine's where reading fails, or
+// ends before what the system says is the file's size.
+[[nodiscard]] std::string read_file(const std::filesystem::path& path, size_t most_bytes = kMostFileBytes);
 
 // Makes the folder and its parents. Throws Error (the user's fault) with the system's reason.
 void make_folder(const std::filesystem::path& path);

@@ -1,6 +1,9 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <iterator>
 #include <limits>
@@ -33,6 +36,48 @@ TEST(AtomicFile, ReadingAFolderOrNothingIsTheUsersMistake) {
   const TemporaryFolder folder;
   EXPECT_THROW(static_cast<void>(read_file(folder.path())), Error);
   EXPECT_THROW(static_cast<void>(read_file(folder.path() / "absent")), Error);
+}
+
+TEST(AtomicFile, AReadingErrorIsNotTakenForTheFilesEnd) {
+  // Nothing is mapped at address 0, where reading this process's memory begins: EIO.
+  try {
+    static_cast<void>(read_file("/proc/self/mem"));
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::kMachine);
+    EXPECT_THAT(error.what(), testing::HasSubstr("/proc/self/mem: reading failed: Input/output error"));
+  }
+}
+
+TEST(AtomicFile, AFileThatEndsBeforeItsSizeIsNotTakenForWhole) {
+  // Linux gives such a file the size of a page, as one that shrinks while it is read would have.
+  const std::filesystem::path file = "/sys/devices/system/cpu/online";
+  if (!std::filesystem::exists(file)) GTEST_SKIP() << "no /sys here";
+  try {
+    static_cast<void>(read_file(file));
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::kMachine);
+    EXPECT_THAT(error.what(), testing::HasSubstr(" of 4,096 bytes"));
+  }
+}
+
+TEST(AtomicFile, NoMoreIsReadThanIsAllowed) {
+  const TemporaryFolder folder;
+  write_file_atomically(folder.path() / "a", std::string(1000, 'x'));
+  EXPECT_EQ(read_file(folder.path() / "a", 1000).size(), 1000U);
+  for (const std::filesystem::path& path : {folder.path() / "a", std::filesystem::path("/dev/zero")})
+    EXPECT_THROW(static_cast<void>(read_file(path, 999)), Error) << path;
+}
+
+TEST(AtomicFile, APipeIsReadToItsEnd) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(pipe(ends.data()), 0);
+  const std::string text(20'000, 'x');  // fits into a pipe
+  ASSERT_EQ(write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+  close(ends[1]);
+  EXPECT_EQ(read_file("/dev/fd/" + std::to_string(ends[0])), text);
+  close(ends[0]);
 }
 
 TEST(Checksum, OfAFileIsThatOfItsBytes) {
