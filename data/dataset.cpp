@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "comm/agreement.h"
@@ -44,9 +45,7 @@ PerSplit<WritableSplit> allocate_splits(const Manifest& manifest, Communicator& 
 }
 
 void read_shard(const fs::path& shards, const Manifest& manifest, int shard, const PerSplit<WritableSplit>& into) {
-  require_intact_file(shards, manifest, shard);
-  const ShardEntry& entry = manifest.shards[static_cast<size_t>(shard)];
-  const ShardReader reader(shards / entry.file, entry);
+  const ShardReader reader(shards, manifest, shard);
   for (const Split split : kSplits) {
     const PositionRange rows = shard_rows(manifest.rows(split), shard, manifest.shard_count());
     const auto begin = static_cast<size_t>(rows.begin);
@@ -56,6 +55,17 @@ void read_shard(const fs::path& shards, const Manifest& manifest, int shard, con
                 {into[split].images.subspan(begin * kImagePixels, count * kImagePixels),
                  into[split].labels.subspan(begin, count), source_rows});
   }
+}
+
+// Throws unless the shards are there with the sizes that the manifest says; then of the lowest damaged one.
+void require_sizes(const fs::path& shards, const Manifest& manifest, PositionRange range) {
+  const auto entries =
+      std::span(manifest.shards).subspan(static_cast<size_t>(range.begin), static_cast<size_t>(range.size()));
+  if (std::all_of(entries.begin(), entries.end(),
+                  [&](const ShardEntry& entry) { return has_size_of_manifest(shards, entry); }))
+    return;
+  for (int64_t shard = range.begin; shard < range.end; ++shard)
+    require_intact_file(shards, manifest, static_cast<int>(shard));
 }
 
 ClassCounts counted(std::span<const uint8_t> labels) {
@@ -76,10 +86,12 @@ Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
     require_consistent(manifest, shards / kManifestName);
   });
 
+  const PositionRange mine =
+      rank_share({0, manifest.shard_count()}, communicator.node_rank(), communicator.node_size());
+  // Before memory is taken: then it is no more than the files hold.
+  run_together(communicator, [&] { require_sizes(shards, manifest, mine); });
   const PerSplit<WritableSplit> memory = allocate_splits(manifest, communicator);
   run_together(communicator, [&] {
-    const PositionRange mine =
-        rank_share({0, manifest.shard_count()}, communicator.node_rank(), communicator.node_size());
     for (int64_t shard = mine.begin; shard < mine.end; ++shard)
       read_shard(shards, manifest, static_cast<int>(shard), memory);
   });

@@ -57,7 +57,7 @@ ShardEntry finish_shard(const fs::path& path, const SplitRows& rows, const Shard
   std::string fault;
   try {
     run_in_threads(2, [&](int thread) {
-      if (thread == 0) found = ShardReader(path, entry).read_all();
+      if (thread == 0) found = ShardReader::of_just_written(path, entry).read_all();
       if (thread == 1) entry.checksum = file_checksum(path);
     });
     if (found != written) fault = "it holds other than was written";

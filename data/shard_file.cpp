@@ -74,6 +74,11 @@ ShardContent write_shard(const fs::path& path, const SplitRows& rows, const Impo
   return observer.content();
 }
 
+ShardReader::ShardReader(const fs::path& shards, const Manifest& manifest, int index)
+    : ShardReader(require_intact_file(shards, manifest, index), manifest.shards[static_cast<size_t>(index)]) {}
+
+ShardReader ShardReader::of_just_written(const fs::path& path, const ShardEntry& entry) { return {path, entry}; }
+
 ShardReader::ShardReader(const fs::path& path, const ShardEntry& entry)
     : path_(path.string()), file_(Hdf5File::open(path)) {
   for (const Split split : kSplits) {
@@ -115,14 +120,20 @@ ShardContent ShardReader::read_all() const {
   return observer.content();
 }
 
-void require_intact_file(const fs::path& shards, const Manifest& manifest, int index) {
-  const ShardEntry& entry = manifest.shards[static_cast<size_t>(index)];
+bool has_size_of_manifest(const fs::path& shards, const ShardEntry& entry) {
+  std::error_code failure;
   const fs::path path = shards / entry.file;
+  return fs::is_regular_file(path, failure) && static_cast<int64_t>(fs::file_size(path, failure)) == entry.bytes;
+}
+
+fs::path require_intact_file(const fs::path& shards, const Manifest& manifest, int index) {
+  const ShardEntry& entry = manifest.shards[static_cast<size_t>(index)];
+  fs::path path = shards / entry.file;
   if (!fs::is_regular_file(path)) throw damaged_shard(fmt::format("{}: is missing", path.string()));
   const std::string found = file_checksum(path);
-  if (found == entry.checksum) return;
+  if (found == entry.checksum && has_size_of_manifest(shards, entry)) return path;
   for (const ShardEntry& other : manifest.shards) {
-    if (other.checksum == found)
+    if (other.checksum == found && &other != &entry)
       throw damaged_shard(fmt::format("{}: holds what belongs into {}", path.string(), other.file));
   }
   const auto bytes = static_cast<int64_t>(fs::file_size(path));

@@ -35,8 +35,13 @@ void add_counts(const ClassCounts& counts, ClassCounts& sum);
 // Reads and checks a shard. All errors are the user's fault, name the file and say what to do.
 class ShardReader {
  public:
-  // Checks that the file has the groups and datasets of a shard, each with the rows that `entry` says.
-  ShardReader(const std::filesystem::path& path, const ShardEntry& entry);
+  // Shard `index` of the manifest. HDF5 gets to see the file once size and checksum are the manifest's, and not before:
+  // the library trusts what it reads. Then checks that it has the groups and datasets of a shard, each with the rows
+  // that the manifest says.
+  ShardReader(const std::filesystem::path& shards, const Manifest& manifest, int index);
+
+  // Of a file that this process wrote itself, and which has no checksum yet.
+  [[nodiscard]] static ShardReader of_just_written(const std::filesystem::path& path, const ShardEntry& entry);
 
   // Fills `into` with consecutive rows. Throws where a chunk is damaged, a label is none, or a source row not above the
   // one before.
@@ -50,13 +55,19 @@ class ShardReader {
     Hdf5Dataset images, labels, source_rows;
   };
 
+  ShardReader(const std::filesystem::path& path, const ShardEntry& entry);
+
   std::string path_;
   Hdf5File file_;
   PerSplit<Datasets> datasets_;
 };
 
-// Throws unless shard `index` of the manifest is there with the bytes and the checksum that the manifest says.
-void require_intact_file(const std::filesystem::path& shards, const Manifest& manifest, int index);
+// The path of shard `index` of the manifest. Throws unless it is there with the size and the checksum that the manifest
+// says.
+std::filesystem::path require_intact_file(const std::filesystem::path& shards, const Manifest& manifest, int index);
+
+// Whether the shard is there with the size that the manifest says: what may be asked before anything else.
+[[nodiscard]] bool has_size_of_manifest(const std::filesystem::path& shards, const ShardEntry& entry);
 
 // Throws unless the labels found in all shards of a split are as many of each class as the manifest says.
 void require_class_counts(const ClassCounts& found, const Manifest& manifest, Split split,

@@ -19,7 +19,7 @@ bool shows_something(const Face& face) {
 
 FacesByClass sample_faces(const std::filesystem::path& shards, const Manifest& manifest, size_t per_class) {
   const ShardEntry& shard = manifest.shards.front();
-  const ShardReader reader(shards / shard.file, shard);
+  const ShardReader reader(shards, manifest, 0);
   const int64_t looked_at = std::min(shard.rows[Split::kTrain], kRowsLookedAt);
   ImageRows chunk(std::min(looked_at, kChunkRows));
   FacesByClass faces;
