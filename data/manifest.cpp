@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "core/atomic_file.h"
 #include "core/checksum.h"
 #include "core/error.h"
+#include "core/json_reader.h"
 #include "data/block_checksum.h"
 
 namespace fer_ddp {
@@ -15,6 +18,7 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 constexpr std::string_view kFormat = "fer-ddp shards";
+constexpr int64_t kMostRows = std::numeric_limits<int32_t>::max();
 
 Json rows_to_json(const PerSplit<int64_t>& rows) {
   Json json = Json::object();
@@ -43,20 +47,46 @@ Error damaged(const fs::path& path, const std::string& reason) {
                     "Make the shards again: fer-ddp preprocess INPUT OUT --overwrite.");
 }
 
+ClassCounts counts_from_json(const Json& json) {
+  ClassCounts counts{};
+  for (size_t label = 0; label < counts.size(); ++label) counts[label] = whole_number<int64_t>(json.at(label));
+  return counts;
+}
+
 Manifest from_json(const Json& json) {
   Manifest manifest;
   const Json& source = json.at("source");
-  manifest.source = {source.at("name"), source.at("bytes"), source.at("checksum"), source.at("rows")};
+  manifest.source = {source.at("name"), whole_number<int64_t>(source.at("bytes")), source.at("checksum"),
+                     whole_number<int64_t>(source.at("rows"))};
   manifest.split_rule = parse_split_rule(json.at("split_rule").get<std::string>());
   manifest.class_names = json.at("class_names");
   for (const Split split : kSplits)
-    manifest.class_counts[split] = json.at("splits").at(split_name(split)).at("class_counts");
+    manifest.class_counts[split] = counts_from_json(json.at("splits").at(split_name(split)).at("class_counts"));
   for (const Json& shard : json.at("shards")) {
-    ShardEntry entry{shard.at("file"), shard.at("bytes"), shard.at("checksum"), {}};
-    for (const Split split : kSplits) entry.rows[split] = shard.at("rows").at(split_name(split));
+    ShardEntry entry{shard.at("file"), whole_number<int64_t>(shard.at("bytes")), shard.at("checksum"), {}};
+    for (const Split split : kSplits) entry.rows[split] = whole_number<int64_t>(shard.at("rows").at(split_name(split)));
     manifest.shards.push_back(std::move(entry));
   }
   return manifest;
+}
+
+// Rows are numbered by 32 bits; so many of them that sums and products of their numbers fit into 64.
+bool has_possible_rows(const Manifest& manifest) {
+  int64_t all = 0;
+  for (const Split split : kSplits) {
+    for (const int64_t count : manifest.class_counts[split]) {
+      if (count < 0 || count > kMostRows) return false;
+      all += count;
+    }
+  }
+  return all <= kMostRows && manifest.source.rows >= 0 && manifest.source.bytes >= 0;
+}
+
+// What a shard's images take: they are not compressed, so its file is larger.
+int64_t image_bytes(const ShardEntry& entry) {
+  int64_t rows = 0;
+  for (const Split split : kSplits) rows += entry.rows[split];
+  return rows * kImagePixels;
 }
 
 }  // namespace
@@ -104,9 +134,9 @@ std::string manifest_text(const Manifest& manifest) {
 
 Manifest parse_manifest(std::string_view text, const fs::path& path) {
   try {
-    const Json json = Json::parse(text);
+    const Json json = parse_json(text);
     if (json.at("format") != kFormat) throw damaged(path, "is not the manifest of fer-ddp shards");
-    const int64_t version = json.at("format_version");
+    const auto version = whole_number<int64_t>(json.at("format_version"));
     if (version > kShardFormatVersion) {
       throw user_error(
           fmt::format("{}: has format version {}, this fer-ddp reads up to {}", path.string(), version,
@@ -126,6 +156,7 @@ void require_consistent(const Manifest& manifest, const fs::path& path) {
     throw damaged(path, "describes other classes than this fer-ddp knows");
   if (manifest.shards.empty() || manifest.shards.size() > kLargestShardCount)
     throw damaged(path, "lists no possible number of shards");
+  if (!has_possible_rows(manifest)) throw damaged(path, "says an impossible number of rows");
   for (int shard = 0; shard < manifest.shard_count(); ++shard) {
     const ShardEntry& entry = manifest.shards[static_cast<size_t>(shard)];
     const std::string expected = shard_file_name(shard, manifest.shard_count());
@@ -134,12 +165,14 @@ void require_consistent(const Manifest& manifest, const fs::path& path) {
       if (entry.rows[split] != shard_rows(manifest.rows(split), shard, manifest.shard_count()).size())
         throw damaged(path, fmt::format("contradicts itself about the rows of {}", entry.file));
     }
+    if (image_bytes(entry) > entry.bytes)
+      throw damaged(path, fmt::format("says more rows of {} than fit into its {} bytes", entry.file, entry.bytes));
   }
 }
 
 std::string read_manifest_text(const fs::path& shards) {
   const fs::path path = shards / kManifestName;
-  if (fs::exists(path)) return read_file(path);
+  if (fs::exists(path)) return read_file(path, kMostTextBytes);
   if (!fs::exists(shards))
     throw user_error(fmt::format("{}: no such folder", shards.string()),
                      "Expected a folder of shards, as `fer-ddp preprocess INPUT OUT` makes it.");

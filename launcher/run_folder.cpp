@@ -7,6 +7,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/json_reader.h"
 #include "data/manifest.h"
 #include "launcher/sample_faces.h"
 #include "report/face_grid.h"
@@ -23,7 +24,7 @@ using Json = nlohmann::ordered_json;
 
 Json read_json(const fs::path& path) {
   try {
-    return Json::parse(read_file(path));
+    return parse_json(read_file(path, kMostTextBytes));
   } catch (const Json::exception& problem) {
     throw user_error(fmt::format("{}: not JSON: {}", path.string(), problem.what()), "Was the file changed by hand?");
   }

@@ -7,6 +7,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/json_reader.h"
 #include "core/option_table.h"
 #include "core/text.h"
 
@@ -28,7 +29,7 @@ const Option& find_option(const std::string& key, const std::string& where) {
                                    : fmt::format("Did you mean \"{}\"?", nearest));
 }
 
-ordered_json parse_object(const std::string& text, const std::string& where) {
+ordered_json parse_object(std::string_view text, const std::string& where) {
   std::set<std::string> seen;
   const auto refuse_duplicates = [&](int depth, ordered_json::parse_event_t event, ordered_json& parsed) {
     if (event == ordered_json::parse_event_t::key && depth == 1 && !seen.insert(parsed.get<std::string>()).second)
@@ -37,7 +38,7 @@ ordered_json parse_object(const std::string& text, const std::string& where) {
     return true;
   };
   try {
-    ordered_json object = ordered_json::parse(text, refuse_duplicates);
+    ordered_json object = parse_json(text, refuse_duplicates);
     if (!object.is_object())
       throw user_error(where + ": not a JSON object", "A config looks like {\"data\": \"fer2013.csv\"}.");
     return object;
@@ -49,6 +50,14 @@ ordered_json parse_object(const std::string& text, const std::string& where) {
   }
 }
 
+std::optional<ordered_json> parsed(std::string_view text) {
+  try {
+    return parse_json(text);
+  } catch (const ordered_json::exception&) {
+    return std::nullopt;
+  }
+}
+
 void apply_override(Config& config, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
@@ -57,12 +66,11 @@ void apply_override(Config& config, const std::string& assignment) {
   const std::string where = "--set " + assignment;
   const Option& option = find_option(assignment.substr(0, equals), where);
   const std::string text = assignment.substr(equals + 1);
-  ordered_json value = ordered_json::parse(text, nullptr, false);
+  const std::optional<ordered_json> json = parsed(text);
   // A bare word is a text, also one that looks like a number.
-  const bool bare_text =
-      option.type_name() == "string" && !value.is_string() && !(value.is_null() && option.nullable());
-  if (value.is_discarded() || bare_text) value = text;
-  option.set(config, value, where);
+  const bool is_bare =
+      !json || (option.type_name() == "string" && !json->is_string() && !(json->is_null() && option.nullable()));
+  option.set(config, is_bare ? ordered_json(text) : *json, where);
 }
 
 void check_together(const Config& config, const std::string& where) {
@@ -89,9 +97,14 @@ void check_together(const Config& config, const std::string& where) {
 }  // namespace
 
 Config load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides) {
+  return parse_config(read_file(path, kMostTextBytes), path, overrides);
+}
+
+Config parse_config(std::string_view text, const std::filesystem::path& path,
+                    const std::vector<std::string>& overrides) {
   const std::string where = path.string();
   Config config;
-  const ordered_json object = parse_object(read_file(path), where);
+  const ordered_json object = parse_object(text, where);
   for (const auto& [key, value] : object.items()) find_option(key, where).set(config, value, where);
   for (const std::string& assignment : overrides) apply_override(config, assignment);
   if (config.name.empty()) config.name = path.stem().string();

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fer_ddp {
@@ -71,6 +72,11 @@ struct Config {
 // user's fault) naming key, file and, for an unknown key, the nearest known one. Whether `data` is there is for the
 // reader of the data to say.
 [[nodiscard]] Config load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
+
+// The same from text that was read elsewhere; `path` is what errors call it, and where an unnamed run has its name
+// from.
+[[nodiscard]] Config parse_config(std::string_view text, const std::filesystem::path& path,
+                                  const std::vector<std::string>& overrides = {});
 
 // The resolved configuration, every key present, in the table's order. load_config reads it back unchanged.
 [[nodiscard]] nlohmann::ordered_json config_to_json(const Config& config);

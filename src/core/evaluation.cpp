@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "core/json_reader.h"
 
 namespace fer_ddp {
 
@@ -26,6 +27,9 @@ Json number_or_null(double value) { return std::isfinite(value) ? Json(value) : 
 double number_or_nan(const Json& value) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
+
+// Rows are numbered by 32 bits; sums of as many then fit into 64.
+int64_t image_count(const Json& value) { return whole_number<uint32_t>(value); }
 
 }  // namespace
 
@@ -80,9 +84,11 @@ Json evaluation_to_json(const Evaluation& evaluation) {
 
 Evaluation evaluation_from_json(const Json& document, const std::string& where) {
   try {
-    return {.loss = number_or_nan(document.at("loss")),
-            .images = document.at("images").get<int64_t>(),
-            .confusion = document.at("confusion").get<ConfusionMatrix>()};
+    Evaluation evaluation{.loss = number_or_nan(document.at("loss")), .images = image_count(document.at("images"))};
+    for (size_t label = 0; label < evaluation.confusion.size(); ++label)
+      for (size_t called = 0; called < evaluation.confusion.size(); ++called)
+        evaluation.confusion[label][called] = image_count(document.at("confusion").at(label).at(called));
+    return evaluation;
   } catch (const Json::exception& problem) {
     throw user_error(fmt::format("{}: not an evaluation: {}", where, problem.what()));
   }

@@ -16,7 +16,9 @@ double exact_value(const nlohmann::ordered_json& json) {
   if (!json.is_string()) return json.get<double>();
   const auto text = json.get<std::string>();
   if (text == "nan") return std::numeric_limits<double>::quiet_NaN();
-  return text == "-inf" ? -std::numeric_limits<double>::infinity() : std::numeric_limits<double>::infinity();
+  if (text == "inf") return std::numeric_limits<double>::infinity();
+  if (text == "-inf") return -std::numeric_limits<double>::infinity();
+  throw nlohmann::json::type_error::create(302, "neither a number nor nan, inf or -inf", &json);
 }
 
 }  // namespace fer_ddp

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "core/error.h"
+#include "core/json_reader.h"
 #include "core/text.h"
 
 namespace fer_ddp {
@@ -156,18 +157,26 @@ auto visit_type(const OptionMember& member, Visitor visitor) {
 
 [[noreturn]] void refuse(const Option& option, const ordered_json& value, const std::string& expected,
                          const std::string& where) {
-  throw user_error(fmt::format("{}: {} is {}, expected {}", where, option.key, value.dump(), expected),
+  // From the command line it may hold bytes that are not UTF-8, which JSON cannot.
+  const std::string found = value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+  throw user_error(fmt::format("{}: {} is {}, expected {}", where, option.key, found, expected),
                    fmt::format("{}: {}.", option.key, option.help));
 }
 
 template <typename T>
 bool has_type(const ordered_json& value) {
-  if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
-  if constexpr (std::is_integral_v<T>) return value.is_number_integer();
-  if constexpr (std::is_floating_point_v<T>) return value.is_number();
-  if constexpr (std::is_same_v<T, std::string>) return value.is_string();
-  return value.is_array() &&
-         std::all_of(value.begin(), value.end(), [](const auto& item) { return item.is_number_integer(); });
+  if constexpr (std::is_same_v<T, bool>)
+    return value.is_boolean();
+  else if constexpr (std::is_integral_v<T>)
+    return whole_number_or_none<T>(value).has_value();
+  else if constexpr (std::is_floating_point_v<T>)
+    return value.is_number();
+  else if constexpr (std::is_same_v<T, std::string>)
+    return value.is_string();
+  else
+    return value.is_array() && std::all_of(value.begin(), value.end(), [](const auto& item) {
+             return whole_number_or_none<int>(item).has_value();
+           });
 }
 
 template <typename T>
@@ -192,10 +201,7 @@ template <typename T>
 T checked_value(const Option& option, const ordered_json& value, const std::string& where) {
   if (!has_type<T>(value)) refuse(option, value, type_words<T>(option), where);
   if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
-    const auto number = value.get<double>();
-    const bool fits = !std::is_integral_v<T> || (number >= static_cast<double>(std::numeric_limits<T>::min()) &&
-                                                 number <= static_cast<double>(std::numeric_limits<T>::max()));
-    if (!option.range.holds(number) || !fits) refuse(option, value, type_words<T>(option), where);
+    if (!option.range.holds(value.get<double>())) refuse(option, value, type_words<T>(option), where);
   }
   if constexpr (std::is_same_v<T, std::string>) {
     const auto text = value.get<std::string>();

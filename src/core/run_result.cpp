@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "core/json_reader.h"
 
 namespace fer_ddp {
 
@@ -14,7 +15,7 @@ Json epoch_or_null(const std::optional<int>& epoch) { return epoch ? Json(*epoch
 
 std::optional<int> optional_epoch(const Json& document, const char* key) {
   const Json& value = document.at(key);
-  return value.is_null() ? std::nullopt : std::optional(value.get<int>());
+  return value.is_null() ? std::nullopt : std::optional(whole_number<int>(value));
 }
 
 Json ranks_to_json(const std::vector<RankPlace>& ranks) {
@@ -28,7 +29,7 @@ Json ranks_to_json(const std::vector<RankPlace>& ranks) {
 std::vector<RankPlace> ranks_from_json(const Json& document) {
   std::vector<RankPlace> ranks;
   for (const Json& place : document) {
-    ranks.push_back({.rank = place.at("rank").get<int>(),
+    ranks.push_back({.rank = whole_number<int>(place.at("rank")),
                      .host = place.at("host").get<std::string>(),
                      .device = place.at("device").get<std::string>()});
   }
@@ -59,15 +60,15 @@ Json run_result_to_json(const RunResult& result) {
 RunResult run_result_from_json(const Json& document, const std::string& where) {
   try {
     RunResult result{.stop_reason = document.at("stop_reason").get<std::string>(),
-                     .epochs_run = document.at("epochs_run").get<int>(),
+                     .epochs_run = whole_number<int>(document.at("epochs_run")),
                      .best_epoch_by_loss = optional_epoch(document, "best_epoch_by_loss"),
                      .best_epoch_by_accuracy = optional_epoch(document, "best_epoch_by_accuracy"),
                      .final_epoch = optional_epoch(document, "final_epoch"),
                      .restored_epoch = optional_epoch(document, "restored_epoch"),
                      .test = std::nullopt,
                      .seconds = document.at("seconds").get<double>(),
-                     .world_size = document.at("world_size").get<int>(),
-                     .parameters = document.at("parameters").get<int64_t>(),
+                     .world_size = whole_number<int>(document.at("world_size")),
+                     .parameters = whole_number<int64_t>(document.at("parameters")),
                      .ranks = ranks_from_json(document.at("ranks")),
                      .started = document.at("started").get<std::string>(),
                      .finished = document.at("finished").get<std::string>()};

@@ -49,6 +49,8 @@ std::string nearest_word(std::string_view word, std::span<const std::string> kno
   std::string nearest;
   size_t nearest_distance = std::max<size_t>(word.size() / 2, 2) + 1;
   for (const std::string& candidate : known) {
+    // No nearer than their lengths differ: a word of any length costs no more than a long key does.
+    if (std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size()) >= nearest_distance) continue;
     const size_t distance = edit_distance(word, candidate);
     if (distance < nearest_distance) {
       nearest = candidate;

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/error.h"
+#include "core/json_reader.h"
 
 namespace fer_ddp {
 
@@ -27,13 +28,16 @@ Error damaged(const std::string& source, const std::string& reason) {
                     "Was it cut short, or written by another tool? fer-ddp reads fp32 tensors.");
 }
 
-StoredTensor read_tensor(const nlohmann::json& entry, std::string_view data, const std::string& name,
-                         const std::string& source) {
+// `room`: how many bytes of the data no tensor has taken yet.
+StoredTensor read_tensor(const nlohmann::ordered_json& entry, std::string_view data, size_t room,
+                         const std::string& name, const std::string& source) {
   if (entry.at("dtype") != "F32")
     throw damaged(source, fmt::format("{} is {}, expected F32", name, entry.at("dtype").get<std::string>()));
-  StoredTensor tensor{entry.at("shape").get<std::vector<int64_t>>(), {}};
-  const auto begin = entry.at("data_offsets").at(0).get<size_t>();
-  const auto end = entry.at("data_offsets").at(1).get<size_t>();
+  StoredTensor tensor;
+  if (!entry.at("shape").is_array()) throw damaged(source, fmt::format("{} has no shape", name));
+  for (const auto& extent : entry.at("shape")) tensor.shape.push_back(whole_number<int64_t>(extent));
+  const auto begin = whole_number<size_t>(entry.at("data_offsets").at(0));
+  const auto end = whole_number<size_t>(entry.at("data_offsets").at(1));
   size_t bytes = sizeof(float);
   for (const int64_t extent : tensor.shape) {
     if (extent < 0 || (extent > 0 && bytes > data.size() / static_cast<size_t>(extent)))
@@ -42,6 +46,7 @@ StoredTensor read_tensor(const nlohmann::json& entry, std::string_view data, con
   }
   if (begin > end || end > data.size() || end - begin != bytes)
     throw damaged(source, fmt::format("{} does not lie within the file's data", name));
+  if (bytes > room) throw damaged(source, fmt::format("{} shares its data with another tensor", name));
   tensor.values.resize(bytes / sizeof(float));
   if (bytes > 0)
     std::memcpy(tensor.values.data(), data.data() + begin, bytes);  // an empty vector has no address to copy to
@@ -92,10 +97,15 @@ StoredTensors decode_safetensors(std::string_view bytes, const std::string& sour
   const std::string_view data = bytes.substr(kLengthBytes + length);
   StoredTensors tensors;
   try {
-    const auto header = nlohmann::json::parse(bytes.substr(kLengthBytes, length));
+    const auto header = parse_json(bytes.substr(kLengthBytes, length));
     if (!header.is_object()) throw damaged(source, "its header is not the JSON it should be");
-    for (const auto& [name, entry] : header.items())
-      if (name != "__metadata__") tensors[name] = read_tensor(entry, data, name, source);
+    size_t taken = 0;  // each byte is one tensor's, so that all of them together take no more memory than the file
+    for (const auto& [name, entry] : header.items()) {
+      if (name == "__metadata__") continue;
+      StoredTensor tensor = read_tensor(entry, data, data.size() - taken, name, source);
+      taken += tensor.values.size() * sizeof(float);
+      tensors[name] = std::move(tensor);
+    }
   } catch (const nlohmann::json::exception&) {
     throw damaged(source, "its header is not the JSON it should be");
   }

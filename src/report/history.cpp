@@ -164,7 +164,7 @@ std::vector<HistoryRow> parse_history(std::string_view text, const std::string& 
 }
 
 std::vector<HistoryRow> read_history(const std::filesystem::path& path) {
-  return parse_history(read_file(path), path.string());
+  return parse_history(read_file(path, kMostTextBytes), path.string());
 }
 
 std::vector<EpochRecord> epoch_records(std::span<const HistoryRow> rows) {

@@ -10,6 +10,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "core/json_reader.h"
 #include "core/run_log.h"
 
 namespace fer_ddp {
@@ -24,7 +25,7 @@ nlohmann::ordered_json or_null(const std::string& text) {
   return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
 }
 
-std::string text_or_empty(const nlohmann::json& status, const char* key) {
+std::string text_or_empty(const nlohmann::ordered_json& status, const char* key) {
   const auto& value = status.at(key);
   return value.is_null() ? std::string() : value.get<std::string>();
 }
@@ -58,7 +59,7 @@ std::optional<StatusFile> read_status_file(const fs::path& run_folder) {
   const fs::path path = status_path(run_folder);
   if (!fs::exists(path)) return std::nullopt;
   try {
-    const auto status = nlohmann::json::parse(read_file(path));
+    const auto status = parse_json(read_file(path, kMostTextBytes));
     return StatusFile{.address = text_or_empty(status, "address"),
                       .host = status.at("host").get<std::string>(),
                       .run = status.at("run").get<std::string>(),

@@ -1,6 +1,7 @@
 #include "train/early_stopping.h"
 
 #include "core/exact_number.h"
+#include "core/json_reader.h"
 
 namespace fer_ddp {
 
@@ -28,7 +29,7 @@ nlohmann::ordered_json EarlyStopping::state() const {
 void EarlyStopping::restore(const nlohmann::ordered_json& state) {
   best_ = state.at("best").is_null() ? std::nullopt : std::optional(exact_value(state.at("best")));
   weights_kept_ = state.at("weights_kept").get<bool>();
-  wait_ = state.at("wait").get<int>();
+  wait_ = whole_number<int>(state.at("wait"));
 }
 
 }  // namespace fer_ddp

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/exact_number.h"
+#include "core/json_reader.h"
 
 namespace fer_ddp {
 
@@ -34,8 +35,8 @@ nlohmann::ordered_json Plateau::state() const {
 
 void Plateau::restore(const nlohmann::ordered_json& state) {
   best_ = state.at("best").is_null() ? std::nullopt : std::optional(exact_value(state.at("best")));
-  wait_ = state.at("wait").get<int>();
-  cooldown_left_ = state.at("cooldown_left").get<int>();
+  wait_ = whole_number<int>(state.at("wait"));
+  cooldown_left_ = whole_number<int>(state.at("cooldown_left"));
 }
 
 }  // namespace fer_ddp

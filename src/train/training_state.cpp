@@ -1,6 +1,7 @@
 #include "train/training_state.h"
 
 #include "core/exact_number.h"
+#include "core/json_reader.h"
 
 namespace fer_ddp {
 
@@ -21,7 +22,7 @@ ordered_json record_to_json(const EpochRecord& record) {
 
 EpochRecord record_from_json(const ordered_json& json) {
   EpochRecord record;
-  record.epoch = json.at("epoch").get<int>();
+  record.epoch = whole_number<int>(json.at("epoch"));
   record.loss = exact_value(json.at("loss"));
   record.accuracy = exact_value(json.at("accuracy"));
   record.val_loss = exact_value(json.at("val_loss"));
@@ -55,17 +56,17 @@ ordered_json state_to_json(const TrainingState& state) {
 
 TrainingState state_from_json(const ordered_json& json) {
   TrainingState state;
-  state.epoch = json.at("epoch").get<int>();
-  state.step = json.at("step").get<int64_t>();
+  state.epoch = whole_number<int>(json.at("epoch"));
+  state.step = whole_number<int64_t>(json.at("step"));
   state.learning_rate = exact_value(json.at("learning_rate"));
   const ordered_json& progress = json.at("progress");
   state.progress = {.loss = exact_value(progress.at("loss")),
-                    .correct = progress.at("correct").get<int64_t>(),
-                    .images = progress.at("images").get<int64_t>(),
+                    .correct = whole_number<int64_t>(progress.at("correct")),
+                    .images = whole_number<int64_t>(progress.at("images")),
                     .training_seconds = progress.at("training_seconds").get<double>(),
                     .seconds = progress.at("seconds").get<double>()};
-  if (!json.at("best_epoch").is_null()) state.best_epoch = json.at("best_epoch").get<int>();
-  state.stop_reason = static_cast<StopReason>(json.at("stop_reason").get<int>());
+  if (!json.at("best_epoch").is_null()) state.best_epoch = whole_number<int>(json.at("best_epoch"));
+  state.stop_reason = static_cast<StopReason>(whole_number<int>(json.at("stop_reason")));
   state.earlier_seconds = json.at("earlier_seconds").get<double>();
   for (const ordered_json& record : json.at("history")) state.history.push_back(record_from_json(record));
   return state;

@@ -69,6 +69,8 @@ TEST_F(ConfigFile, AValueOutOfRangeIsRefused) {
   EXPECT_THAT(error_of(R"({"batch_size": 0})"), HasSubstr("batch_size is 0, expected a whole number at least 1"));
   EXPECT_THAT(error_of(R"({"batch_size": 99999999999})"), HasSubstr("batch_size"));
   EXPECT_THAT(error_of(R"({"lr_reduction_factor": 1})"), HasSubstr("above 0 and below 1"));
+  EXPECT_THAT(error_of(R"({"random_seed": 9223372036854775808})"), HasSubstr("random_seed is 9223372036854775808"));
+  EXPECT_THAT(error_of(R"({"input_shape": [4294967344, 48, 1]})"), HasSubstr("expected a list of whole numbers"));
   EXPECT_THAT(error_of(R"({"optimizer": "Adamm"})"), HasSubstr("Adam, AdamW or SGD"));
   EXPECT_THAT(error_of(R"({"input_shape": [48, 48, 3]})"), HasSubstr("[48,48,3]"));
 }
@@ -78,6 +80,12 @@ TEST_F(ConfigFile, WhatIsNotAJsonObjectIsRefused) {
   EXPECT_THAT(error_of(""), HasSubstr("not valid JSON"));
   EXPECT_THAT(error_of("[1]"), HasSubstr("not a JSON object"));
   EXPECT_THAT(error_of(R"({"epochs": 3, "epochs": 4})"), HasSubstr("given twice"));
+}
+
+TEST_F(ConfigFile, WhatIsNestedWithoutEndIsRefused) {
+  const std::string deep(100'000, '[');
+  EXPECT_THAT(error_of("{\"epochs\": " + deep), HasSubstr("nested more than 64 deep"));
+  EXPECT_THAT(error_of("{}", {"epochs=" + deep}), HasSubstr("expected a whole number"));
 }
 
 TEST_F(ConfigFile, AMissingFileIsTheUsersMistake) {
@@ -95,6 +103,7 @@ TEST_F(ConfigFile, AnOverrideIsCheckedLikeTheFile) {
   EXPECT_THAT(error_of("{}", {"epoch=5"}), HasSubstr("Did you mean \"epochs\"?"));
   EXPECT_THAT(error_of("{}", {"epochs"}), HasSubstr("expected key=value"));
   EXPECT_THAT(error_of("{}", {"epochs=0"}), HasSubstr("--set epochs=0"));
+  EXPECT_THAT(error_of("{}", {"epochs=\xff"}), HasSubstr("epochs is \"\xEF\xBF\xBD\", expected"));
 }
 
 // Whoever adds, drops or renames a key changes what users' files may hold: it is to be meant.

@@ -96,6 +96,12 @@ TEST(ExactNumber, EveryDoubleComesBack) {
   EXPECT_TRUE(std::isnan(exact_value(exact_number(std::nan("")))));
 }
 
+TEST(ExactNumber, NoOtherTextIsANumber) {
+  for (const char* text : {"\"infinity\"", "\"\"", "\"1\"", "true", "null"})
+    EXPECT_THROW(static_cast<void>(exact_value(nlohmann::ordered_json::parse(text))), nlohmann::json::exception)
+        << text;
+}
+
 TEST(RunLog, WritesOneJsonObjectALine) {
   const TemporaryFolder folder;
   RunLog log(true);

@@ -9,6 +9,7 @@
 #include "core/checksum.h"
 #include "data/dataset.h"
 #include "data/preprocess.h"
+#include "data/shard_file.h"
 #include "data/verify.h"
 #include "tests/data_fixtures.h"
 
@@ -134,6 +135,14 @@ TEST_F(VerifyShards, AManifestThatContradictsItselfOrTheShardsIsTold) {
                  ": contradicts itself about ");
   expect_refused([](Manifest& wrong) { wrong.shards.clear(); }, "manifest.json",
                  ": lists no possible number of shards");
+  expect_refused([](Manifest& wrong) { wrong.class_counts[Split::kTrain][6] = int64_t{1} << 62; }, "manifest.json",
+                 ": says an impossible number of rows");
+  expect_refused(
+      [](Manifest& wrong) {
+        wrong.class_counts[Split::kTrain][0] -= 1000;
+        wrong.class_counts[Split::kTrain][1] += 1000;
+      },
+      "manifest.json", ": says an impossible number of rows");
   expect_refused([](Manifest& wrong) { wrong.class_names[0] = "Smug"; }, "manifest.json", ": describes other classes");
   expect_refused(
       [](Manifest& wrong) {
@@ -143,11 +152,36 @@ TEST_F(VerifyShards, AManifestThatContradictsItselfOrTheShardsIsTold) {
       "", ": the labels of train are not as many of each class as manifest.json says");
 }
 
+// Memory is taken for as many rows as the manifest says: no more than its files could hold, and files of that size are
+// there.
+TEST_F(VerifyShards, MoreRowsThanTheFilesCouldHoldAreRefusedBeforeMemoryIsTaken) {
+  Manifest wrong = manifest_;
+  for (const Split split : kSplits) {
+    wrong.class_counts[split] = {};
+    wrong.class_counts[split][0] = 400'000'000;  // 2.8 TB of images
+    for (ShardEntry& shard : wrong.shards) shard.rows[split] = 100'000'000;
+  }
+  write_text(shards_ / "manifest.json", manifest_text(wrong));
+  expect_error("manifest.json", ": says more rows of shard-00000-of-00004.h5 than fit into its ");
+  for (ShardEntry& shard : wrong.shards) shard.bytes = 1'000'000'000'000;
+  write_text(shards_ / "manifest.json", manifest_text(wrong));
+  expect_error("shard-00000-of-00004.h5", " bytes, manifest.json says 1,000,000,000,000");
+}
+
+// What the library is made to read is what was written: it is never asked about another file.
+TEST_F(VerifyShards, AReaderOpensAShardOnlyWhereItsChecksumIsTheManifests) {
+  change(kShard, [](std::string& content) {
+    content[content.size() / 2] = static_cast<char>(content[content.size() / 2] ^ 1);
+  });
+  const Error error = error_of([&] { static_cast<void>(ShardReader(shards_, manifest_, 1)); });
+  EXPECT_THAT(error.what(), HasSubstr(": is damaged: its checksum is not the one in manifest.json"));
+}
+
 TEST_F(VerifyShards, AnotherFileOfTheRightChecksumIsNoShard) {
   Manifest wrong = manifest_;
-  write_text(shards_ / kShard, "not HDF5");
-  wrong.shards[1].bytes = 8;
-  wrong.shards[1].checksum = checksum(std::string_view("not HDF5"));
+  const std::string other = std::string(static_cast<size_t>(wrong.shards[1].bytes), '?');  // not HDF5
+  write_text(shards_ / kShard, other);
+  wrong.shards[1].checksum = checksum(std::string_view(other));
   write_text(shards_ / "manifest.json", manifest_text(wrong));
   expect_error(kShard, ": is damaged: ");
 }

@@ -85,5 +85,13 @@ TEST(Evaluation, ADocumentOfAnotherKindIsTheUsersError) {
   }
 }
 
+TEST(Evaluation, CountsThatWouldOverflowTheirSumsAreTheUsersError) {
+  for (const char* count : {"4611686018427387904", "-1", "0.5", "true"}) {
+    Json document = evaluation_to_json(Evaluation{});
+    document["confusion"][3][3] = Json::parse(count);
+    EXPECT_THROW(static_cast<void>(evaluation_from_json(document, "result.json")), Error) << count;
+  }
+}
+
 }  // namespace
 }  // namespace fer_ddp

@@ -69,6 +69,14 @@ TEST(RunResult, AMissingKeyIsTheUsersErrorAndIsNamed) {
   }
 }
 
+TEST(RunResult, ANumberThatDoesNotFitIsTheUsersErrorAndNotCutOff) {
+  for (const char* key : {"epochs_run", "final_epoch", "world_size"}) {
+    Json document = run_result_to_json(finished_run());
+    document[key] = int64_t{1} << 32;
+    EXPECT_THROW(static_cast<void>(run_result_from_json(document, "result.json")), Error) << key;
+  }
+}
+
 TEST(BestEpoch, LossAndAccuracyMayDisagree) {
   const std::vector<EpochRecord> history = {{.epoch = 0, .val_loss = 1.3, .val_accuracy = 0.50},
                                             {.epoch = 1, .val_loss = 1.2, .val_accuracy = 0.51},

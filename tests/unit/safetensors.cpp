@@ -49,8 +49,22 @@ TEST(Safetensors, HostileHeadersAreRefused) {
                              R"({"a": {"dtype": "F32", "shape": [4611686018427387905], "data_offsets": [0, 4]}})",
                              R"({"a": {"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}})",
                              R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}})",
+                             R"({"a": {"dtype": "F32", "shape": 2, "data_offsets": [0, 8]}})",
+                             R"({"a": {"dtype": "F32", "shape": [2.5], "data_offsets": [0, 8]}})",
+                             R"({"a": {"dtype": "F32", "shape": [1e300], "data_offsets": [0, 8]}})",
+                             R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [-8, 0]}})",
                              R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}})"})
     EXPECT_THROW(static_cast<void>(decode_safetensors(file(header), "test")), Error) << header;
+}
+
+// Else a small file could ask for any amount of memory.
+TEST(Safetensors, TensorsThatShareTheirDataAreRefused) {
+  const std::string header = R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+                                 "b": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})";
+  const uint64_t length = header.size();
+  const std::string file =
+      std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + header + std::string(8, '\0');
+  EXPECT_THROW(static_cast<void>(decode_safetensors(file, "test")), Error);
 }
 
 }  // namespace
