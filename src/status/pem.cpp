@@ -7,6 +7,7 @@
 
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "core/atomic_file.h"
 #include "core/error.h"
@@ -59,8 +60,10 @@ std::string asn1_text(const ASN1_STRING* text) {
 }
 
 std::string ip_text(const ASN1_STRING* address) {
+  const int length = ASN1_STRING_length(address);
+  if (length != sizeof(in_addr) && length != sizeof(in6_addr)) return "";
   std::array<char, INET6_ADDRSTRLEN> text{};
-  const int family = ASN1_STRING_length(address) == 4 ? AF_INET : AF_INET6;
+  const int family = length == sizeof(in_addr) ? AF_INET : AF_INET6;
   return inet_ntop(family, ASN1_STRING_get0_data(address), text.data(), text.size()) == nullptr ? "" : text.data();
 }
 
@@ -86,18 +89,27 @@ std::string time_text(const ASN1_TIME* time) {
 }  // namespace
 
 PemFile read_certificates(const std::string& option, const fs::path& path) {
-  PemFile file{.option = option, .path = path};
+  std::string text;
   try {
-    file.text = read_file(path);
+    text = read_file(path, kMostTextBytes);
   } catch (const Error& problem) {
-    throw user_error(fmt::format("{}: {}", option, problem.what()), problem.advice());
+    throw Error(problem.fault(), fmt::format("{}: {}", option, problem.what()), problem.advice());
   }
+  return parse_certificates(option, path, std::move(text));
+}
+
+PemFile parse_certificates(const std::string& option, const fs::path& path, std::string text) {
+  PemFile file{.option = option, .path = path, .text = std::move(text)};
   static_cast<void>(certificates_of(file));
   return file;
 }
 
 PemFile read_key_of(const PemFile& certificates, const std::string& option, const fs::path& path) {
-  PemFile file{.option = option, .path = path, .text = read_secret_file(option, path)};
+  return parse_key_of(certificates, option, path, read_secret_file(option, path));
+}
+
+PemFile parse_key_of(const PemFile& certificates, const std::string& option, const fs::path& path, std::string text) {
+  PemFile file{.option = option, .path = path, .text = std::move(text)};
   const KeyPointer key(PEM_read_bio_PrivateKey(reader_of(file.text).get(), nullptr, no_passphrase, nullptr));
   if (!key) {
     const bool encrypted = file.text.find("ENCRYPTED") != std::string::npos;
@@ -121,6 +133,10 @@ void require_valid_now(const PemFile& certificates) {
   const CertificatePointer first = first_of(certificates);
   const ASN1_TIME* begin = X509_get0_notBefore(first.get());
   const ASN1_TIME* end = X509_get0_notAfter(first.get());
+  if (X509_cmp_current_time(begin) == 0 || X509_cmp_current_time(end) == 0)  // which stands for no time at all
+    throw user_error(
+        fmt::format("{}: the certificate does not say in a known form for how long it holds", certificates.title()),
+        "Clients would refuse it: make a new one.");
   if (X509_cmp_current_time(end) < 0)
     throw user_error(fmt::format("{}: the certificate expired on {}", certificates.title(), time_text(end)),
                      "Clients would refuse it: make a new one.");
@@ -147,6 +163,7 @@ std::vector<std::string> certificate_names(const PemFile& certificates) {
     if (name->type == GEN_DNS) names.push_back(asn1_text(name->d.dNSName));
     if (name->type == GEN_IPADD) names.push_back(ip_text(name->d.iPAddress));
   }
+  std::erase(names, "");
   if (names.empty())
     if (const std::optional<std::string> name = common_name(first.get())) names.push_back(*name);
   return names;

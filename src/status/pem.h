@@ -23,10 +23,18 @@ struct PemFile {
 // that is damaged.
 [[nodiscard]] PemFile read_certificates(const std::string& option, const std::filesystem::path& path);
 
+// The same from text that was read elsewhere.
+[[nodiscard]] PemFile parse_certificates(const std::string& option, const std::filesystem::path& path,
+                                         std::string text);
+
 // The private key of the first of `certificates`. Throws Error (the user's fault), naming option and file, if it cannot
 // be read, is open to others, encrypted, damaged, or another certificate's.
 [[nodiscard]] PemFile read_key_of(const PemFile& certificates, const std::string& option,
                                   const std::filesystem::path& path);
+
+// The same from text that was read elsewhere.
+[[nodiscard]] PemFile parse_key_of(const PemFile& certificates, const std::string& option,
+                                   const std::filesystem::path& path, std::string text);
 
 // Throws Error (the user's fault) unless now lies within the time for which the first certificate holds.
 void require_valid_now(const PemFile& certificates);

@@ -29,12 +29,15 @@ std::string read_secret_file(const std::string& option, const fs::path& path) {
     throw user_error(fmt::format("{}: {} is open to others (mode {:04o}): it is no secret", option, path.string(),
                                  facts.st_mode & 07777),
                      fmt::format("Renew it if others may have read it, then: chmod 600 {}", path.string()));
-  return read_file(path);
+  return read_file(path, kMostTextBytes);
 }
 
 std::string read_token_file(const std::string& option, const fs::path& path) {
-  const std::string text = read_secret_file(option, path);
-  std::string token = text.substr(0, text.find('\n'));
+  return parse_token(option, path, read_secret_file(option, path));
+}
+
+std::string parse_token(const std::string& option, const fs::path& path, std::string_view text) {
+  std::string token(text.substr(0, text.find('\n')));
   token.erase(token.find_last_not_of(" \t\r") + 1);
   if (token.empty())
     throw user_error(fmt::format("{}: the first line of {} is empty, expected a token", option, path.string()),

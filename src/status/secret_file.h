@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace fer_ddp {
 
@@ -14,5 +15,9 @@ namespace fer_ddp {
 // The first line of a token file, without blanks at its end. Throws Error (the user's fault) if it is empty, or holds
 // what may not stand in a header: blanks, control characters, anything beyond ASCII.
 [[nodiscard]] std::string read_token_file(const std::string& option, const std::filesystem::path& path);
+
+// The same from text that was read elsewhere.
+[[nodiscard]] std::string parse_token(const std::string& option, const std::filesystem::path& path,
+                                      std::string_view text);
 
 }  // namespace fer_ddp

@@ -45,6 +45,7 @@ std::pair<long, long> bounds_of(Validity validity) {
     case Validity::kNotYet:
       return {kDay, 2 * kDay};
     case Validity::kNow:
+    case Validity::kGarbled:
       break;
   }
   return {-kDay, kDay};
@@ -65,6 +66,7 @@ CertificatePointer draft(EVP_PKEY* key, const std::string& name, Validity validi
   const auto [begin, end] = bounds_of(validity);
   X509_gmtime_adj(X509_getm_notBefore(certificate.get()), begin);
   X509_gmtime_adj(X509_getm_notAfter(certificate.get()), end);
+  if (validity == Validity::kGarbled) ASN1_STRING_set(X509_getm_notAfter(certificate.get()), "soon", -1);
   X509_set_pubkey(certificate.get(), key);
   X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate.get()), "CN", MBSTRING_ASC,
                              reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);

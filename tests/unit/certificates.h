@@ -13,7 +13,7 @@ struct Identity {
 
 [[nodiscard]] Identity make_authority(const std::string& name);
 
-enum class Validity { kNow, kExpired, kNotYet };
+enum class Validity { kNow, kExpired, kNotYet, kGarbled };
 
 // `names` as OpenSSL writes them: "DNS:localhost,IP:127.0.0.1".
 [[nodiscard]] Identity make_signed_by(const Identity& authority, const std::string& names,

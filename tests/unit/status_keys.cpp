@@ -130,6 +130,9 @@ TEST_F(StatusKeys, ACertificateThatDoesNotHoldNowIsRefused) {
   const Identity early = make_signed_by(authority_, "DNS:localhost", Validity::kNotYet);
   config_.status_tls_certificate = file("early.pem", early.certificate);
   EXPECT_THAT(complaint(), HasSubstr("holds from"));
+  const Identity garbled = make_signed_by(authority_, "DNS:localhost", Validity::kGarbled);
+  config_.status_tls_certificate = file("garbled.pem", garbled.certificate);
+  EXPECT_THAT(complaint(), AllOf(HasSubstr("garbled.pem"), HasSubstr("does not say in a known form")));
 }
 
 TEST_F(StatusKeys, ASecretThatOthersMayReadIsRefusedAsSshWould) {
@@ -164,6 +167,12 @@ TEST(CertificateNames, AreThoseItWasMadeFor) {
   const Identity service = make_signed_by(authority, "DNS:node1,IP:10.0.0.1,IP:::1");
   EXPECT_THAT(certificate_names({.text = service.certificate}), ::testing::ElementsAre("node1", "10.0.0.1", "::1"));
   EXPECT_THAT(certificate_names({.text = authority.certificate}), ::testing::ElementsAre("the authority"));
+}
+
+TEST(CertificateNames, AnAddressOfNoKnownLengthIsNotReadBeyondItsEnd) {
+  // GeneralNames with one iPAddress of five bytes: reading sixteen would go beyond it.
+  const Identity service = make_signed_by(make_authority("the authority"), "DER:300787057F00000001");
+  EXPECT_THAT(certificate_names({.text = service.certificate}), ::testing::ElementsAre("fer-ddp test"));
 }
 
 }  // namespace
