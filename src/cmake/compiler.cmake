@@ -5,6 +5,7 @@ set(CMAKE_CXX_EXTENSIONS OFF)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 
+option(FER_DDP_FUZZ "Build the fuzzers of tests/fuzz, with libFuzzer and both sanitizers; Clang alone" OFF)
 option(FER_DDP_SANITIZE "Build with AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 
 find_program(CCACHE_PROGRAM ccache)
@@ -27,5 +28,12 @@ if(FER_DDP_SANITIZE)
   # Instrumented code makes GCC 12 warn of values that only seem uninitialised; the release build holds that there are no warnings.
   target_compile_options(fer_ddp_compile_options INTERFACE -Wno-error)
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+endif()
+
+if(FER_DDP_FUZZ)
+  # Warnings are GCC's business: Clang has others.
+  target_compile_options(fer_ddp_compile_options INTERFACE -Wno-error -Wno-everything)
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined,float-cast-overflow -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_link_options(-fsanitize=address,undefined)
 endif()
