@@ -57,7 +57,7 @@ CudaRuntime::CudaRuntime(Communicator& host, int device, std::chrono::duration<d
       current_(stream_),
       recorder_([] { return std::make_unique<CudaGraph>(); }),
       reducer_(host, device, stream_.stream(), timeout) {
-  reducer_.before_leaving([this] { recorder_.clear(); });
+  reducer_.before_leaving([this] { return recorder_.take(); });
 }
 
 void CudaRuntime::run_repeatedly(int64_t key, const std::function<void()>& work) {

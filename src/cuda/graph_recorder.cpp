@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <exception>
+#include <utility>
 
 #include "core/error.h"
 #include "core/text.h"
@@ -54,8 +55,11 @@ std::unique_ptr<WorkGraph> GraphRecorder::record(const std::function<void()>& wo
   return graph;
 }
 
-void GraphRecorder::clear() {
-  for (auto& [key, recording] : recordings_) recording.graph.reset();
+std::vector<std::unique_ptr<WorkGraph>> GraphRecorder::take() {
+  std::vector<std::unique_ptr<WorkGraph>> graphs;
+  for (auto& [key, recording] : recordings_)
+    if (recording.graph) graphs.push_back(std::move(recording.graph));
+  return graphs;
 }
 
 }  // namespace fer_ddp

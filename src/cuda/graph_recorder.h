@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <vector>
 
 namespace fer_ddp {
 
@@ -34,8 +35,8 @@ class GraphRecorder {
   // work's own comes out as it is.
   void run(int64_t key, const std::function<void()>& work);
 
-  // Destroys the graphs. What is recorded anew afterwards has run often enough.
-  void clear();
+  // Hands the graphs over to whoever is to destroy them. What is recorded anew afterwards has run often enough.
+  [[nodiscard]] std::vector<std::unique_ptr<WorkGraph>> take();
 
  private:
   struct Recording {

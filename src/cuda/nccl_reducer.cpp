@@ -22,9 +22,11 @@ using Clock = std::chrono::steady_clock;
 // the kernel adds to it, would be most of that wait. What takes longer than this is slept for.
 constexpr std::chrono::microseconds kSpinTime{200};
 constexpr std::chrono::microseconds kPollInterval{50};
-// How long another rank that called the roll is given to end the job; and NCCL to abort, then the streams to run dry.
+// How long another rank that called the roll is given to end the job.
 constexpr std::chrono::seconds kSilence{10};
+// How long NCCL is given to abort, graphs to be destroyed and the streams to run dry; and of that, how long NCCL alone.
 constexpr std::chrono::milliseconds kAbortTime{1500};
+constexpr std::chrono::milliseconds kAbortLead{200};
 constexpr const char* kAdvice = "Run again with NCCL_DEBUG=INFO: NCCL then says what it does and on which network.";
 
 // What rank 0 tells the others before they connect; its failure must reach them, not leave them waiting.
@@ -42,6 +44,16 @@ Invitation make_invitation() {
   if (invitation.result != ncclSuccess)
     std::strncpy(invitation.reason.data(), ncclGetLastError(nullptr), invitation.reason.size() - 1);
   return invitation;
+}
+
+// Does `work`, which may block for ever, on a thread of its own, left behind if it does; says when it is done.
+std::shared_ptr<const std::atomic<bool>> do_aside(std::function<void()> work) {
+  const auto done = std::make_shared<std::atomic<bool>>(false);
+  std::thread([done, work = std::move(work)] {
+    work();
+    *done = true;
+  }).detach();
+  return done;
 }
 
 }  // namespace
@@ -65,9 +77,9 @@ class PendingNcclReduction final : public PendingReduction {
 };
 
 NcclReducer::NcclReducer(Communicator& host, int device, cudaStream_t compute, Seconds timeout)
-    : host_(host), compute_(compute), timeout_(timeout) {
+    : host_(host), device_(device), compute_(compute), timeout_(timeout) {
   try {
-    connect(device);
+    connect();
   } catch (...) {
     abort_nccl();  // no destructor follows a constructor that throws
     throw;
@@ -81,7 +93,7 @@ NcclReducer::~NcclReducer() {
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
 }
 
-void NcclReducer::connect(int device) {
+void NcclReducer::connect() {
   Invitation invitation;
   if (host_.rank() == 0) invitation = make_invitation();
   host_.broadcast(std::as_writable_bytes(std::span(&invitation, 1)), 0);
@@ -94,7 +106,7 @@ void NcclReducer::connect(int device) {
   if (version != invitation.version)
     throw machine_error(fmt::format("{}has NCCL {}, rank 0 has {}", self(), version, invitation.version),
                         "LD_LIBRARY_PATH may put another libnccl.so.2 before the one that fer-ddp was built with.");
-  check_runtime(cudaSetDevice(device), "cudaSetDevice");
+  check_runtime(cudaSetDevice(device_), "cudaSetDevice");
   // Above the compute stream: collectives are short, and what waits for them is long.
   int highest = 0;
   check_runtime(cudaDeviceGetStreamPriorityRange(nullptr, &highest), "cudaDeviceGetStreamPriorityRange");
@@ -145,7 +157,7 @@ void NcclReducer::wait_for(cudaEvent_t event, const char* operation) {
 
 void NcclReducer::finish() {
   wait_for_compute("the last wait for the GPU");
-  release_();
+  take_graphs_().clear();
   check(ncclCommFinalize(communicator_), "ncclCommFinalize", "leaving NCCL");
   const ncclResult_t result = ncclCommDestroy(std::exchange(communicator_, nullptr));
   if (result != ncclSuccess) fail(result, "ncclCommDestroy", "leaving NCCL");
@@ -198,21 +210,28 @@ ncclResult_t NcclReducer::state() const {
 }
 
 // Local: the other ranks come to their own deadline. What stood on the streams behind the aborted collective still
-// runs, and must have, before its memory is freed; collectives of a graph stand on the compute stream. ncclCommAbort
-// blocks, also on a non-blocking communicator, and for ever where the graph that is being recorded holds a collective:
-// a thread of its own calls it, and is left behind if it does not return.
+// runs, and must have, before its memory is freed; collectives of a graph stand on the compute stream.
+//
+// Two calls need each other, and either may block. ncclCommAbort ends the collectives that run, then waits for the end
+// of all graphs that hold some (for ever, where one is being recorded). cudaGraphExecDestroy waits in the driver for as
+// long as the graph runs, so for a rank that hangs. So NCCL goes first, and the graphs are destroyed when their
+// collectives have had time to end.
 void NcclReducer::abort_nccl() {
   if (communicator_ == nullptr) return;
-  release_();
-  const auto aborted = std::make_shared<std::atomic<bool>>(false);
-  std::thread([aborted, communicator = std::exchange(communicator_, nullptr)] {
-    ncclCommAbort(communicator);
-    *aborted = true;
-  }).detach();
+  const Clock::time_point begin = Clock::now();
+  const auto wait_while = [begin](const auto& condition, Clock::duration limit) {
+    while (condition() && Clock::now() < begin + limit) std::this_thread::sleep_for(kPollInterval);
+  };
   const auto busy = [](cudaStream_t stream) { return cudaStreamQuery(stream) == cudaErrorNotReady; };
-  const Clock::time_point end = Clock::now() + kAbortTime;
-  while ((!*aborted || (stream_ != nullptr && busy(stream_)) || busy(compute_)) && Clock::now() < end)
-    std::this_thread::sleep_for(kPollInterval);
+  const auto aborted =
+      do_aside([communicator = std::exchange(communicator_, nullptr)] { ncclCommAbort(communicator); });
+  wait_while([&] { return !*aborted; }, kAbortLead);
+  const auto destroyed = do_aside([graphs = std::make_shared<Graphs>(take_graphs_()), device = device_] {
+    cudaSetDevice(device);
+    graphs->clear();
+  });
+  wait_while([&] { return !*aborted || !*destroyed || (stream_ != nullptr && busy(stream_)) || busy(compute_); },
+             kAbortTime);
   cudaGetLastError();
 }
 

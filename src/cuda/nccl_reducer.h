@@ -10,10 +10,12 @@
 
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.h"
+#include "cuda/graph_recorder.h"
 
 namespace fer_ddp {
 
@@ -26,9 +28,11 @@ class NcclReducer final : public Reducer {
   NcclReducer(Communicator& host, int device, cudaStream_t compute, Seconds timeout);
   ~NcclReducer() override;  // aborts what finish() has not ended; not collective
 
-  // `release` destroys all CUDA graphs that hold collectives of this: NCCL neither ends nor aborts before they are
-  // gone.
-  void before_leaving(std::function<void()> release) { release_ = std::move(release); }
+  using Graphs = std::vector<std::unique_ptr<WorkGraph>>;
+
+  // `take` hands over all CUDA graphs that hold collectives of this: NCCL neither ends nor aborts before they are
+  // destroyed.
+  void before_leaving(std::function<Graphs()> take) { take_graphs_ = std::move(take); }
 
   // Values in the GPU's memory.
   void all_reduce(std::span<double> values, ReduceOperation operation) override;
@@ -47,7 +51,7 @@ class NcclReducer final : public Reducer {
  private:
   friend class PendingNcclReduction;
 
-  void connect(int device);
+  void connect();
   void start(const void* values, size_t count, ncclDataType_t type, ncclRedOp_t operation, const char* name);
   void check(ncclResult_t result, const char* call, const char* operation);
   void check_runtime(cudaError_t code, const char* call);
@@ -59,9 +63,10 @@ class NcclReducer final : public Reducer {
   [[nodiscard]] std::string self() const;
 
   Communicator& host_;
+  int device_;
   cudaStream_t compute_;
   Seconds timeout_;
-  std::function<void()> release_ = [] {};
+  std::function<Graphs()> take_graphs_ = [] { return Graphs(); };
   ncclComm_t communicator_ = nullptr;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t before_ = nullptr;  // on the compute stream: what a collective must follow

@@ -98,10 +98,14 @@ TEST_F(Recorded, AnErrorOfTheWorkItselfComesOutAsItIs) {
   EXPECT_EQ(error.advice(), "advice");
 }
 
-TEST_F(Recorded, AfterClearWorkIsRecordedAnewWithoutFurtherRuns) {
+TEST_F(Recorded, GraphsThatWereTakenEndWithWhoeverTookThemAndWorkIsRecordedAnewWithoutFurtherRuns) {
   warm_up(1);
   recorder_.run(1, [] {});
-  recorder_.clear();
+  auto taken = recorder_.take();
+  EXPECT_EQ(taken.size(), 1U);
+  EXPECT_THAT(log_, Not(testing::Contains("destroy")));
+  taken.clear();
+  EXPECT_THAT(log_, testing::Contains("destroy"));
   log_.clear();
   recorder_.run(1, [] {});
   EXPECT_THAT(log_, ElementsAre("begin", "end", "replay"));

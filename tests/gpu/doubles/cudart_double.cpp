@@ -1,6 +1,7 @@
 // A double of the few CUDA runtime calls that src/cuda makes, over the host's memory: a stream is a thread with a
-// queue, so that launches return at once and order shows; an event is a mark in a queue. FER_DDP_DOUBLE_GPUS says how
-// many GPUs there are (2); 0: a driver without a GPU; -1: no driver. It cannot show kernels, device memory or timing.
+// queue, so that launches return at once and order shows; an event is a mark in a queue; a graph is what the streams of
+// one capture were given, in that order. FER_DDP_DOUBLE_GPUS says how many GPUs there are (2); 0: a driver without a
+// GPU; -1: no driver. It cannot show kernels, device memory or timing.
 #include <cuda_runtime_api.h>
 
 #include <condition_variable>
@@ -13,8 +14,27 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "doubles.h"
+
+struct CUgraph_st {
+  std::vector<std::function<void()>> work{};
+  bool collectives = false;
+};
+
+// Between cudaStreamBeginCapture and cudaStreamEndCapture.
+struct Capture {
+  std::unique_ptr<CUgraph_st> graph = std::make_unique<CUgraph_st>();
+  std::vector<cudaStream_t> streams{};  // the one that began it, and those that follow it by events
+};
+
+struct CUgraphExec_st {
+  CUgraph_st graph;
+  std::mutex mutex{};
+  std::condition_variable changed{};
+  int launches = 0;  // that have not ended
+};
 
 struct CUstream_st {
  public:
@@ -27,7 +47,19 @@ struct CUstream_st {
     changed_.notify_all();
     thread_.join();
   }
+  // While this is null the stream runs what it is given; else it records that. Of the calling thread alone.
+  std::shared_ptr<Capture> capture{};
+
+  void join(std::shared_ptr<Capture> other) {
+    if (capture == other) return;
+    capture = std::move(other);
+    capture->streams.push_back(this);
+  }
   void add(std::function<void()> work) {
+    if (capture) {
+      capture->graph->work.push_back(std::move(work));
+      return;
+    }
     {
       const std::lock_guard lock(mutex_);
       queue_.push_back(std::move(work));
@@ -112,7 +144,8 @@ cudaError_t readiness() {
 }  // namespace
 
 struct CUevent_st {
-  std::shared_ptr<Mark> newest;  // null: never recorded, which counts as reached
+  std::shared_ptr<Mark> newest{};      // null: never recorded, which counts as reached
+  std::shared_ptr<Capture> capture{};  // in which it was recorded last
 };
 
 bool is_device_memory(const void* address) {
@@ -123,6 +156,12 @@ bool is_device_memory(const void* address) {
 }
 
 void launch_on(cudaStream_t stream, std::function<void()> work) { stream->add(std::move(work)); }
+
+bool record_collective(cudaStream_t stream) {
+  if (!stream->capture) return false;
+  stream->capture->graph->collectives = true;
+  return true;
+}
 
 extern "C" {
 
@@ -205,9 +244,20 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
   return cudaSuccess;
 }
 
-cudaError_t cudaStreamQuery(cudaStream_t stream) { return stream->idle() ? cudaSuccess : cudaErrorNotReady; }
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  if (stream->capture) return keep(cudaErrorStreamCaptureUnsupported);
+  return stream->idle() ? cudaSuccess : cudaErrorNotReady;
+}
 
+// A stream joins a capture by waiting for an event of it; a capture may wait for nothing from outside, and nothing
+// outside for what is recorded.
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (event->capture) {
+    if (!event->capture->graph) return keep(cudaErrorInvalidValue);
+    stream->join(event->capture);
+    return cudaSuccess;
+  }
+  if (stream->capture) return keep(cudaErrorStreamCaptureIsolation);
   if (event->newest) stream->add([mark = event->newest] { mark->wait(); });
   return cudaSuccess;
 }
@@ -224,12 +274,65 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 
 cudaError_t cudaEventQuery(cudaEvent_t event) {
+  if (event->capture) return keep(cudaErrorCapturedEvent);
   return !event->newest || event->newest->reached() ? cudaSuccess : cudaErrorNotReady;
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  event->capture = stream->capture;
+  if (stream->capture) return cudaSuccess;  // a graph keeps the order of its recording
   event->newest = std::make_shared<Mark>();
   stream->add([mark = event->newest] { mark->reach(); });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (stream->capture) return keep(cudaErrorIllegalState);
+  stream->join(std::make_shared<Capture>());
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  const std::shared_ptr<Capture> capture = stream->capture;
+  if (!capture) return keep(cudaErrorIllegalState);
+  for (const cudaStream_t recorded : capture->streams) recorded->capture = nullptr;
+  *graph = capture->graph.release();
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* graph, cudaGraph_t recorded, unsigned long long) {
+  *graph = new CUgraphExec_st{.graph = *recorded};
+  if (recorded->collectives) ++live_graphs;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t recorded) {
+  delete recorded;
+  return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  {
+    const std::lock_guard lock(graph->mutex);
+    ++graph->launches;
+  }
+  stream->add([graph] {
+    for (const auto& work : graph->graph.work) work();
+    const std::lock_guard lock(graph->mutex);
+    --graph->launches;
+    graph->changed.notify_all();
+  });
+  return cudaSuccess;
+}
+
+// Blocks for as long as the graph runs, as the driver does.
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t graph) {
+  {
+    std::unique_lock lock(graph->mutex);
+    graph->changed.wait(lock, [graph] { return graph->launches == 0; });
+  }
+  if (graph->graph.collectives) --live_graphs;
+  delete graph;
   return cudaSuccess;
 }
 

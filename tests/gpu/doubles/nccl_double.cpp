@@ -89,7 +89,7 @@ struct ncclComm {
   bool in_call = false;         // until ncclCommGetAsyncError has said that the newest call is over
   bool finalizing = false;
   Clock::time_point busy_until{};
-  int64_t calls = 0;
+  std::atomic<int64_t> calls{0};  // collectives so far, those of a graph whenever it runs
   int64_t chunks = 0;
   std::thread joining{};
 
@@ -259,12 +259,18 @@ ncclResult_t ncclAllReduce(const void* from, void* to, size_t count, ncclDataTyp
                   "Attempt to use communicator before the previous operation returned ncclSuccess");
   if (!is_device_memory(from) || from != to) return refuse(ncclInvalidArgument, "not the GPU's memory");
   if (type != ncclFloat32 && type != ncclFloat64) return refuse(ncclInvalidArgument, "the double knows two types");
-  const int64_t collective = ++self->calls;
-  if (self->meets(configured_fault(), "fail", collective)) return refuse(ncclSystemError, "socket closed");
-  ++self->running;
-  const Description description{collective, static_cast<int64_t>(count), type, operation};
   const size_t bytes = count * (type == ncclFloat64 ? sizeof(double) : sizeof(float));
-  launch_on(stream, [=] { run_collective(*self, description, static_cast<char*>(to), bytes); });
+  const auto begin = [=] {
+    ++self->running;
+    return Description{++self->calls, static_cast<int64_t>(count), type, operation};
+  };
+  if (record_collective(stream)) {
+    launch_on(stream, [=] { run_collective(*self, begin(), static_cast<char*>(to), bytes); });
+  } else {
+    if (self->meets(configured_fault(), "fail", self->calls + 1)) return refuse(ncclSystemError, "socket closed");
+    launch_on(stream,
+              [=, description = begin()] { run_collective(*self, description, static_cast<char*>(to), bytes); });
+  }
   return self->size == 1 ? ncclSuccess : self->begin_call();  // a sum of one rank needs no thread
 }
 
