@@ -1,6 +1,5 @@
 #include "launcher/device.h"
 
-#include <dlfcn.h>
 #include <fmt/format.h>
 #include <torch/version.h>
 
@@ -10,6 +9,7 @@
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "launcher/gpu_choice.h"
+#include "launcher/own_library.h"
 
 namespace fer_ddp {
 
@@ -20,13 +20,11 @@ namespace {
 constexpr const char* kOtherwise =
     "Set device to cpu, or to auto, which takes a GPU where there is one that can be used.";
 
-fs::path plugin_path() { return fs::read_symlink("/proc/self/exe").parent_path() / "libfer_ddp_cuda.so"; }
-
 // Cheap, and touches neither the driver nor LibTorch.
 bool gpu_seems_usable() {
   std::error_code ignored;
   const fs::path gpus = "/proc/driver/nvidia/gpus";
-  return fs::exists(gpus, ignored) && !fs::is_empty(gpus, ignored) && has_cuda_plugin();
+  return fs::exists(gpus, ignored) && !fs::is_empty(gpus, ignored) && has_own_library(kCudaPlugin);
 }
 
 bool everywhere(Communicator& communicator, bool here) {
@@ -36,30 +34,21 @@ bool everywhere(Communicator& communicator, bool here) {
 }
 
 std::unique_ptr<Accelerator> load_plugin() {
-  const fs::path path = plugin_path();
-  if (!fs::exists(path))
-    throw user_error(fmt::format("device is cuda, but this fer-ddp has no CUDA plug-in ({})", path.string()),
+  if (!has_own_library(kCudaPlugin))
+    throw user_error(fmt::format("device is cuda, but this fer-ddp has no CUDA plug-in (no {} beside it)", kCudaPlugin),
                      fmt::format("cluster/setup/install_dependencies --cuda, then build again. {}", kOtherwise));
-  void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-  if (library == nullptr)
-    throw machine_error(fmt::format("the CUDA plug-in cannot be loaded: {}", ::dlerror()),
-                        "cluster/setup/install_dependencies --cuda-runtime fetches the libraries that it needs.");
-  auto* const make = reinterpret_cast<MakeAccelerator*>(::dlsym(library, "fer_ddp_make_accelerator"));
-  if (make == nullptr) throw machine_error(fmt::format("{}: is no CUDA plug-in of fer-ddp", path.string()));
+  auto* const make = reinterpret_cast<MakeAccelerator*>(
+      load_own_library(kCudaPlugin, "fer_ddp_make_accelerator",
+                       "cluster/setup/install_dependencies --cuda-runtime fetches the libraries that it needs."));
   std::array<char, 512> reason{};
   std::unique_ptr<Accelerator> accelerator(make(kAcceleratorVersion, TORCH_VERSION, reason.data(), reason.size()));
   if (!accelerator)
-    throw machine_error(fmt::format("{}: {}", path.string(), reason.data()),
+    throw machine_error(fmt::format("{}: {}", kCudaPlugin, reason.data()),
                         "Build the executable and the plug-in together.");
   return accelerator;
 }
 
 }  // namespace
-
-bool has_cuda_plugin() {
-  std::error_code ignored;
-  return fs::exists(plugin_path(), ignored);
-}
 
 RunDevice open_device(const Config& config, Session& session) {
   Communicator& communicator = session.communicator();

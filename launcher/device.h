@@ -18,9 +18,6 @@ struct RunDevice {
   std::string name;  // "NVIDIA H100 80GB HBM3 (0000:17:00.0)"
 };
 
-// Whether the plug-in lies beside the executable; whether it can be loaded here shows in open_device.
-[[nodiscard]] bool has_cuda_plugin();
-
 // Collective. Throws AgreedError where device is cuda and there is no plug-in, no driver, no GPU, or not one GPU a
 // rank.
 [[nodiscard]] RunDevice open_device(const Config& config, Session& session);

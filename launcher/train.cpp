@@ -6,7 +6,7 @@
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "launcher/command.h"
-#include "launcher/training_run.h"
+#include "launcher/training_commands.h"
 
 namespace fer_ddp {
 
@@ -56,7 +56,8 @@ int run_train(const TrainOptions& options, Session& session) {
     if (!session.log.silent()) fmt::print("{}\n", config_to_json(config).dump(2));
     return 0;
   }
-  return train_run(config, {.existing = existing, .profile = options.profile}, session);
+  return load_training_commands(session.communicator())
+      .train(config, {.existing = existing, .profile = options.profile}, session);
 }
 
 std::shared_ptr<TrainOptions> add_options(CLI::App& command) {

@@ -8,7 +8,7 @@
 
 #include <array>
 
-#include "launcher/device.h"
+#include "launcher/own_library.h"
 
 namespace fer_ddp {
 
@@ -36,7 +36,7 @@ std::string hdf5_version() {
 std::string version_text() {
   return fmt::format("fer-ddp {} ({} build)\nLibTorch {}\n{}\nHDF5 {}\ngRPC {}\nCUDA plug-in: {}", FER_DDP_VERSION,
                      FER_DDP_BUILD_TYPE, TORCH_VERSION, mpi_version(), hdf5_version(), GRPC_CPP_VERSION_STRING,
-                     has_cuda_plugin() ? "there" : "none");
+                     has_own_library(kCudaPlugin) ? "there" : "none");
 }
 
 }  // namespace fer_ddp

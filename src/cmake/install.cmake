@@ -1,7 +1,8 @@
 # `cmake --install` and CPack. Below the prefix, which may be moved as a whole:
 #
 #   bin/fer-ddp              a link to
-#   lib/fer-ddp/fer-ddp      the executable, with the CUDA plug-in and LibTorch's folders beside it (every run path starts at $ORIGIN)
+#   lib/fer-ddp/fer-ddp      the executable, with the training library, the CUDA plug-in and LibTorch's folders beside it (every run path
+#                            starts at $ORIGIN)
 #   share/fer-ddp            experiments, the status service's protocol, Slurm scripts, settings for Open MPI
 #   share/doc/fer-ddp        README.md, licences of what is carried along
 #
@@ -10,8 +11,8 @@
 set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)  # neither `cpack` nor an install builds the tests first
 set(_home lib/fer-ddp)
 
-set_target_properties(fer-ddp PROPERTIES INSTALL_RPATH "$ORIGIN/torch/lib")
-install(TARGETS fer-ddp RUNTIME DESTINATION ${_home} COMPONENT fer-ddp)
+set_target_properties(fer_ddp_training PROPERTIES INSTALL_RPATH "$ORIGIN/torch/lib")
+install(TARGETS fer-ddp fer_ddp_training RUNTIME DESTINATION ${_home} LIBRARY DESTINATION ${_home} COMPONENT fer-ddp)
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/install)
 file(CREATE_LINK ../${_home}/fer-ddp ${CMAKE_BINARY_DIR}/install/fer-ddp SYMBOLIC)
 install(FILES ${CMAKE_BINARY_DIR}/install/fer-ddp DESTINATION bin COMPONENT fer-ddp)

@@ -3,6 +3,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,15 @@ def run(*arguments, ranks: int = 0, expected: int = 0, **options) -> subprocess.
     done = subprocess.run(command(*arguments, ranks=ranks), capture_output=True, text=True, timeout=200, **options)
     assert done.returncode == expected, f"{arguments} exited {done.returncode}, expected {expected}:\n{done.stderr}{done.stdout}"
     return done
+
+
+def copy_program(folder: pathlib.Path, program: str = "") -> pathlib.Path:
+    """The program in a folder of its own, without a CUDA plug-in: its libraries are those that lie beside it."""
+    program = pathlib.Path(program or FER_DDP).resolve()
+    folder.mkdir()
+    for name in (program.name, "libfer_ddp_training.so"):
+        shutil.copy(program.parent / name, folder)
+    return folder / program.name
 
 
 def faces(folder: pathlib.Path, images: int = 280) -> pathlib.Path:

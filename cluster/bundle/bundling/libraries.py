@@ -79,12 +79,11 @@ def copy_needed_libraries(bundle: pathlib.Path) -> dict:
 
 
 def set_run_paths(bundle: pathlib.Path, debian_files: dict) -> None:
-    """Open MPI's programs get a run path that every library below them inherits, and Debian's libraries lose their own, which would hide
+    """The programs get a run path that every library below them inherits, and Debian's libraries lose their own, which would hide
     it. As DT_RPATH, it comes before the node's LD_LIBRARY_PATH."""
     programs = bundle / "lib" / "fer-ddp"
-    for program, path in {"fer-ddp": f"$ORIGIN/torch/lib:$ORIGIN/../{multiarch()}", "orterun": f"$ORIGIN/../{multiarch()}",
-                          "orted": f"$ORIGIN/../{multiarch()}"}.items():
-        subprocess.run(["patchelf", "--force-rpath", "--set-rpath", path, programs / program], check=True)
+    for program in ("fer-ddp", "orterun", "orted"):
+        subprocess.run(["patchelf", "--force-rpath", "--set-rpath", f"$ORIGIN/../{multiarch()}", programs / program], check=True)
     for path in debian_files:
         if path.parent != programs and elf.is_elf(path) and elf.read(path).run_path:
             subprocess.run(["patchelf", "--remove-rpath", path], check=True)
