@@ -1,7 +1,6 @@
 #include "launcher/device.h"
 
 #include <fmt/format.h>
-#include <torch/version.h>
 
 #include <array>
 #include <filesystem>
@@ -41,10 +40,8 @@ std::unique_ptr<Accelerator> load_plugin() {
       load_own_library(kCudaPlugin, "fer_ddp_make_accelerator",
                        "cluster/setup/install_dependencies --cuda-runtime fetches the libraries that it needs."));
   std::array<char, 512> reason{};
-  std::unique_ptr<Accelerator> accelerator(make(kAcceleratorVersion, TORCH_VERSION, reason.data(), reason.size()));
-  if (!accelerator)
-    throw machine_error(fmt::format("{}: {}", kCudaPlugin, reason.data()),
-                        "Build the executable and the plug-in together.");
+  std::unique_ptr<Accelerator> accelerator(make(reason.data(), reason.size()));
+  if (!accelerator) throw machine_error(fmt::format("{}: {}", kCudaPlugin, reason.data()));
   return accelerator;
 }
 

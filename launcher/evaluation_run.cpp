@@ -66,7 +66,7 @@ int evaluate_run(const EvaluationRequest& request, Session& session) {
       throw user_error(fmt::format("{}: holds no run (no config.json)", request.run.string()),
                        "Give the folder of a run.");
     config = load_config(request.run / "config.json");
-    shards = shards_to_use(options, config);
+    shards = shards_to_use(request, config);
     const fs::path weights = request.run / "model.safetensors";
     if (!fs::exists(weights))
       throw user_error(fmt::format("{}: not there: the run has not finished", weights.string()),

@@ -22,6 +22,15 @@ namespace {
 
 constexpr std::chrono::seconds kTimeoutBeforeConfig{300};
 
+// A rank's threads wait for each other many times a step. libgomp lets them spin 300,000 times before they sleep, which
+// takes the cores from whoever else is to run on them: two runs at once on two cores then take several times as long as
+// one after the other (tests/bench/waiting.py). libgomp looks at this when LibTorch brings it in, and by then there may
+// be other threads, beside which no variable may be set. What the user has chosen stays.
+void bound_spinning() {
+  if (std::getenv("GOMP_SPINCOUNT") == nullptr && std::getenv("OMP_WAIT_POLICY") == nullptr)
+    ::setenv("GOMP_SPINCOUNT", "1000", 1);
+}
+
 void add_commands(CLI::App& app, Action& chosen) {
   add_train_command(app, chosen);
   add_preprocess_command(app, chosen);
@@ -112,6 +121,7 @@ int launch(int argument_count, char** arguments) {
 
 int main(int argument_count, char** arguments) {
   try {
+    fer_ddp::bound_spinning();
     const int exit_code = fer_ddp::launch(argument_count, arguments);
     // Everything of ours has been closed. LibTorch's static objects would take their operators back one by one, which
     // takes a quarter of the time of a short command.

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <string_view>
 
+#include "core/build_hash.h"
 #include "core/error.h"
 
 namespace fer_ddp {
@@ -30,8 +32,11 @@ void* load_own_library(const char* file, const char* symbol, const std::string& 
   void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
   if (library == nullptr)
     throw machine_error(fmt::format("{} cannot be loaded: {}", path.string(), ::dlerror()), advice);
+  const auto* const hash = static_cast<const char*>(::dlsym(library, "fer_ddp_build_hash"));
   void* const address = ::dlsym(library, symbol);
-  if (address == nullptr) throw machine_error(fmt::format("{}: is no library of fer-ddp", path.string()));
+  if (address == nullptr || hash == nullptr || std::string_view(hash) != fer_ddp_build_hash)
+    throw machine_error(fmt::format("{} is of another build than the executable", path.string()),
+                        "Build, install or unpack both together.");
   return address;
 }
 

@@ -9,6 +9,7 @@
 #include "comm/agreement.h"
 #include "comm/preflight.h"
 #include "core/atomic_file.h"
+#include "core/build_hash.h"
 #include "core/error.h"
 #include "core/host.h"
 #include "core/run_result.h"
@@ -223,7 +224,7 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   run_on_rank_0(communicator, [&] { check_live_status(config); });
   session.world.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
   // The build comes first: another one may know other keys.
-  require_agreement(communicator, {{"build", build_fingerprint()}, {"configuration", config_to_json(config).dump()}});
+  require_agreement(communicator, {{"build", fer_ddp_build_hash}, {"configuration", config_to_json(config).dump()}});
   std::array<int64_t, 1> over = {0};
   run_on_rank_0(communicator, [&] {
     prepare_output(config, existing);

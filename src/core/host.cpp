@@ -7,8 +7,6 @@
 #include <chrono>
 #include <fstream>
 
-#include "core/checksum.h"
-
 namespace fer_ddp {
 
 std::string host_name() {
@@ -22,8 +20,6 @@ std::string machine_identity() {
   std::string identity;
   return std::getline(file, identity) ? identity : host_name();
 }
-
-std::string build_fingerprint() { return file_checksum("/proc/self/exe"); }
 
 int64_t peak_resident_bytes() {
   rusage usage{};

@@ -11,9 +11,6 @@ namespace fer_ddp {
 // The same for all processes of one running kernel, containers included, and for no others: Linux's boot id.
 [[nodiscard]] std::string machine_identity();
 
-// Fingerprint of this very executable (XXH3 of its bytes), so that ranks can tell that they all run the same build.
-[[nodiscard]] std::string build_fingerprint();
-
 // Largest resident memory this process ever had, in bytes.
 [[nodiscard]] int64_t peak_resident_bytes();
 

@@ -1,10 +1,7 @@
-// The plug-in's entry: checks that it fits the executable that loads it, and makes the accelerator.
+// The plug-in's entry: checks that LibTorch can use it, and makes the accelerator.
 #include <ATen/Context.h>
-#include <fmt/format.h>
-#include <torch/version.h>
 
 #include <cstdio>
-#include <string_view>
 
 #include "cuda/cuda_error.h"
 #include "cuda/cuda_runtime.h"
@@ -43,26 +40,15 @@ class CudaAccelerator final : public Accelerator {
   }
 };
 
-std::string misfit(std::uint32_t version, std::string_view torch_version) {
-  if (version != kAcceleratorVersion)
-    return fmt::format("it is of version {}, the executable asks for {}", kAcceleratorVersion, version);
-  if (torch_version != TORCH_VERSION)
-    return fmt::format("it was built with LibTorch {}, the executable with {}", TORCH_VERSION, torch_version);
-  if (!at::detail::getCUDAHooks().compiledWithCuDNN())
-    return "LibTorch was used before it was loaded, and has settled on having no GPU";
-  return "";
-}
-
 }  // namespace
 
 }  // namespace fer_ddp
 
 extern "C" __attribute__((visibility("default"))) fer_ddp::Accelerator* fer_ddp_make_accelerator(
-    std::uint32_t version, const char* torch_version, char* error, std::size_t error_size) {
+    char* error, std::size_t error_size) {
   try {
-    const std::string reason = fer_ddp::misfit(version, torch_version);
-    if (reason.empty()) return new fer_ddp::CudaAccelerator;
-    std::snprintf(error, error_size, "%s", reason.c_str());
+    if (at::detail::getCUDAHooks().compiledWithCuDNN()) return new fer_ddp::CudaAccelerator;
+    std::snprintf(error, error_size, "LibTorch was used before it was loaded, and has settled on having no GPU");
   } catch (const std::exception& failure) {
     std::snprintf(error, error_size, "%s", failure.what());
   }

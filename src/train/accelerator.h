@@ -3,7 +3,7 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -11,9 +11,6 @@
 #include "train/device_runtime.h"
 
 namespace fer_ddp {
-
-// Counts up with every change of what this header shows.
-inline constexpr std::uint32_t kAcceleratorVersion = 2;
 
 class Accelerator {
  public:
@@ -36,11 +33,10 @@ class Accelerator {
                                                                     bool capture) = 0;
 };
 
-// The plug-in's one entry, "fer_ddp_make_accelerator": null, and the reason in `error`, where plug-in and executable do
-// not fit. Never throws.
+// The plug-in's entry, "fer_ddp_make_accelerator": null, and the reason in `error`, where LibTorch cannot use it. Never
+// throws. Beside it stands "fer_ddp_build_hash" (core/build_hash.h), which is looked at first.
 extern "C" {
-using MakeAccelerator = Accelerator*(std::uint32_t version, const char* torch_version, char* error,
-                                     std::size_t error_size);
+using MakeAccelerator = Accelerator*(char* error, std::size_t error_size);
 }
 
 }  // namespace fer_ddp

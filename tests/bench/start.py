@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""What it takes to start: whole commands that train one step on two ranks, fer-ddp against PyTorch DDP under torchrun, interleaved.
-fer-ddp also checks and loads its shards, evaluates, and writes a checkpoint, the weights and its report in that time.
+"""What it takes to start: a command that computes nothing, beside an empty program and an empty Python; then whole commands that train one
+step on two ranks, fer-ddp against PyTorch DDP under torchrun. All interleaved. fer-ddp also checks and loads its shards, evaluates, and
+writes a checkpoint, the weights and its report in that time.
 
-Usage: start.py --python PYTHON_WITH_TORCH [--fer-ddp PROGRAM] [--rounds 5]
+Usage: start.py [--python PYTHON_WITH_TORCH] [--fer-ddp PROGRAM] [--rounds 5]
+
+Without --python nothing is trained.
 """
 import argparse
 import json
@@ -15,12 +18,25 @@ from processes import fer_ddp_command, timed
 HERE = pathlib.Path(__file__).resolve().parent
 
 
+def compare_empty_commands(program: str, rounds: int) -> None:
+    commands = {"fer-ddp --version": [program, "--version"], "/bin/true": ["/bin/true"], "python3 -c pass": ["python3", "-c", "pass"]}
+    milliseconds = {title: [] for title in commands}
+    for _ in range(rounds):
+        for title, command in commands.items():
+            milliseconds[title].append(1000 * timed(command)[0])
+    for title, runs in milliseconds.items():
+        print(f"{title:18} {statistics.median(runs):6.1f} ms ({min(runs):.1f} to {max(runs):.1f})")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fer-ddp", default=str(HERE.parent.parent / "build" / "release" / "bin" / "fer-ddp"))
-    parser.add_argument("--python", required=True)
+    parser.add_argument("--python")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
+    compare_empty_commands(options.fer_ddp, 10 * options.rounds)
+    if not options.python:
+        return
     seconds = {"fer-ddp": [], "torchrun": []}
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
