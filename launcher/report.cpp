@@ -7,7 +7,7 @@
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "launcher/command.h"
-#include "launcher/run_folder.h"
+#include "launcher/run_reader.h"
 
 namespace fer_ddp {
 

@@ -9,7 +9,7 @@
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "launcher/command.h"
-#include "launcher/live_run.h"
+#include "launcher/run_client.h"
 #include "status/status_text.h"
 
 namespace fer_ddp {
@@ -17,7 +17,7 @@ namespace fer_ddp {
 namespace {
 
 struct StatusOptions {
-  LiveRunChoice choice{};
+  RunChoice choice{};
   bool watch = false;
   bool json = false;
 };
@@ -50,7 +50,7 @@ class Screen {
   ptrdiff_t lines_ = 0;
 };
 
-void watch(const LiveRun& run, bool json) {
+void watch(const AskedRun& run, bool json) {
   const bool redraw = !json && isatty(STDOUT_FILENO) != 0;
   Screen screen;
   RunPhase phase = RunPhase::kStarting;
@@ -67,7 +67,7 @@ void watch(const LiveRun& run, bool json) {
   if (phase != RunPhase::kDone) throw machine_error(fmt::format("run {} broke off before it was done", run.name));
 }
 
-void show_once(const LiveRun& run, bool json) {
+void show_once(const AskedRun& run, bool json) {
   const StatusClient::Answer answer = run.client.status();
   const TerminalSize size = terminal_size();
   fmt::print("{}", json ? answer.json + "\n" : status_screen(answer.snapshot, size.columns, size.rows));
@@ -78,13 +78,13 @@ void show_once(const LiveRun& run, bool json) {
 void add_status_command(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("status", "Asks a live run how it goes");
   const auto options = std::make_shared<StatusOptions>();
-  add_live_run_options(*command, options->choice);
+  add_run_choice_options(*command, options->choice);
   command->add_flag("--watch", options->watch, "Go on showing it until the run ends");
   command->add_flag("--json", options->json, "Print one JSON object (with --watch, one a line)");
   command->callback([options, &chosen] {
     chosen = [options](Session& session) {
       run_on_rank_0(session.communicator(), [&] {
-        ask_live_run(options->choice, [&](const LiveRun& run) {
+        ask_run(options->choice, [&](const AskedRun& run) {
           options->watch ? watch(run, options->json) : show_once(run, options->json);
         });
       });

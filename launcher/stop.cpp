@@ -5,18 +5,18 @@
 
 #include "comm/agreement.h"
 #include "launcher/command.h"
-#include "launcher/live_run.h"
+#include "launcher/run_client.h"
 
 namespace fer_ddp {
 
 void add_stop_command(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("stop", "Asks a live run to write a checkpoint and stop");
-  const auto choice = std::make_shared<LiveRunChoice>();
-  add_live_run_options(*command, *choice);
+  const auto choice = std::make_shared<RunChoice>();
+  add_run_choice_options(*command, *choice);
   command->callback([choice, &chosen] {
     chosen = [choice](Session& session) {
       run_on_rank_0(session.communicator(), [&] {
-        ask_live_run(*choice, [&](const LiveRun& run) {
+        ask_run(*choice, [&](const AskedRun& run) {
           run.client.request_stop();
           session.log.info("stop", fmt::format("run {} was asked to write a checkpoint and stop", run.name));
         });

@@ -6,6 +6,7 @@
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "launcher/command.h"
+#include "launcher/run_reader.h"
 #include "launcher/training_commands.h"
 
 namespace fer_ddp {

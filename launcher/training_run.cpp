@@ -17,10 +17,10 @@
 #include "data/dataset.h"
 #include "data/preprocess.h"
 #include "launcher/device.h"
-#include "launcher/live_status.h"
 #include "launcher/profile.h"
-#include "launcher/run_folder.h"
 #include "launcher/run_observers.h"
+#include "launcher/run_reader.h"
+#include "launcher/run_services.h"
 #include "launcher/thread_share.h"
 #include "model/weights.h"
 #include "train/step_choice.h"
@@ -192,7 +192,7 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
                    .stop_requested = [&] { return signal.raised() || board.stop_requested(); },
                    .device = device});
   if (request.existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
-  std::optional<LiveStatus> live;
+  std::optional<RunServices> live;
   run_on_rank_0(communicator, [&] {
     mark_as_run(config);
     observers = make_run_observers(config, session.log, board, trainer.state());
@@ -221,7 +221,7 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   const StopSignal signal;  // from now on: what comes while data is read is heeded at the first step
   Communicator& communicator = session.communicator();
   run_together(communicator, [&] { refuse_impossible(config, session); });
-  run_on_rank_0(communicator, [&] { check_live_status(config); });
+  run_on_rank_0(communicator, [&] { check_run_services(config); });
   session.world.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
   // The build comes first: another one may know other keys.
   require_agreement(communicator, {{"build", fer_ddp_build_hash}, {"configuration", config_to_json(config).dump()}});

@@ -4,7 +4,7 @@
 
 #include "core/config.h"
 #include "launcher/command.h"
-#include "launcher/output_folder.h"
+#include "launcher/run_claim.h"
 
 namespace fer_ddp {
 

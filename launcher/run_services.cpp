@@ -1,4 +1,4 @@
-#include "launcher/live_status.h"
+#include "launcher/run_services.h"
 
 #include <fmt/format.h>
 
@@ -17,13 +17,13 @@ std::string absolute_path(const std::optional<std::string>& path) {
 
 }  // namespace
 
-void check_live_status(const Config& config) {
+void check_run_services(const Config& config) {
   static_cast<void>(read_service_security(config));
   require_metrics_address(config);
 }
 
 // The services' threads are woken by watchers whenever those like; the step's should not wait for them.
-LiveStatus::LiveStatus(const Config& config, StatusBoard& board, RunLog& log) : folder_(config.output) {
+RunServices::RunServices(const Config& config, StatusBoard& board, RunLog& log) : folder_(config.output) {
   run_at_low_priority([&] {
     if (config.status_address) server_.emplace(*config.status_address, board, read_service_security(config));
     if (config.metrics_address) metrics_.emplace(config, board);
@@ -46,13 +46,13 @@ LiveStatus::LiveStatus(const Config& config, StatusBoard& board, RunLog& log) : 
 }
 
 // The last snapshot goes out to the watchers before the file that leads to them is taken away.
-LiveStatus::~LiveStatus() {
+RunServices::~RunServices() {
   metrics_.reset();
   if (server_) server_->stop();
   remove_status_file(folder_);
 }
 
-void LiveStatus::announce_end() {
+void RunServices::announce_end() {
   if (server_) server_->announce_end();
 }
 

@@ -1,6 +1,5 @@
-// A run's output folder before training: refused if it already holds a run, emptied on --overwrite, checked and gone on
-// with on
-// --resume. Rank 0 alone.
+// Claims a run's folder before training: refused if it already holds a run, emptied on --overwrite, checked and gone on
+// with on --resume. Rank 0 alone.
 #pragma once
 
 #include <filesystem>
@@ -11,9 +10,6 @@
 namespace fer_ddp {
 
 enum class ExistingRun { kRefuse, kOverwrite, kResume };
-
-// Does the folder hold a run, finished or not?
-[[nodiscard]] bool holds_run(const std::filesystem::path& folder);
 
 // Makes the folder ready. Throws Error (the user's fault) if it holds a run that is neither to be overwritten
 // nor resumed, or if a resumed run's configuration differs in a key that its past depends on.

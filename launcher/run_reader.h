@@ -1,5 +1,5 @@
-// A run's folder as the commands find it: config.json, history.csv, result.json, and the shards that the run learnt
-// from, read back for the report. Rank 0 alone.
+// Reads a run's folder back for the commands that come after training: config.json, history.csv, result.json, and the
+// shards that the run learnt from; and makes the report of them. Rank 0 alone.
 #pragma once
 
 #include <filesystem>
@@ -11,6 +11,9 @@
 #include "report/report_run.h"
 
 namespace fer_ddp {
+
+// Does the folder hold a run, finished or not?
+[[nodiscard]] bool holds_run(const std::filesystem::path& folder);
 
 // Throws Error (the user's fault) where `folder` holds no run, or a file of it cannot be understood. Shards that are
 // damaged or out of reach leave the report without its pictures and class counts, and a warning.

@@ -1,4 +1,4 @@
-// The services of a run while it lives: the status service, the metrics endpoint, and RUN/status.json, which leads to
+// What a run offers while it trains: the status service, the metrics endpoint, and RUN/status.json, which leads to
 // them; all gone when this is. Rank 0 alone.
 #pragma once
 
@@ -15,16 +15,16 @@ namespace fer_ddp {
 
 // Throws Error (the user's fault) if the status_* and metrics_* keys, or the files that they name, cannot be used. To
 // be asked before a run does anything that takes time.
-void check_live_status(const Config& config);
+void check_run_services(const Config& config);
 
-class LiveStatus {
+class RunServices {
  public:
   // Starts what the configuration has switched on. Throws Error (the user's fault) if an address cannot be listened on.
   // The board outlives this.
-  LiveStatus(const Config& config, StatusBoard& board, RunLog& log);
-  LiveStatus(const LiveStatus&) = delete;
-  LiveStatus& operator=(const LiveStatus&) = delete;
-  ~LiveStatus();
+  RunServices(const Config& config, StatusBoard& board, RunLog& log);
+  RunServices(const RunServices&) = delete;
+  RunServices& operator=(const RunServices&) = delete;
+  ~RunServices();
 
   // Training is over, and the run about to end: load balancers are told so.
   void announce_end();

@@ -1,4 +1,4 @@
-#include "launcher/output_folder.h"
+#include "launcher/run_claim.h"
 
 #include <fmt/format.h>
 
@@ -8,6 +8,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "launcher/run_reader.h"
 
 namespace fer_ddp {
 
@@ -54,8 +55,6 @@ void require_same_past(const Config& config, const fs::path& folder) {
 }
 
 }  // namespace
-
-bool holds_run(const fs::path& folder) { return fs::exists(folder / kConfigFile); }
 
 void prepare_output(const Config& config, ExistingRun existing) {
   const fs::path folder = config.output;

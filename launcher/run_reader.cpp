@@ -1,4 +1,4 @@
-#include "launcher/run_folder.h"
+#include "launcher/run_reader.h"
 
 #include <fmt/format.h>
 
@@ -66,6 +66,8 @@ void make_names_differ(std::span<ReportRun> runs, std::span<const fs::path> fold
 }
 
 }  // namespace
+
+bool holds_run(const fs::path& folder) { return fs::exists(folder / "config.json"); }
 
 std::optional<fs::path> shards_of_run(const fs::path& folder, const Json& config) {
   for (const fs::path& candidate : {fs::path(text_of(config, "data")), folder / "shards"}) {

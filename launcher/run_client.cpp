@@ -1,4 +1,4 @@
-#include "launcher/live_run.h"
+#include "launcher/run_client.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -110,7 +110,7 @@ Found only_live_run(const ServiceOptions& options) {
       "Say which by --run RUN, or give the address of its status service.");
 }
 
-Found find(const LiveRunChoice& choice) {
+Found find(const RunChoice& choice) {
   if (!choice.address.empty())
     return {.address = choice.address, .name = choice.address, .access = access_by_options(choice.service)};
   return choice.run.empty() ? only_live_run(choice.service) : found_in(choice.run, choice.service);
@@ -118,13 +118,13 @@ Found find(const LiveRunChoice& choice) {
 
 }  // namespace
 
-void add_live_run_options(CLI::App& command, LiveRunChoice& choice) {
+void add_run_choice_options(CLI::App& command, RunChoice& choice) {
   CLI::Option* address = command.add_option("ADDRESS", choice.address, "HOST:PORT of the run's status service");
   command.add_option("--run", choice.run, "The run's folder")->excludes(address);
   add_service_options(command, choice.service);
 }
 
-void ask_live_run(const LiveRunChoice& choice, const std::function<void(const LiveRun&)>& ask) {
+void ask_run(const RunChoice& choice, const std::function<void(const AskedRun&)>& ask) {
   const Found found = find(choice);
   try {
     StatusClient client(found.address, found.access);
