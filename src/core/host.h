@@ -11,6 +11,23 @@ namespace fer_ddp {
 // The same for all processes of one running kernel, containers included, and for no others: Linux's boot id.
 [[nodiscard]] std::string machine_identity();
 
+// What tells a process from every other one, also from those that get its number later or on another machine.
+struct ProcessIdentity {
+  std::string boot{};           // machine_identity() of its machine
+  std::string pid_namespace{};  // empty: it could not tell
+  int64_t pid = 0;              // in that namespace
+  std::string start{};          // in clock ticks since that boot
+
+  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
+};
+
+[[nodiscard]] ProcessIdentity this_process();
+
+enum class ProcessLife { kLives, kEnded, kCannotTell };
+
+// Only of processes of this machine and PID namespace can it be told whether they live; a zombie does not.
+[[nodiscard]] ProcessLife life_of(const ProcessIdentity& process);
+
 // Largest resident memory this process ever had, in bytes.
 [[nodiscard]] int64_t peak_resident_bytes();
 

@@ -1,0 +1,179 @@
+#include "core/run_layout.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <system_error>
+
+#include "core/error.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+using Kind = RunEntry::Kind;
+
+constexpr std::array<RunEntry, 5> kCheckpointFiles = {{
+    {.name = "state.json"},
+    {.name = "weights.safetensors"},
+    {.name = "optimizer.safetensors"},
+    {.name = "best.safetensors"},
+    {.name = "COMPLETE"},
+}};
+
+constexpr std::array<RunEntry, 1> kCheckpointFolders = {{
+    {.name = "epoch-*", .kind = Kind::kFolder, .inside = kCheckpointFiles},
+}};
+
+constexpr std::array<RunEntry, 2> kShardFiles = {{
+    {.name = "manifest.json"},
+    {.name = "shard-*.h5"},
+}};
+
+constexpr std::array<RunEntry, 12> kLayout = {{
+    {.name = run_file::kConfig, .holds = "the resolved configuration, every key; may be given to `--config` again"},
+    {.name = run_file::kHistory,
+     .holds =
+         "one line an epoch: loss, accuracy, validation loss and accuracy, learning rate, seconds, images a second"},
+    {.name = run_file::kReport,
+     .holds = "one self-contained page: curves, best epochs, per-class scores, confusion matrix"},
+    {.name = run_file::kResult,
+     .holds = "why it stopped, best epochs by loss and by accuracy, test scores, ranks and their hosts"},
+    {.name = run_file::kModel, .holds = "the weights it ends with, in PyTorch's names and layouts"},
+    {.name = run_file::kCheckpoints,
+     .kind = Kind::kFolder,
+     .holds = "the newest two, weights and optimizer and position",
+     .inside = kCheckpointFolders},
+    {.name = "events.out.tfevents.*", .holds = "for TensorBoard"},
+    {.name = run_file::kLog, .holds = "everything it said, one JSON object a line"},
+    {.name = run_file::kStatus, .holds = "where the status service and the metrics are, while it runs"},
+    {.name = run_file::kLease, .holds = "which process trains here, while it runs: a second one is refused"},
+    {.name = run_file::kShards,
+     .kind = Kind::kFolder,
+     .holds = "where `data` was an input file: what it was turned into",
+     .inside = kShardFiles},
+    {.name = run_file::kMark, .holds = "says that the folder is a run's, which `--overwrite` may replace"},
+}};
+
+// What is at a path, sorted: what a run wrote, the contents of a folder before the folder; and what it did not.
+struct Sorted {
+  std::vector<fs::path> ours;
+  std::vector<fs::path> foreign;
+
+  void add(const fs::path& path, const RunEntry& entry) {
+    if (!is_of_kind(path, entry)) {
+      foreign.push_back(path);
+      return;
+    }
+    if (entry.kind == Kind::kFolder)
+      for (const fs::directory_entry& part : fs::directory_iterator(path)) add_part(part.path(), entry.inside);
+    ours.push_back(path);
+  }
+
+ private:
+  void add_part(const fs::path& path, std::span<const RunEntry> layout) {
+    const std::string name = path.filename().string();
+    if (const RunEntry* entry = find_entry(layout, name)) {
+      add(path, *entry);
+    } else if (is_unfinished(layout, name)) {
+      add_all_of(path);
+    } else {
+      foreign.push_back(path);
+    }
+  }
+
+  // An unfinished folder with whatever is in it.
+  void add_all_of(const fs::path& path) {
+    if (fs::symlink_status(path).type() == fs::file_type::directory)
+      for (const fs::directory_entry& part : fs::directory_iterator(path)) add_all_of(part.path());
+    ours.push_back(path);
+  }
+};
+
+[[noreturn]] void fail_to_remove(const fs::path& path, const std::error_code& failure) {
+  throw machine_error(fmt::format("{}: cannot be removed: {}", path.string(), failure.message()));
+}
+
+void remove_unfinished_of(const fs::path& folder, std::span<const RunEntry> layout) {
+  std::vector<fs::path> left;
+  for (const fs::directory_entry& part : fs::directory_iterator(folder))
+    if (is_unfinished(layout, part.path().filename().string())) left.push_back(part.path());
+  for (const fs::path& path : left) {
+    std::error_code failure;
+    fs::remove_all(path, failure);
+    if (failure) fail_to_remove(path, failure);
+  }
+}
+
+}  // namespace
+
+bool RunEntry::matches(std::string_view file_name) const {
+  const size_t star = name.find('*');
+  if (star == std::string_view::npos) return file_name == name;
+  const std::string_view head = name.substr(0, star);
+  const std::string_view tail = name.substr(star + 1);
+  return file_name.size() >= head.size() + tail.size() && file_name.starts_with(head) && file_name.ends_with(tail);
+}
+
+std::span<const RunEntry> run_layout() { return kLayout; }
+
+const RunEntry* find_entry(std::span<const RunEntry> layout, std::string_view file_name) {
+  const auto found =
+      std::find_if(layout.begin(), layout.end(), [&](const RunEntry& entry) { return entry.matches(file_name); });
+  return found == layout.end() ? nullptr : &*found;
+}
+
+// Shards are made aside twice, and a replaced folder stands aside as ".NAME.replaced.partial".
+bool is_unfinished(std::span<const RunEntry> layout, std::string_view file_name) {
+  constexpr std::string_view kEnding = ".partial";
+  constexpr std::string_view kReplaced = ".replaced";
+  while (file_name.starts_with('.') && file_name.ends_with(kEnding) && file_name.size() > kEnding.size() + 1) {
+    file_name = file_name.substr(1, file_name.size() - 1 - kEnding.size());
+    if (file_name.ends_with(kReplaced)) file_name.remove_suffix(kReplaced.size());
+    if (find_entry(layout, file_name) != nullptr) return true;
+  }
+  return false;
+}
+
+bool is_of_kind(const fs::path& path, const RunEntry& entry) {
+  const fs::file_type type = fs::symlink_status(path).type();
+  return type == (entry.kind == Kind::kFolder ? fs::file_type::directory : fs::file_type::regular);
+}
+
+std::vector<fs::path> remove_entry(const fs::path& path, const RunEntry& entry) {
+  Sorted found;
+  found.add(path, entry);
+  for (const fs::path& ours : found.ours) {
+    std::error_code failure;
+    fs::remove(ours, failure);
+    const bool holds_more = failure == std::errc::directory_not_empty || failure == std::errc::file_exists;
+    if (failure && !holds_more) fail_to_remove(ours, failure);
+  }
+  return found.foreign;
+}
+
+std::vector<fs::path> foreign_parts(const fs::path& path, const RunEntry& entry) {
+  Sorted found;
+  found.add(path, entry);
+  return found.foreign;
+}
+
+void remove_unfinished(const fs::path& folder) {
+  remove_unfinished_of(folder, run_layout());
+  for (const RunEntry& entry : run_layout()) {
+    const fs::path inside = folder / entry.name;
+    if (entry.kind == Kind::kFolder && fs::is_directory(inside)) remove_unfinished_of(inside, entry.inside);
+  }
+}
+
+std::string run_layout_markdown() {
+  std::string table = "| file | holds |\n|---|---|\n";
+  for (const RunEntry& entry : run_layout())
+    table += fmt::format("| `{}{}` | {} |\n", entry.name, entry.kind == Kind::kFolder ? "/" : "", entry.holds);
+  return table;
+}
+
+}  // namespace fer_ddp
