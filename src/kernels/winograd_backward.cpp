@@ -1,0 +1,298 @@
+#include <algorithm>
+
+#include "kernels/winograd.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/winograd_backward.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/winograd_planes_inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fer_ddp::HWY_NAMESPACE {
+
+// What batch normalisation and ReLU make of a gradient, by channel (MappedGradient).
+struct GradientMap {
+  Floats scale, shift, from_gradient, from_value, constant;
+  HWY_INLINE GradientMap(const MappedGradient& gradient, int channel)
+      : scale(load(gradient.z.scale + channel)),
+        shift(load(gradient.z.shift + channel)),
+        from_gradient(load(gradient.from_gradient + channel)),
+        from_value(load(gradient.from_value + channel)),
+        constant(load(gradient.constant + channel)) {}
+  HWY_INLINE Floats operator()(Floats dy, Floats z) const {
+    const Floats live = hn::IfThenElseZero(hn::Gt(hn::MulAdd(z, scale, shift), zeros()), dy);
+    return hn::MulAdd(live, from_gradient, hn::MulAdd(z, from_value, constant));
+  }
+};
+
+enum class GradientKind { kPlain, kMapped, kPooled };
+
+// The gradients of one tile's outputs in 16 channels or fewer, zero outside the image: dz[kOutputs][kOutputs].
+template <int kOutputs, GradientKind kKind>
+HWY_INLINE void gather_gradient(const ConvolutionShape& shape, const MappedGradient& gradient, const TilePlace& place,
+                                int channel, Floats* dz) {
+  const int channels = shape.output_channels;
+  const int width = shape.output_width();
+  const int height = shape.output_height();
+  const int rows = std::min(kOutputs, height - place.y);
+  const int columns = std::min(kOutputs, width - place.x);
+  if (rows < kOutputs || columns < kOutputs)
+    for (int i = 0; i < kOutputs * kOutputs; ++i) dz[i] = zeros();
+  const int64_t corner =
+      ((place.image * height + place.y) * width + place.x) * channels + channel;  // among the outputs
+  if constexpr (kKind == GradientKind::kPlain) {
+    for (int y = 0; y < rows; ++y)
+      for (int x = 0; x < columns; ++x)
+        dz[y * kOutputs + x] = load(gradient.gradient + corner + (int64_t{y} * width + x) * channels);
+  } else if constexpr (kKind == GradientKind::kMapped) {
+    const GradientMap map(gradient, channel);
+    for (int y = 0; y < rows; ++y)
+      for (int x = 0; x < columns; ++x) {
+        const int64_t at = corner + (int64_t{y} * width + x) * channels;
+        dz[y * kOutputs + x] = map(load(gradient.gradient + at), load(gradient.z.values + at));
+      }
+  } else {
+    const GradientMap map(gradient, channel);
+    const int pooled_height = height / 2;
+    const int pooled_width = width / 2;
+    for (int y = 0; y < rows; y += 2) {
+      for (int x = 0; x < columns; x += 2) {
+        const int row = (place.y + y) / 2;
+        const int column = (place.x + x) / 2;
+        Floats dy = zeros();
+        Ints winner = hn::Set(IntTag(), 4);
+        if (row < pooled_height && column < pooled_width) {
+          const int64_t at = ((place.image * pooled_height + row) * pooled_width + column) * channels + channel;
+          dy = load(gradient.gradient + at);
+          winner = load_winners(gradient.winners + at);
+        }
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+          const int below = i / 2;
+          const int right = i % 2;
+          if (y + below >= rows || x + right >= columns) continue;
+          const FloatMask won = hn::RebindMask(FloatTag(), hn::Eq(winner, hn::Set(IntTag(), i)));
+          const Floats z = load(gradient.z.values + corner + (int64_t{y + below} * width + x + right) * channels);
+          dz[(y + below) * kOutputs + x + right] = map(hn::IfThenElseZero(won, dy), z);
+        }
+      }
+    }
+  }
+}
+
+template <int kOutputs, GradientKind kKind>
+HWY_NOINLINE void transform_gradients(const WinogradPlan& plan, const MappedGradient& gradient, int64_t first,
+                                      int tiles, float* planes) {
+  constexpr int kSide = Winograd<kOutputs>::kSide;
+  const int channels = plan.shape.output_channels;
+  const PlaneLayout layout(tiles, channels);
+  for (int t = 0; t < tiles; ++t) {
+    const TilePlace place(plan, first + t);
+    for (int channel = 0; channel < channels; channel += kLanes) {
+      Floats dz[kOutputs * kOutputs];
+      gather_gradient<kOutputs, kKind>(plan.shape, gradient, place, channel, dz);
+      Floats half[kOutputs * kSide];  // [column][side]
+      for (int x = 0; x < kOutputs; ++x) {
+        Floats column[kOutputs];
+#pragma GCC unroll 6
+        for (int y = 0; y < kOutputs; ++y) column[y] = dz[y * kOutputs + x];
+        Winograd<kOutputs>::template output_adjoint<kOutputs>(column, half + x);
+      }
+      float* to = planes + t * layout.row + channel;
+      for (int y = 0; y < kSide; ++y) {
+        Floats row[kSide];
+        Winograd<kOutputs>::template output_adjoint<1>(half + y * kOutputs, row);
+#pragma GCC unroll 8
+        for (int x = 0; x < kSide; ++x) store(row[x], to + (y * kSide + x) * layout.plane);
+      }
+    }
+  }
+}
+
+inline constexpr int kInputBlock = 16;
+
+// The weights' gradient of a group: kInputBlock input channels and a panel of output channels at a time.
+template <int kOutputs>
+HWY_NOINLINE void add_weight_gradient(const WinogradPlan& plan, const float* inputs_at, const float* gradients,
+                                      int tiles, bool add, float* block, float* weights) {
+  constexpr int kSide = Winograd<kOutputs>::kSide;
+  constexpr int64_t kPlane = kInputBlock * kPanel + 16;
+  const int inputs = plan.shape.input_channels;
+  const int outputs = plan.shape.output_channels;
+  const int64_t tap = int64_t{inputs} * outputs;
+  const PlaneLayout from(tiles, inputs);
+  const PlaneLayout by(tiles, outputs);
+  for (int output = 0; output < outputs; output += kPanel) {
+    const int width = std::min(kPanel, outputs - output);
+    for (int input = 0; input < inputs; input += kInputBlock) {
+      for (int point = 0; point < kSide * kSide; ++point) {
+        const Product product{.a = inputs_at + point * from.plane + input,
+                              .row_stride = 1,
+                              .k_stride = from.row,
+                              .b = gradients + point * by.plane + output,
+                              .b_stride = by.row,
+                              .out = block + point * kPlane,
+                              .out_stride = kPanel};
+        if (width == kPanel)
+          multiply_columns<kPanel>(product, kInputBlock, tiles, false);
+        else
+          multiply_columns<kPanel / 2>(product, kInputBlock, tiles, false);
+      }
+      for (int i = 0; i < kInputBlock; ++i) {
+        for (int o = 0; o < width; o += kLanes) {
+          Floats half[3 * kSide];
+          for (int x = 0; x < kSide; ++x) {
+            Floats column[kSide];
+#pragma GCC unroll 8
+            for (int y = 0; y < kSide; ++y) column[y] = load(block + (y * kSide + x) * kPlane + i * kPanel + o);
+            Winograd<kOutputs>::template filter_adjoint<kSide>(column, half + x);
+          }
+          float* to = weights + int64_t{input + i} * outputs + output + o;
+          for (int y = 0; y < 3; ++y) {
+            Floats row[3];
+            Winograd<kOutputs>::template filter_adjoint<1>(half + y * kSide, row);
+            for (int x = 0; x < 3; ++x) {
+              float* at = to + (y * 3 + x) * tap;
+              store(add ? hn::Add(load(at), row[x]) : row[x], at);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+// The inputs' gradients from the group's products. Tiles overlap by two rows and columns: what a tile above or on the
+// left has written is added to.
+template <int kOutputs>
+HWY_NOINLINE void add_input_gradients(const WinogradPlan& plan, const float* products, int64_t first, int tiles,
+                                      bool add, float* gradient) {
+  constexpr int kSide = Winograd<kOutputs>::kSide;
+  const ConvolutionShape& shape = plan.shape;
+  const int channels = shape.input_channels;
+  const int64_t row_stride = int64_t{shape.width} * channels;
+  const PlaneLayout layout(tiles, channels);
+  for (int t = 0; t < tiles; ++t) {
+    const TilePlace place(plan, first + t);
+    const int top = place.y - shape.padding;
+    const int left = place.x - shape.padding;
+    const Inside rows(top, kSide, shape.height);
+    const Inside columns(left, kSide, shape.width);
+    const int64_t corner = place.image * shape.input_size() + top * row_stride + int64_t{left} * channels;
+    for (int channel = 0; channel < channels; channel += kLanes) {
+      const float* from = products + t * layout.row + channel;
+      Floats half[kSide * kSide];
+      for (int x = 0; x < kSide; ++x) {
+        Floats column[kSide];
+#pragma GCC unroll 8
+        for (int y = 0; y < kSide; ++y) column[y] = load(from + (y * kSide + x) * layout.plane);
+        Winograd<kOutputs>::template input_adjoint<kSide>(column, half + x);
+      }
+      for (int y = rows.begin; y < rows.end; ++y) {
+        Floats row[kSide];
+        Winograd<kOutputs>::template input_adjoint<1>(half + y * kSide, row);
+        float* to = gradient + (corner + y * row_stride + channel);
+        const bool add_row = add || (y < 2 && place.y > 0);
+        const bool add_left = add_row || place.x > 0;
+#pragma GCC unroll 8
+        for (int x = 0; x < kSide; ++x) {
+          if (x < columns.begin || x >= columns.end) continue;
+          float* at = to + int64_t{x} * channels;
+          store((x < 2 ? add_left : add_row) ? hn::Add(load(at), row[x]) : row[x], at);
+        }
+      }
+    }
+  }
+}
+
+// One image's sums for the normalisation before: in fp32 along a row of the picture, in fp64 over rows.
+void add_live_sums(const ConvolutionShape& shape, const MappedValues& input, const WinogradGradients& gradients,
+                   int64_t image) {
+  const int channels = shape.input_channels;
+  for (int channel = 0; channel < channels; channel += kLanes) {
+    const Floats scale = load(input.scale + channel);
+    const Floats shift = load(input.shift + channel);
+    const Floats mean = load(gradients.mean + channel);
+    for (int y = 0; y < shape.height; ++y) {
+      const int64_t at = image * shape.input_size() + int64_t{y} * shape.width * channels + channel;
+      Floats sum = zeros();
+      Floats products = zeros();
+      for (int x = 0; x < shape.width; ++x) {
+        const Floats value = load(input.values + at + int64_t{x} * channels);
+        const Floats dy = load(gradients.input + at + int64_t{x} * channels);
+        const Floats live = hn::IfThenElseZero(hn::Gt(hn::MulAdd(value, scale, shift), zeros()), dy);
+        sum = hn::Add(sum, live);
+        products = hn::MulAdd(live, hn::Sub(value, mean), products);
+      }
+      add_to_doubles(sum, gradients.sums + channel);
+      add_to_doubles(products, gradients.sums + channels + channel);
+    }
+  }
+}
+
+template <int kOutputs>
+void transform_any_gradients(const WinogradPlan& plan, const MappedGradient& gradient, int64_t first, int tiles,
+                             float* planes) {
+  if (gradient.z.scale == nullptr)
+    transform_gradients<kOutputs, GradientKind::kPlain>(plan, gradient, first, tiles, planes);
+  else if (gradient.winners == nullptr)
+    transform_gradients<kOutputs, GradientKind::kMapped>(plan, gradient, first, tiles, planes);
+  else
+    transform_gradients<kOutputs, GradientKind::kPooled>(plan, gradient, first, tiles, planes);
+}
+
+template <int kOutputs>
+void backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,
+              float* scratch, const WinogradGradients& gradients) {
+  const int64_t all = images * plan.tiles();
+  const int inputs = plan.shape.input_channels;
+  const int outputs = plan.shape.output_channels;
+  int64_t summed = 0;  // images whose sums are taken
+  for (int64_t first = 0; first < all; first += plan.group) {
+    const int tiles = static_cast<int>(std::min<int64_t>(plan.group, all - first));
+    float* transformed = scratch;
+    float* by = transformed + plan.points() * PlaneLayout(tiles, inputs).plane;
+    float* block = by + plan.points() * PlaneLayout(tiles, outputs).plane;
+    if (input.scale == nullptr)
+      transform_inputs<kOutputs, false>(plan, input, first, tiles, transformed);
+    else
+      transform_inputs<kOutputs, true>(plan, input, first, tiles, transformed);
+    transform_any_gradients<kOutputs>(plan, gradient, first, tiles, by);
+    add_weight_gradient<kOutputs>(plan, transformed, by, tiles, first > 0, block, gradients.weights);
+    if (gradients.transposed_weights == nullptr) continue;
+    multiply_points(plan.points(), tiles, by, outputs, gradients.transposed_weights, inputs, transformed);
+    add_input_gradients<kOutputs>(plan, transformed, first, tiles, gradients.add_to_input, gradients.input);
+    for (; gradients.sums != nullptr && (summed + 1) * plan.tiles() <= first + tiles; ++summed)
+      add_live_sums(plan.shape, input, gradients, summed);
+  }
+}
+
+void backward_any(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,
+                  float* scratch, const WinogradGradients& gradients) {
+  if (images == 0) std::fill_n(gradients.weights, plan.shape.weights(), 0.0F);
+  if (plan.outputs == 4)
+    backward<4>(plan, input, gradient, images, scratch, gradients);
+  else
+    backward<6>(plan, input, gradient, images, scratch, gradients);
+}
+
+}  // namespace fer_ddp::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fer_ddp {
+
+HWY_EXPORT(backward_any);
+
+int64_t winograd_backward_scratch_size(const WinogradPlan& plan) {
+  return winograd_forward_scratch_size(plan) + plan.points() * int64_t{16 * kPanel + 16};
+}
+
+void winograd_backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,
+                       float* scratch, const WinogradGradients& gradients) {
+  HWY_DYNAMIC_DISPATCH(backward_any)(plan, input, gradient, images, scratch, gradients);
+}
+
+}  // namespace fer_ddp
+#endif

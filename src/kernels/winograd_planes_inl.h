@@ -1,0 +1,122 @@
+// Where transformed tiles lie, and the transform of inputs, which forward and backward share (winograd.h). A group's
+// tiles are [points][tiles][channels], with gaps that keep rows and planes from meeting in the same sets of a cache. To
+// be included inside Highway's foreach_target.
+#if defined(FER_DDP_KERNELS_WINOGRAD_PLANES_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef FER_DDP_KERNELS_WINOGRAD_PLANES_INL_H
+#undef FER_DDP_KERNELS_WINOGRAD_PLANES_INL_H
+#else
+#define FER_DDP_KERNELS_WINOGRAD_PLANES_INL_H
+#endif
+
+#include "kernels/matrix_product_inl.h"
+#include "kernels/winograd.h"
+#include "kernels/winograd_layout.h"
+#include "kernels/winograd_transforms_inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fer_ddp::HWY_NAMESPACE {
+
+// max(0, value * scale + shift), or the value itself.
+template <bool kMapped>
+struct Map {
+  Floats scale, shift;
+  HWY_INLINE Map(const MappedValues& values, int channel) {
+    scale = kMapped ? load(values.scale + channel) : zeros();
+    shift = kMapped ? load(values.shift + channel) : zeros();
+  }
+  HWY_INLINE Floats operator()(Floats value) const {
+    return kMapped ? hn::Max(hn::MulAdd(value, scale, shift), zeros()) : value;
+  }
+};
+
+// A tile's place: its image, and the first row and column of its outputs or, with the padding taken off, of its inputs.
+struct TilePlace {
+  int64_t image;
+  int y, x;
+  TilePlace(const WinogradPlan& plan, int64_t tile)
+      : image(tile / plan.tiles()),
+        y(static_cast<int>(tile % plan.tiles()) / plan.columns() * plan.outputs),
+        x(static_cast<int>(tile % plan.tiles()) % plan.columns() * plan.outputs) {}
+};
+
+// Which of `side` positions from `first` on lie inside [0, size): positions [begin, end).
+struct Inside {
+  int begin, end;
+  Inside(int first, int side, int size) : begin(std::max(0, -first)), end(std::min(side, size - first)) {}
+  [[nodiscard]] bool all(int side) const { return begin == 0 && end == side; }
+};
+
+template <int kOutputs, bool kMapped>
+HWY_NOINLINE void transform_inputs(const WinogradPlan& plan, const MappedValues& input, int64_t first, int tiles,
+                                   float* planes) {
+  constexpr int kSide = Winograd<kOutputs>::kSide;
+  const ConvolutionShape& shape = plan.shape;
+  const int channels = shape.input_channels;
+  const int64_t row_stride = int64_t{shape.width} * channels;
+  const PlaneLayout layout(tiles, channels);
+  for (int t = 0; t < tiles; ++t) {
+    const TilePlace place(plan, first + t);
+    const int top = place.y - shape.padding;
+    const int left = place.x - shape.padding;
+    const Inside rows(top, kSide, shape.height);
+    const Inside columns(left, kSide, shape.width);
+    const int64_t corner = place.image * shape.input_size() + top * row_stride + int64_t{left} * channels;
+    for (int channel = 0; channel < channels; channel += kLanes) {
+      const Map<kMapped> map(input, channel);
+      Floats half[kSide * kSide];
+      for (int x = 0; x < kSide; ++x) {
+        Floats column[kSide];
+        const float* from = input.values + (corner + int64_t{x} * channels + channel);
+        if (x < columns.begin || x >= columns.end) {
+#pragma GCC unroll 8
+          for (int y = 0; y < kSide; ++y) half[y * kSide + x] = zeros();
+          continue;
+        }
+        if (rows.all(kSide)) {
+#pragma GCC unroll 8
+          for (int y = 0; y < kSide; ++y) column[y] = map(load(from + y * row_stride));
+        } else {
+#pragma GCC unroll 8
+          for (int y = 0; y < kSide; ++y)
+            column[y] = y < rows.begin || y >= rows.end ? zeros() : map(load(from + y * row_stride));
+        }
+        Winograd<kOutputs>::template input<kSide>(column, half + x);
+      }
+      float* to = planes + t * layout.row + channel;
+      for (int y = 0; y < kSide; ++y) {
+        Floats row[kSide];
+        Winograd<kOutputs>::template input<1>(half + y * kSide, row);
+#pragma GCC unroll 8
+        for (int x = 0; x < kSide; ++x) store(row[x], to + (y * kSide + x) * layout.plane);
+      }
+    }
+  }
+}
+
+// products [points][tiles][outputs] = in [points][tiles][inputs] * weights (winograd_layout.h).
+inline HWY_NOINLINE void multiply_points(int points, int tiles, const float* in, int inputs, const float* weights,
+                                         int outputs, float* products) {
+  const PlaneLayout from(tiles, inputs);
+  const PlaneLayout to(tiles, outputs);
+  for (int point = 0; point < points; ++point) {
+    for (int column = 0; column < outputs; column += kPanel) {
+      const int width = std::min(kPanel, outputs - column);
+      const Product product{.a = in + point * from.plane,
+                            .row_stride = from.row,
+                            .k_stride = 1,
+                            .b = weights + (int64_t{point} * outputs + column) * inputs,
+                            .b_stride = width,
+                            .out = products + point * to.plane + column,
+                            .out_stride = to.row};
+      if (width == kPanel)
+        multiply_columns<kPanel>(product, tiles, inputs, false);
+      else
+        multiply_columns<kPanel / 2>(product, tiles, inputs, false);
+    }
+  }
+}
+
+}  // namespace fer_ddp::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
