@@ -11,23 +11,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace fer_ddp::HWY_NAMESPACE {
 
-// What batch normalisation and ReLU make of a gradient, by channel (MappedGradient).
-struct GradientMap {
-  Floats scale, shift, from_gradient, from_value, constant;
-  HWY_INLINE GradientMap(const MappedGradient& gradient, int channel)
-      : scale(load(gradient.z.scale + channel)),
-        shift(load(gradient.z.shift + channel)),
-        from_gradient(load(gradient.from_gradient + channel)),
-        from_value(load(gradient.from_value + channel)),
-        constant(load(gradient.constant + channel)) {}
-  HWY_INLINE Floats operator()(Floats dy, Floats z) const {
-    const Floats live = hn::IfThenElseZero(hn::Gt(hn::MulAdd(z, scale, shift), zeros()), dy);
-    return hn::MulAdd(live, from_gradient, hn::MulAdd(z, from_value, constant));
-  }
-};
-
-enum class GradientKind { kPlain, kMapped, kPooled };
-
 // The gradients of one tile's outputs in 16 channels or fewer, zero outside the image: dz[kOutputs][kOutputs].
 template <int kOutputs, GradientKind kKind>
 HWY_INLINE void gather_gradient(const ConvolutionShape& shape, const MappedGradient& gradient, const TilePlace& place,
@@ -206,40 +189,28 @@ HWY_NOINLINE void add_input_gradients(const WinogradPlan& plan, const float* pro
   }
 }
 
-// One image's sums for the normalisation before: in fp32 along a row of the picture, in fp64 over rows.
+// One image's sums for the normalisation before.
 void add_live_sums(const ConvolutionShape& shape, const MappedValues& input, const WinogradGradients& gradients,
                    int64_t image) {
   const int channels = shape.input_channels;
-  for (int channel = 0; channel < channels; channel += kLanes) {
-    const Floats scale = load(input.scale + channel);
-    const Floats shift = load(input.shift + channel);
-    const Floats mean = load(gradients.mean + channel);
-    for (int y = 0; y < shape.height; ++y) {
-      const int64_t at = image * shape.input_size() + int64_t{y} * shape.width * channels + channel;
-      Floats sum = zeros();
-      Floats products = zeros();
-      for (int x = 0; x < shape.width; ++x) {
-        const Floats value = load(input.values + at + int64_t{x} * channels);
-        const Floats dy = load(gradients.input + at + int64_t{x} * channels);
-        const Floats live = hn::IfThenElseZero(hn::Gt(hn::MulAdd(value, scale, shift), zeros()), dy);
-        sum = hn::Add(sum, live);
-        products = hn::MulAdd(live, hn::Sub(value, mean), products);
-      }
-      add_to_doubles(sum, gradients.sums + channel);
-      add_to_doubles(products, gradients.sums + channels + channel);
-    }
-  }
+  for (int channel = 0; channel < channels; channel += kLanes)
+    for (int y = 0; y < shape.height; ++y)
+      add_live_row(input, gradients.input, gradients.mean,
+                   image * shape.input_size() + int64_t{y} * shape.width * channels, shape.width, channels, channel,
+                   gradients.sums);
 }
 
 template <int kOutputs>
 void transform_any_gradients(const WinogradPlan& plan, const MappedGradient& gradient, int64_t first, int tiles,
                              float* planes) {
-  if (gradient.z.scale == nullptr)
-    transform_gradients<kOutputs, GradientKind::kPlain>(plan, gradient, first, tiles, planes);
-  else if (gradient.winners == nullptr)
-    transform_gradients<kOutputs, GradientKind::kMapped>(plan, gradient, first, tiles, planes);
-  else
-    transform_gradients<kOutputs, GradientKind::kPooled>(plan, gradient, first, tiles, planes);
+  switch (kind_of(gradient)) {
+    case GradientKind::kPlain:
+      return transform_gradients<kOutputs, GradientKind::kPlain>(plan, gradient, first, tiles, planes);
+    case GradientKind::kMapped:
+      return transform_gradients<kOutputs, GradientKind::kMapped>(plan, gradient, first, tiles, planes);
+    case GradientKind::kPooled:
+      return transform_gradients<kOutputs, GradientKind::kPooled>(plan, gradient, first, tiles, planes);
+  }
 }
 
 template <int kOutputs>

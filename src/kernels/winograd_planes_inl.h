@@ -8,6 +8,7 @@
 #define FER_DDP_KERNELS_WINOGRAD_PLANES_INL_H
 #endif
 
+#include "kernels/mapped_values_inl.h"
 #include "kernels/matrix_product_inl.h"
 #include "kernels/winograd.h"
 #include "kernels/winograd_layout.h"
@@ -15,19 +16,6 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace fer_ddp::HWY_NAMESPACE {
-
-// max(0, value * scale + shift), or the value itself.
-template <bool kMapped>
-struct Map {
-  Floats scale, shift;
-  HWY_INLINE Map(const MappedValues& values, int channel) {
-    scale = kMapped ? load(values.scale + channel) : zeros();
-    shift = kMapped ? load(values.shift + channel) : zeros();
-  }
-  HWY_INLINE Floats operator()(Floats value) const {
-    return kMapped ? hn::Max(hn::MulAdd(value, scale, shift), zeros()) : value;
-  }
-};
 
 // A tile's place: its image, and the first row and column of its outputs or, with the padding taken off, of its inputs.
 struct TilePlace {
