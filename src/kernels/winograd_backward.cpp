@@ -4,6 +4,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/winograd_backward.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 
 #include "kernels/winograd_planes_inl.h"
@@ -93,42 +94,65 @@ HWY_NOINLINE void transform_gradients(const WinogradPlan& plan, const MappedGrad
   }
 }
 
-inline constexpr int kInputBlock = 16;
+// Asks for the rows of a block of transformed tiles that is to be multiplied next.
+HWY_INLINE void prefetch_rows(const float* first, int64_t stride, int rows, int width) {
+  for (int row = 0; row < rows; ++row)
+    for (int at = 0; at < width; at += 16) hwy::Prefetch(first + row * stride + at);
+}
 
-// The weights' gradient of a group: kInputBlock input channels and a panel of output channels at a time.
+// block [points][inputs][outputs] = the product over the group's tiles of some inputs and some outputs.
+template <int kOutputs>
+HWY_INLINE void multiply_weight_block(const WinogradPlan& plan, const float* inputs_at, const float* gradients,
+                                      int tiles, int inputs, int outputs, float* block) {
+  constexpr int kPoints = Winograd<kOutputs>::kSide * Winograd<kOutputs>::kSide;
+  const PlaneLayout from(tiles, plan.shape.input_channels);
+  const PlaneLayout by(tiles, plan.shape.output_channels);
+  const int64_t plane = weight_block_plane(inputs, outputs);
+  constexpr int64_t kCached = 128 * 1024;  // floats that the second-level cache surely has
+  const bool ahead = kPoints * (from.plane + by.plane) > kCached;
+  for (int point = 0; point < kPoints; ++point) {
+    if (ahead && point + 1 < kPoints) {
+      prefetch_rows(inputs_at + (point + 1) * from.plane, from.row, tiles, inputs);
+      prefetch_rows(gradients + (point + 1) * by.plane, by.row, tiles, outputs);
+    }
+    for (int output = 0; output < outputs; output += kPanel) {
+      const Product product{.a = inputs_at + point * from.plane,
+                            .row_stride = 1,
+                            .k_stride = from.row,
+                            .b = gradients + point * by.plane + output,
+                            .b_stride = by.row,
+                            .out = block + point * plane + output,
+                            .out_stride = outputs};
+      if (outputs - output >= kPanel)
+        multiply_columns<kPanel>(product, inputs, tiles, false);
+      else
+        multiply_columns<kPanel / 2>(product, inputs, tiles, false);
+    }
+  }
+}
+
+// The weights' gradient of a group, some inputs and some outputs at a time.
 template <int kOutputs>
 HWY_NOINLINE void add_weight_gradient(const WinogradPlan& plan, const float* inputs_at, const float* gradients,
                                       int tiles, bool add, float* block, float* weights) {
   constexpr int kSide = Winograd<kOutputs>::kSide;
-  constexpr int64_t kPlane = kInputBlock * kPanel + 16;
   const int inputs = plan.shape.input_channels;
   const int outputs = plan.shape.output_channels;
   const int64_t tap = int64_t{inputs} * outputs;
-  const PlaneLayout from(tiles, inputs);
-  const PlaneLayout by(tiles, outputs);
-  for (int output = 0; output < outputs; output += kPanel) {
-    const int width = std::min(kPanel, outputs - output);
+  for (int output = 0; output < outputs; output += kOutputBlock) {
+    const int width = std::min(kOutputBlock, outputs - output);
     for (int input = 0; input < inputs; input += kInputBlock) {
-      for (int point = 0; point < kSide * kSide; ++point) {
-        const Product product{.a = inputs_at + point * from.plane + input,
-                              .row_stride = 1,
-                              .k_stride = from.row,
-                              .b = gradients + point * by.plane + output,
-                              .b_stride = by.row,
-                              .out = block + point * kPlane,
-                              .out_stride = kPanel};
-        if (width == kPanel)
-          multiply_columns<kPanel>(product, kInputBlock, tiles, false);
-        else
-          multiply_columns<kPanel / 2>(product, kInputBlock, tiles, false);
-      }
-      for (int i = 0; i < kInputBlock; ++i) {
+      const int height = std::min(kInputBlock, inputs - input);
+      const int64_t plane = weight_block_plane(height, width);
+      multiply_weight_block<kOutputs>(plan, inputs_at + input, gradients + output, tiles, height, width, block);
+      for (int i = 0; i < height; ++i) {
         for (int o = 0; o < width; o += kLanes) {
           Floats half[3 * kSide];
           for (int x = 0; x < kSide; ++x) {
             Floats column[kSide];
+            const float* from = block + x * plane + i * width + o;
 #pragma GCC unroll 8
-            for (int y = 0; y < kSide; ++y) column[y] = load(block + (y * kSide + x) * kPlane + i * kPanel + o);
+            for (int y = 0; y < kSide; ++y) column[y] = load(from + y * kSide * plane);
             Winograd<kOutputs>::template filter_adjoint<kSide>(column, half + x);
           }
           float* to = weights + int64_t{input + i} * outputs + output + o;
@@ -213,6 +237,19 @@ void transform_any_gradients(const WinogradPlan& plan, const MappedGradient& gra
   }
 }
 
+Ahead ahead_of(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int64_t first,
+               int64_t all, const float* input_gradient) {
+  const ConvolutionShape& shape = plan.shape;
+  const int shrunk = gradient.winners == nullptr ? 1 : 2;
+  Ahead ahead(plan, first, all);
+  ahead.add(gradient.gradient, shape.output_height() / shrunk, shape.output_width() / shrunk, shape.output_channels);
+  if (gradient.z.scale != nullptr)
+    ahead.add(gradient.z.values, shape.output_height(), shape.output_width(), shape.output_channels);
+  ahead.add(input.values, shape.height, shape.width, shape.input_channels);
+  ahead.add(input_gradient, shape.height, shape.width, shape.input_channels);
+  return ahead;
+}
+
 template <int kOutputs>
 void backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,
               float* scratch, const WinogradGradients& gradients) {
@@ -232,7 +269,8 @@ void backward(const WinogradPlan& plan, const MappedValues& input, const MappedG
     transform_any_gradients<kOutputs>(plan, gradient, first, tiles, by);
     add_weight_gradient<kOutputs>(plan, transformed, by, tiles, first > 0, block, gradients.weights);
     if (gradients.transposed_weights == nullptr) continue;
-    multiply_points(plan.points(), tiles, by, outputs, gradients.transposed_weights, inputs, transformed);
+    const Ahead ahead = ahead_of(plan, input, gradient, first + tiles, all, gradients.input);
+    multiply_points(plan.points(), tiles, by, outputs, gradients.transposed_weights, inputs, transformed, ahead);
     add_input_gradients<kOutputs>(plan, transformed, first, tiles, gradients.add_to_input, gradients.input);
     for (; gradients.sums != nullptr && (summed + 1) * plan.tiles() <= first + tiles; ++summed)
       add_live_sums(plan.shape, input, gradients, summed);
@@ -257,7 +295,7 @@ namespace fer_ddp {
 HWY_EXPORT(backward_any);
 
 int64_t winograd_backward_scratch_size(const WinogradPlan& plan) {
-  return winograd_forward_scratch_size(plan) + plan.points() * int64_t{16 * kPanel + 16};
+  return winograd_forward_scratch_size(plan) + plan.points() * weight_block_plane(kInputBlock, kOutputBlock);
 }
 
 void winograd_backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,

@@ -81,12 +81,52 @@ HWY_NOINLINE void transform_inputs(const WinogradPlan& plan, const MappedValues&
   }
 }
 
+// What the next group of tiles will read or write, in whole rows of tiles: asked for while this group's products are
+// taken, which need the memory's bandwidth least.
+class Ahead {
+ public:
+  Ahead(const WinogradPlan& plan, int64_t first, int64_t all)
+      : plan_(&plan), first_(first), last_(std::min(all, first + plan.group) - 1) {}
+  // pictures: [images][height][width][channels], of the layer's inputs or outputs, or pooled to half of that.
+  void add(const float* pictures, int height, int width, int channels) {
+    if (first_ > last_ || count_ == kMost) return;
+    const int64_t row = int64_t{width} * channels;
+    const int64_t begin = row_of(first_, height) * row;
+    const int64_t end = (row_of(last_ + plan_->columns(), height)) * row;
+    ranges_[count_++] = {pictures + begin, (end - begin + kLine - 1) / kLine};
+  }
+  // Asks for one of `parts` parts.
+  HWY_INLINE void prefetch(int part, int parts) const {
+    for (int i = 0; i < count_; ++i)
+      for (int64_t line = ranges_[i].lines * part / parts; line < ranges_[i].lines * (part + 1) / parts; ++line)
+        __builtin_prefetch(ranges_[i].begin + line * kLine, 0, 2);
+  }
+
+ private:
+  static constexpr int kLine = 16;  // floats
+  static constexpr int kMost = 4;
+  // The first row, counted over all images, that a tile's share of pictures of this height begins with.
+  [[nodiscard]] int64_t row_of(int64_t tile, int height) const {
+    const int64_t of_image = tile % plan_->tiles() / plan_->columns() * height / plan_->rows();
+    return tile / plan_->tiles() * height + of_image;
+  }
+  struct Range {
+    const float* begin;
+    int64_t lines;
+  };
+  const WinogradPlan* plan_;
+  int64_t first_, last_;
+  int count_ = 0;
+  Range ranges_[kMost];
+};
+
 // products [points][tiles][outputs] = in [points][tiles][inputs] * weights (winograd_layout.h).
 inline HWY_NOINLINE void multiply_points(int points, int tiles, const float* in, int inputs, const float* weights,
-                                         int outputs, float* products) {
+                                         int outputs, float* products, const Ahead& ahead) {
   const PlaneLayout from(tiles, inputs);
   const PlaneLayout to(tiles, outputs);
   for (int point = 0; point < points; ++point) {
+    ahead.prefetch(point, points);
     for (int column = 0; column < outputs; column += kPanel) {
       const int width = std::min(kPanel, outputs - column);
       const Product product{.a = in + point * from.plane,

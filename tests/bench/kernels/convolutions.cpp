@@ -1,0 +1,95 @@
+// Times the convolution kernels on one thread, a layer a line: tests/bench/convolutions.py runs it beside PyTorch.
+// Usage: convolutions IMAGES ROUNDS INPUTS,OUTPUTS,SIDE... Prints for each the least processor seconds of the forward
+// and of the backward pass over IMAGES images (normalisation, ReLU and their sums among them), then the peak in FLOP/s.
+#include <cstdio>
+#include <cstdlib>
+#include <vector>
+
+#include "bench/kernels/timing.h"
+#include "kernels/image_convolution.h"
+#include "kernels/winograd.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int64_t kMostChannels = 1024;
+
+struct Layer {
+  ConvolutionShape shape;
+  int images;
+  AlignedBuffer<float> input = random_floats(images * shape.input_size(), 1.0F);
+  AlignedBuffer<float> weights = random_floats(shape.weights(), 0.1F);
+  AlignedBuffer<float> gradient = random_floats(images * shape.output_size(), 1.0F);
+  AlignedBuffer<float> maps = random_floats(8 * kMostChannels, 1.0F);
+  AlignedBuffer<float> output{gradient.size()}, input_gradient{input.size()}, weight_gradient{weights.size()};
+  std::vector<double> sums = std::vector<double>(2 * kMostChannels);
+
+  [[nodiscard]] const float* map(int i) const { return maps.data() + i * kMostChannels; }
+  [[nodiscard]] MappedValues seen() const { return {input.data(), map(0), map(1)}; }
+  [[nodiscard]] MappedGradient by() const {
+    return {.gradient = gradient.data(),
+            .winners = nullptr,
+            .z = {output.data(), map(0), map(1)},
+            .from_gradient = map(2),
+            .from_value = map(3),
+            .constant = map(4)};
+  }
+
+  void measure_image_layer(int rounds) {
+    AlignedBuffer<float> scratch(static_cast<size_t>(image_convolution_scratch_size(shape)));
+    print(least_seconds(rounds,
+                        [&] {
+                          image_convolution(shape, weights.data(), input.data(), images, scratch.data(), output.data(),
+                                            map(0), sums.data());
+                        }),
+          least_seconds(rounds, [&] {
+            image_convolution_gradient(shape, input.data(), by(), images, scratch.data(), weight_gradient.data());
+          }));
+  }
+
+  void measure(int rounds) {
+    const WinogradPlan plan = plan_winograd(shape);
+    AlignedBuffer<float> transformed(static_cast<size_t>(winograd_weights_size(plan)));
+    AlignedBuffer<float> transposed(static_cast<size_t>(winograd_weights_size(plan)));
+    AlignedBuffer<float> scratch(static_cast<size_t>(winograd_backward_scratch_size(plan)));
+    winograd_transform_weights(plan, weights.data(), 0, shape.input_channels, transformed.data(), transposed.data());
+    const WinogradGradients gradients{.transposed_weights = transposed.data(),
+                                      .input = input_gradient.data(),
+                                      .add_to_input = false,
+                                      .weights = weight_gradient.data(),
+                                      .mean = map(0),
+                                      .sums = sums.data()};
+    print(least_seconds(rounds,
+                        [&] {
+                          winograd_forward(plan, transformed.data(), seen(), images, scratch.data(), output.data(),
+                                           map(0), sums.data());
+                        }),
+          least_seconds(rounds, [&] { winograd_backward(plan, seen(), by(), images, scratch.data(), gradients); }));
+  }
+
+  void print(double forward, double backward) const {
+    std::printf("%d %d %d %.6e %.6e\n", shape.input_channels, shape.output_channels, shape.height, forward, backward);
+    std::fflush(stdout);
+  }
+};
+
+}  // namespace
+
+}  // namespace fer_ddp
+
+int main(int count, char** arguments) {
+  for (int i = 3; i < count; ++i) {
+    int inputs = 0;
+    int outputs = 0;
+    int side = 0;
+    if (std::sscanf(arguments[i], "%d,%d,%d", &inputs, &outputs, &side) != 3) return 2;
+    fer_ddp::Layer layer{{side, side, inputs, outputs, 1}, std::atoi(arguments[1])};
+    if (inputs == 1)
+      layer.measure_image_layer(std::atoi(arguments[2]));
+    else
+      layer.measure(std::atoi(arguments[2]));
+  }
+  std::printf("peak %.6e\n", fer_ddp::peak_flops(5));
+  return 0;
+}
