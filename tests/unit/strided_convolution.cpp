@@ -1,0 +1,101 @@
+// Strided and 1 x 1 convolutions against their definition in fp64, over shapes and on each instruction set.
+#include "kernels/strided_convolution.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "kernels/instruction_sets.h"
+#include "unit/convolution_reference.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int kImages = 2;
+constexpr double kTolerance = 2e-6;
+
+// Calls visit(input, weight, output) with the indices of each product.
+template <typename Visit>
+void for_each_strided_product(const StridedShape& shape, const Visit& visit) {
+  for (int64_t image = 0; image < kImages; ++image)
+    for (int y = 0; y < shape.output_height(); ++y)
+      for (int x = 0; x < shape.output_width(); ++x)
+        for (int tap = 0; tap < shape.taps(); ++tap) {
+          const int row = y * shape.stride + tap / shape.kernel - shape.padding;
+          const int column = x * shape.stride + tap % shape.kernel - shape.padding;
+          if (row < 0 || row >= shape.height || column < 0 || column >= shape.width) continue;
+          const int64_t from = ((image * shape.height + row) * shape.width + column) * shape.input_channels;
+          const int64_t to =
+              ((image * shape.output_height() + y) * shape.output_width() + x) * int64_t{shape.output_channels};
+          for (int i = 0; i < shape.input_channels; ++i)
+            for (int o = 0; o < shape.output_channels; ++o)
+              visit(static_cast<size_t>(from + i),
+                    static_cast<size_t>((int64_t{tap} * shape.input_channels + i) * shape.output_channels + o),
+                    static_cast<size_t>(to + o));
+        }
+}
+
+class StridedConvolutionOf : public ::testing::TestWithParam<std::tuple<StridedShape, std::string>> {
+ protected:
+  StridedConvolutionOf() { use_instruction_set(std::get<1>(GetParam())); }
+  ~StridedConvolutionOf() override { use_instruction_set(""); }
+
+  StridedShape shape_ = std::get<0>(GetParam());
+  Values input_ = random_values(kImages * shape_.input_size(), 1);
+  Values weights_ = random_values(shape_.weights(), 2, 0.1F);
+  Values gradient_ = random_values(kImages * shape_.output_size(), 3);
+};
+
+TEST_P(StridedConvolutionOf, ForwardEqualsItsDefinitionInFp64) {
+  const auto channels = static_cast<size_t>(shape_.output_channels);
+  const Values centre = random_values(shape_.output_channels, 4);
+  Reference expected(gradient_.size());
+  for_each_strided_product(
+      shape_, [&](size_t i, size_t w, size_t o) { expected[o] += double{input_[i]} * double{weights_[w]}; });
+  Reference expected_sums(2 * channels);
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double offset = expected[i] - double{centre[i % channels]};
+    expected_sums[i % channels] += offset;
+    expected_sums[channels + i % channels] += offset * offset;
+  }
+  Values output(expected.size());
+  std::vector<double> sums(2 * channels);
+  strided_convolution(shape_, weights_.data(), input_.data(), kImages, output.data(), centre.data(), sums.data());
+  EXPECT_LT(error_of(output, expected), kTolerance);
+  EXPECT_LT(error_of(sums, expected_sums), kTolerance);
+}
+
+TEST_P(StridedConvolutionOf, BothGradientsEqualTheirDefinitionInFp64) {
+  const Values before = random_values(static_cast<int64_t>(input_.size()), 5);
+  Reference expected_input(before.begin(), before.end());  // added to
+  Reference expected_weights(weights_.size());
+  for_each_strided_product(shape_, [&](size_t i, size_t w, size_t o) {
+    expected_input[i] += double{gradient_[o]} * double{weights_[w]};
+    expected_weights[w] += double{gradient_[o]} * double{input_[i]};
+  });
+  Values transposed(weights_.size());
+  transpose_weights(shape_, weights_.data(), transposed.data());
+  Values input = before;
+  add_strided_input_gradient(shape_, transposed.data(), gradient_.data(), kImages, input.data());
+  Values weights(weights_.size(), 7.0F);  // overwritten
+  strided_weight_gradient(shape_, input_.data(), gradient_.data(), kImages, weights.data());
+  EXPECT_LT(error_of(input, expected_input), kTolerance);
+  EXPECT_LT(error_of(weights, expected_weights), kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, StridedConvolutionOf,
+    ::testing::Combine(::testing::Values(StridedShape{6, 6, 16, 32, 1, 1, 0}, StridedShape{5, 9, 48, 16, 1, 2, 0},
+                                         StridedShape{8, 8, 32, 64, 3, 2, 1}, StridedShape{7, 5, 16, 80, 3, 2, 1},
+                                         StridedShape{7, 6, 16, 16, 3, 2, 0},
+                                         StridedShape{6, 4, 160, 16, 3, 1, 1},  // deep products
+                                         StridedShape{1, 1, 16, 16, 3, 2, 1}),
+                       ::testing::ValuesIn(instruction_sets())));
+
+}  // namespace
+
+}  // namespace fer_ddp
