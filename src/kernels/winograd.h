@@ -8,11 +8,15 @@
 // transposed weights, transformed back and added up where tiles overlap.
 //
 // Tiles are taken through all steps in groups that stay in the cache, of as many images as that needs. Each output's
-// sums are taken in an order of its own, whatever the group; what is summed over images is summed in the order of the
-// call's images, so that a call should have one leaf's (tree_sum.h).
+// sums are taken in an order of its own, whatever the group. What is summed over images is summed within leaves
+// (tree_sum.h), and a leaf's sum depends on its own images alone, whichever leaves a call has beside it. `leaves` says
+// where they begin and where the last one ends, counted in images; wide layers, whose weights do not fit a cache, want
+// several leaves a call, for a group then has many.
 //
 // Thread-safe, no allocation; channels: multiples of 16. Weights and their gradients are [9][input][output].
 #pragma once
+
+#include <span>
 
 #include "kernels/convolution_shape.h"
 
@@ -43,24 +47,25 @@ struct WinogradPlan {
 void winograd_transform_weights(const WinogradPlan& plan, const float* weights, int begin, int end, float* forward,
                                 float* transposed);
 
-// Large outputs are quickest at an address that is a multiple of 64. output:
-// [images][output_height][output_width][output_channels]. sums (null: not asked for) [2 * output_channels]: added to,
-// of (output - centre) and of its squares.
-void winograd_forward(const WinogradPlan& plan, const float* transformed_weights, const MappedValues& input, int images,
-                      float* scratch, float* output, const float* centre, double* sums);
+// Images [leaves.front(), leaves.back()). Large outputs are quickest at an address that is a multiple of 64.
+// output: [images][output_height][output_width][output_channels]. sums (null: not asked for) [leaves][2 *
+// output_channels]: added to, of (output - centre) and of its squares.
+void winograd_forward(const WinogradPlan& plan, const float* transformed_weights, const MappedValues& input,
+                      std::span<const int> leaves, float* scratch, float* output, const float* centre, double* sums);
 
 struct WinogradGradients {
   const float* transposed_weights = nullptr;  // null where the inputs need no gradient
   float* input = nullptr;                     // of what the layer saw (MappedValues); written, or added to
   bool add_to_input = false;
-  float* weights = nullptr;  // written
-  // Where the input is mapped: what the normalisation before asks for, [2 * input_channels], added to: the sums of the
-  // input's gradient, where ReLU let it through, and of it times (value - mean). Null: not asked for.
+  float* weights = nullptr;  // [leaves][9][input][output], written
+  // Where the input is mapped: what the normalisation before asks for, [leaves][2 * input_channels], added to: the sums
+  // of the input's gradient, where ReLU let it through, and of it times (value - mean). Null: not asked for.
   const float* mean = nullptr;
   double* sums = nullptr;
 };
 
-void winograd_backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,
-                       float* scratch, const WinogradGradients& gradients);
+// Images [leaves.front(), leaves.back()) of all arrays.
+void winograd_backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient,
+                       std::span<const int> leaves, float* scratch, const WinogradGradients& gradients);
 
 }  // namespace fer_ddp

@@ -100,10 +100,10 @@ HWY_INLINE void prefetch_rows(const float* first, int64_t stride, int rows, int 
     for (int at = 0; at < width; at += 16) hwy::Prefetch(first + row * stride + at);
 }
 
-// block [points][inputs][outputs] = the product over the group's tiles of some inputs and some outputs.
+// block [points][inputs][outputs] = the product over `depth` of the group's tiles of some inputs and some outputs.
 template <int kOutputs>
 HWY_INLINE void multiply_weight_block(const WinogradPlan& plan, const float* inputs_at, const float* gradients,
-                                      int tiles, int inputs, int outputs, float* block) {
+                                      int tiles, int depth, int inputs, int outputs, float* block) {
   constexpr int kPoints = Winograd<kOutputs>::kSide * Winograd<kOutputs>::kSide;
   const PlaneLayout from(tiles, plan.shape.input_channels);
   const PlaneLayout by(tiles, plan.shape.output_channels);
@@ -112,8 +112,8 @@ HWY_INLINE void multiply_weight_block(const WinogradPlan& plan, const float* inp
   const bool ahead = kPoints * (from.plane + by.plane) > kCached;
   for (int point = 0; point < kPoints; ++point) {
     if (ahead && point + 1 < kPoints) {
-      prefetch_rows(inputs_at + (point + 1) * from.plane, from.row, tiles, inputs);
-      prefetch_rows(gradients + (point + 1) * by.plane, by.row, tiles, outputs);
+      prefetch_rows(inputs_at + (point + 1) * from.plane, from.row, depth, inputs);
+      prefetch_rows(gradients + (point + 1) * by.plane, by.row, depth, outputs);
     }
     for (int output = 0; output < outputs; output += kPanel) {
       const Product product{.a = inputs_at + point * from.plane,
@@ -124,17 +124,17 @@ HWY_INLINE void multiply_weight_block(const WinogradPlan& plan, const float* inp
                             .out = block + point * plane + output,
                             .out_stride = outputs};
       if (outputs - output >= kPanel)
-        multiply_columns<kPanel>(product, inputs, tiles, false);
+        multiply_columns<kPanel>(product, inputs, depth, false);
       else
-        multiply_columns<kPanel / 2>(product, inputs, tiles, false);
+        multiply_columns<kPanel / 2>(product, inputs, depth, false);
     }
   }
 }
 
-// The weights' gradient of a group, some inputs and some outputs at a time.
+// The weights' gradient of `depth` of a group's tiles, some inputs and some outputs at a time.
 template <int kOutputs>
 HWY_NOINLINE void add_weight_gradient(const WinogradPlan& plan, const float* inputs_at, const float* gradients,
-                                      int tiles, bool add, float* block, float* weights) {
+                                      int tiles, int depth, bool add, float* block, float* weights) {
   constexpr int kSide = Winograd<kOutputs>::kSide;
   const int inputs = plan.shape.input_channels;
   const int outputs = plan.shape.output_channels;
@@ -144,7 +144,7 @@ HWY_NOINLINE void add_weight_gradient(const WinogradPlan& plan, const float* inp
     for (int input = 0; input < inputs; input += kInputBlock) {
       const int height = std::min(kInputBlock, inputs - input);
       const int64_t plane = weight_block_plane(height, width);
-      multiply_weight_block<kOutputs>(plan, inputs_at + input, gradients + output, tiles, height, width, block);
+      multiply_weight_block<kOutputs>(plan, inputs_at + input, gradients + output, tiles, depth, height, width, block);
       for (int i = 0; i < height; ++i) {
         for (int o = 0; o < width; o += kLanes) {
           Floats half[3 * kSide];
@@ -215,13 +215,13 @@ HWY_NOINLINE void add_input_gradients(const WinogradPlan& plan, const float* pro
 
 // One image's sums for the normalisation before.
 void add_live_sums(const ConvolutionShape& shape, const MappedValues& input, const WinogradGradients& gradients,
-                   int64_t image) {
+                   int64_t image, double* sums) {
   const int channels = shape.input_channels;
   for (int channel = 0; channel < channels; channel += kLanes)
     for (int y = 0; y < shape.height; ++y)
       add_live_row(input, gradients.input, gradients.mean,
                    image * shape.input_size() + int64_t{y} * shape.width * channels, shape.width, channels, channel,
-                   gradients.sums);
+                   sums);
 }
 
 template <int kOutputs>
@@ -250,40 +250,89 @@ Ahead ahead_of(const WinogradPlan& plan, const MappedValues& input, const Mapped
   return ahead;
 }
 
+// A run of tiles of one leaf whose part of the weights' gradient is added at once. Where pieces begin depends on the
+// leaf alone.
+struct Piece {
+  size_t leaf;
+  int64_t begin, end;  // tiles
+  bool first;          // of the leaf
+};
+
+// Goes through a call's pieces.
+class Pieces {
+ public:
+  Pieces(const WinogradPlan& plan, std::span<const int> leaves) : plan_(&plan), leaves_(leaves) {
+    find(0, begin_of(0));
+  }
+  [[nodiscard]] bool done() const { return piece_.leaf + 1 >= leaves_.size(); }
+  [[nodiscard]] const Piece& piece() const { return piece_; }
+  void next() { find(piece_.leaf, piece_.end); }
+
+ private:
+  [[nodiscard]] int64_t begin_of(size_t leaf) const { return leaves_[leaf] * plan_->tiles(); }
+  void find(size_t leaf, int64_t begin) {
+    while (leaf + 1 < leaves_.size() && begin >= begin_of(leaf + 1)) ++leaf;
+    const int64_t end = leaf + 1 < leaves_.size() ? std::min(begin_of(leaf + 1), begin + plan_->group) : begin;
+    piece_ = {leaf, begin, end, begin == begin_of(leaf)};
+  }
+  const WinogradPlan* plan_;
+  std::span<const int> leaves_;
+  Piece piece_{};
+};
+
 template <int kOutputs>
-void backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,
-              float* scratch, const WinogradGradients& gradients) {
-  const int64_t all = images * plan.tiles();
+void backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient,
+              std::span<const int> leaves, float* scratch, const WinogradGradients& gradients) {
+  const int64_t all = leaves.back() * plan.tiles();
   const int inputs = plan.shape.input_channels;
   const int outputs = plan.shape.output_channels;
-  int64_t summed = 0;  // images whose sums are taken
-  for (int64_t first = 0; first < all; first += plan.group) {
-    const int tiles = static_cast<int>(std::min<int64_t>(plan.group, all - first));
+  int64_t summed = leaves.front();  // the first image whose sums are not taken
+  size_t summed_leaf = 0;
+  for (Pieces pieces(plan, leaves); !pieces.done();) {
+    const int64_t first = pieces.piece().begin;
+    Pieces after = pieces;
+    while (!after.done() && after.piece().end - first <= plan.group) after.next();
+    const int64_t end = after.done() ? all : after.piece().begin;
+    const int tiles = static_cast<int>(end - first);
+    const PlaneLayout from(tiles, inputs);
+    const PlaneLayout by(tiles, outputs);
     float* transformed = scratch;
-    float* by = transformed + plan.points() * PlaneLayout(tiles, inputs).plane;
-    float* block = by + plan.points() * PlaneLayout(tiles, outputs).plane;
+    float* transformed_gradients = transformed + plan.points() * from.plane;
+    float* block = transformed_gradients + plan.points() * by.plane;
     if (input.scale == nullptr)
       transform_inputs<kOutputs, false>(plan, input, first, tiles, transformed);
     else
       transform_inputs<kOutputs, true>(plan, input, first, tiles, transformed);
-    transform_any_gradients<kOutputs>(plan, gradient, first, tiles, by);
-    add_weight_gradient<kOutputs>(plan, transformed, by, tiles, first > 0, block, gradients.weights);
+    transform_any_gradients<kOutputs>(plan, gradient, first, tiles, transformed_gradients);
+    for (; !pieces.done() && pieces.piece().begin < end; pieces.next()) {
+      const Piece& piece = pieces.piece();
+      const int64_t at = piece.begin - first;
+      add_weight_gradient<kOutputs>(plan, transformed + at * from.row, transformed_gradients + at * by.row, tiles,
+                                    static_cast<int>(piece.end - piece.begin), !piece.first, block,
+                                    gradients.weights + static_cast<int64_t>(piece.leaf) * plan.shape.weights());
+    }
     if (gradients.transposed_weights == nullptr) continue;
-    const Ahead ahead = ahead_of(plan, input, gradient, first + tiles, all, gradients.input);
-    multiply_points(plan.points(), tiles, by, outputs, gradients.transposed_weights, inputs, transformed, ahead);
+    const Ahead ahead = ahead_of(plan, input, gradient, end, all, gradients.input);
+    multiply_points(plan.points(), tiles, transformed_gradients, outputs, gradients.transposed_weights, inputs,
+                    transformed, ahead);
     add_input_gradients<kOutputs>(plan, transformed, first, tiles, gradients.add_to_input, gradients.input);
-    for (; gradients.sums != nullptr && (summed + 1) * plan.tiles() <= first + tiles; ++summed)
-      add_live_sums(plan.shape, input, gradients, summed);
+    for (; gradients.sums != nullptr && (summed + 1) * plan.tiles() <= end; ++summed) {
+      while (summed >= leaves[summed_leaf + 1]) ++summed_leaf;
+      add_live_sums(plan.shape, input, gradients, summed,
+                    gradients.sums + summed_leaf * 2 * static_cast<size_t>(inputs));
+    }
   }
 }
 
-void backward_any(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,
-                  float* scratch, const WinogradGradients& gradients) {
-  if (images == 0) std::fill_n(gradients.weights, plan.shape.weights(), 0.0F);
+void backward_any(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient,
+                  std::span<const int> leaves, float* scratch, const WinogradGradients& gradients) {
+  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf)
+    if (leaves[leaf] == leaves[leaf + 1])
+      std::fill_n(gradients.weights + static_cast<int64_t>(leaf) * plan.shape.weights(), plan.shape.weights(), 0.0F);
   if (plan.outputs == 4)
-    backward<4>(plan, input, gradient, images, scratch, gradients);
+    backward<4>(plan, input, gradient, leaves, scratch, gradients);
   else
-    backward<6>(plan, input, gradient, images, scratch, gradients);
+    backward<6>(plan, input, gradient, leaves, scratch, gradients);
 }
 
 }  // namespace fer_ddp::HWY_NAMESPACE
@@ -298,9 +347,9 @@ int64_t winograd_backward_scratch_size(const WinogradPlan& plan) {
   return winograd_forward_scratch_size(plan) + plan.points() * weight_block_plane(kInputBlock, kOutputBlock);
 }
 
-void winograd_backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient, int images,
-                       float* scratch, const WinogradGradients& gradients) {
-  HWY_DYNAMIC_DISPATCH(backward_any)(plan, input, gradient, images, scratch, gradients);
+void winograd_backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient,
+                       std::span<const int> leaves, float* scratch, const WinogradGradients& gradients) {
+  HWY_DYNAMIC_DISPATCH(backward_any)(plan, input, gradient, leaves, scratch, gradients);
 }
 
 }  // namespace fer_ddp

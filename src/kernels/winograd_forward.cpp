@@ -61,7 +61,7 @@ void transform_weights(const WinogradPlan& plan, const float* weights, int begin
 // Outputs of the group's tiles from their products, and their sums.
 template <int kOutputs>
 HWY_NOINLINE void transform_outputs(const WinogradPlan& plan, const float* products, int64_t first, int tiles,
-                                    float* output, const float* centre, double* sums) {
+                                    std::span<const int> leaves, float* output, const float* centre, double* sums) {
   constexpr int kSide = Winograd<kOutputs>::kSide;
   const ConvolutionShape& shape = plan.shape;
   const int channels = shape.output_channels;
@@ -71,8 +71,11 @@ HWY_NOINLINE void transform_outputs(const WinogradPlan& plan, const float* produ
   constexpr int64_t kLarge = 16 * 1024;
   const bool past_cache =
       shape.output_size() >= kLarge && reinterpret_cast<uintptr_t>(output) % (kLanes * sizeof(float)) == 0;
+  size_t leaf = 0;
   for (int t = 0; t < tiles; ++t) {
     const TilePlace place(plan, first + t);
+    while (place.image >= leaves[leaf + 1]) ++leaf;
+    double* leaf_sums = sums + leaf * 2 * static_cast<size_t>(channels);
     const int height = std::min(kOutputs, shape.output_height() - place.y);
     const int width = std::min(kOutputs, shape.output_width() - place.x);
     float* corner = output + place.image * shape.output_size() + place.y * row_stride + int64_t{place.x} * channels;
@@ -105,20 +108,20 @@ HWY_NOINLINE void transform_outputs(const WinogradPlan& plan, const float* produ
         }
       }
       if (sums != nullptr) {
-        add_to_doubles(sum, sums + channel);
-        add_to_doubles(squares, sums + channels + channel);
+        add_to_doubles(sum, leaf_sums + channel);
+        add_to_doubles(squares, leaf_sums + channels + channel);
       }
     }
   }
 }
 
 template <int kOutputs>
-void forward(const WinogradPlan& plan, const float* weights, const MappedValues& input, int images, float* scratch,
-             float* output, const float* centre, double* sums) {
-  const int64_t all = images * plan.tiles();
+void forward(const WinogradPlan& plan, const float* weights, const MappedValues& input, std::span<const int> leaves,
+             float* scratch, float* output, const float* centre, double* sums) {
+  const int64_t all = leaves.back() * plan.tiles();
   const int inputs = plan.shape.input_channels;
   const int outputs = plan.shape.output_channels;
-  for (int64_t first = 0; first < all; first += plan.group) {
+  for (int64_t first = leaves.front() * plan.tiles(); first < all; first += plan.group) {
     const int tiles = static_cast<int>(std::min<int64_t>(plan.group, all - first));
     float* products = scratch + plan.points() * PlaneLayout(tiles, inputs).plane;
     if (input.scale == nullptr)
@@ -128,7 +131,7 @@ void forward(const WinogradPlan& plan, const float* weights, const MappedValues&
     Ahead ahead(plan, first + tiles, all);
     ahead.add(input.values, plan.shape.height, plan.shape.width, inputs);
     multiply_points(plan.points(), tiles, scratch, inputs, weights, outputs, products, ahead);
-    transform_outputs<kOutputs>(plan, products, first, tiles, output, centre, sums);
+    transform_outputs<kOutputs>(plan, products, first, tiles, leaves, output, centre, sums);
   }
 }
 
@@ -140,12 +143,12 @@ void transform_weights_any(const WinogradPlan& plan, const float* weights, int b
     transform_weights<6>(plan, weights, begin, end, forward, transposed);
 }
 
-void forward_any(const WinogradPlan& plan, const float* weights, const MappedValues& input, int images, float* scratch,
-                 float* output, const float* centre, double* sums) {
+void forward_any(const WinogradPlan& plan, const float* weights, const MappedValues& input, std::span<const int> leaves,
+                 float* scratch, float* output, const float* centre, double* sums) {
   if (plan.outputs == 4)
-    forward<4>(plan, weights, input, images, scratch, output, centre, sums);
+    forward<4>(plan, weights, input, leaves, scratch, output, centre, sums);
   else
-    forward<6>(plan, weights, input, images, scratch, output, centre, sums);
+    forward<6>(plan, weights, input, leaves, scratch, output, centre, sums);
 }
 
 }  // namespace fer_ddp::HWY_NAMESPACE
@@ -203,9 +206,9 @@ void winograd_transform_weights(const WinogradPlan& plan, const float* weights, 
   HWY_DYNAMIC_DISPATCH(transform_weights_any)(plan, weights, begin, end, forward, transposed);
 }
 
-void winograd_forward(const WinogradPlan& plan, const float* transformed_weights, const MappedValues& input, int images,
-                      float* scratch, float* output, const float* centre, double* sums) {
-  HWY_DYNAMIC_DISPATCH(forward_any)(plan, transformed_weights, input, images, scratch, output, centre, sums);
+void winograd_forward(const WinogradPlan& plan, const float* transformed_weights, const MappedValues& input,
+                      std::span<const int> leaves, float* scratch, float* output, const float* centre, double* sums) {
+  HWY_DYNAMIC_DISPATCH(forward_any)(plan, transformed_weights, input, leaves, scratch, output, centre, sums);
 }
 
 }  // namespace fer_ddp

@@ -92,6 +92,8 @@ struct Layer {
     for (uint8_t& winner : winners) winner = static_cast<uint8_t>(generator() % 4);
   }
 
+  // All images as one leaf.
+  [[nodiscard]] std::vector<int> leaf() const { return {0, images}; }
   [[nodiscard]] MappedValues seen_input() const {
     return input_is_mapped ? MappedValues{input.data(), scale.data(), shift.data()}
                            : MappedValues{.values = input.data()};

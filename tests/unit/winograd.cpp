@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <string>
 #include <tuple>
@@ -18,6 +19,7 @@ namespace fer_ddp {
 namespace {
 
 constexpr double kTolerance = 2e-5;
+constexpr std::array<int, 2> kOne{0, 1};  // a leaf of one image
 
 class WinogradOf : public ::testing::TestWithParam<std::tuple<Case, std::string>> {
  protected:
@@ -52,7 +54,7 @@ TEST_P(WinogradOf, ForwardEqualsTheDirectConvolutionInFp64) {
     AlignedBuffer<float> scratch(static_cast<size_t>(winograd_forward_scratch_size(plan)));
     AlignedBuffer<float> output(expected.output.size());
     std::vector<double> sums(expected.sums.size());
-    winograd_forward(plan, weights.forward.data(), layer.seen_input(), layer.images, scratch.data(), output.data(),
+    winograd_forward(plan, weights.forward.data(), layer.seen_input(), layer.leaf(), scratch.data(), output.data(),
                      layer.centre.data(), sums.data());
     EXPECT_LT(error_of(output.span(), expected.output), kTolerance) << plan.outputs;
     EXPECT_LT(error_of(sums, expected.sums), kTolerance) << plan.outputs;
@@ -73,7 +75,7 @@ TEST_P(WinogradOf, BackwardEqualsTheDirectOneInFp64) {
                                       .weights = weights.data(),
                                       .mean = layer.mean.data(),
                                       .sums = layer.mapped ? sums.data() : nullptr};
-    winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.images, scratch.data(), gradients);
+    winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.leaf(), scratch.data(), gradients);
     EXPECT_LT(error_of(input, expected.input), kTolerance) << plan.outputs;
     EXPECT_LT(error_of(weights, expected.weights), kTolerance) << plan.outputs;
     if (layer.mapped) {
@@ -83,7 +85,7 @@ TEST_P(WinogradOf, BackwardEqualsTheDirectOneInFp64) {
     WinogradGradients again = gradients;
     again.add_to_input = true;
     again.sums = nullptr;
-    winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.images, scratch.data(), again);
+    winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.leaf(), scratch.data(), again);
     Reference twice = expected.input;
     for (double& value : twice) value *= 2;
     EXPECT_LT(error_of(input, twice), kTolerance) << "added, " << plan.outputs;
@@ -100,11 +102,11 @@ TEST_P(WinogradOf, AnImagesOutputsAndGradientsDoNotDependOnTheOthersOfItsCall) {
   Values together(outputs * static_cast<size_t>(layer.images));
   Values input_together(inputs * static_cast<size_t>(layer.images));
   Values weights(layer.weights.size());
-  winograd_forward(plan, transformed.forward.data(), layer.seen_input(), layer.images, scratch.data(), together.data(),
+  winograd_forward(plan, transformed.forward.data(), layer.seen_input(), layer.leaf(), scratch.data(), together.data(),
                    nullptr, nullptr);
   WinogradGradients gradients{
       .transposed_weights = transformed.transposed.data(), .input = input_together.data(), .weights = weights.data()};
-  winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.images, scratch.data(), gradients);
+  winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.leaf(), scratch.data(), gradients);
   const size_t last = static_cast<size_t>(layer.images) - 1;
   MappedValues input = layer.seen_input();
   input.values += last * inputs;
@@ -115,12 +117,52 @@ TEST_P(WinogradOf, AnImagesOutputsAndGradientsDoNotDependOnTheOthersOfItsCall) {
   if (layer.mapped) gradient.z.values += last * outputs;
   Values alone(outputs);
   Values input_alone(inputs);
-  winograd_forward(plan, transformed.forward.data(), input, 1, scratch.data(), alone.data(), nullptr, nullptr);
+  winograd_forward(plan, transformed.forward.data(), input, kOne, scratch.data(), alone.data(), nullptr, nullptr);
   gradients.input = input_alone.data();
-  winograd_backward(plan, input, gradient, 1, scratch.data(), gradients);
+  winograd_backward(plan, input, gradient, kOne, scratch.data(), gradients);
   EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + static_cast<int64_t>(last * outputs)));
   EXPECT_TRUE(
       std::equal(input_alone.begin(), input_alone.end(), input_together.begin() + static_cast<int64_t>(last * inputs)));
+}
+
+TEST_P(WinogradOf, ALeafsSumsDoNotDependOnTheOtherLeavesOfItsCall) {
+  const Layer layer = WinogradOf::layer();
+  const std::vector<int> leaves = {0, 1, 1, layer.images};  // the middle one is empty
+  const auto weights_size = layer.weights.size();
+  const auto outputs = static_cast<size_t>(2 * layer.shape.output_channels);
+  const auto inputs = static_cast<size_t>(2 * layer.shape.input_channels);
+  for (const WinogradPlan& plan : plans(layer.shape)) {
+    const Transformed transformed(plan, layer.weights);
+    AlignedBuffer<float> scratch(static_cast<size_t>(winograd_backward_scratch_size(plan)));
+    Values output(static_cast<size_t>(layer.images * layer.shape.output_size()));
+    Values input(layer.input.size());
+    const auto run = [&](std::span<const int> of, std::vector<double>& sums, Values& weights,
+                         std::vector<double>& input_sums) {
+      winograd_forward(plan, transformed.forward.data(), layer.seen_input(), of, scratch.data(), output.data(),
+                       layer.centre.data(), sums.data());
+      winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), of, scratch.data(),
+                        {.transposed_weights = transformed.transposed.data(),
+                         .input = input.data(),
+                         .add_to_input = false,
+                         .weights = weights.data(),
+                         .mean = layer.mean.data(),
+                         .sums = layer.mapped ? input_sums.data() : nullptr});
+    };
+    std::vector<double> sums(3 * outputs);
+    std::vector<double> input_sums(3 * inputs);
+    Values weights(3 * weights_size, 7.0F);
+    run(leaves, sums, weights, input_sums);
+    for (size_t leaf = 0; leaf < 3; ++leaf) {
+      std::vector<double> own_sums(outputs);
+      std::vector<double> own_input_sums(inputs);
+      Values own_weights(weights_size, 7.0F);
+      run(std::span(leaves).subspan(leaf, 2), own_sums, own_weights, own_input_sums);
+      const auto at = [leaf](const auto& all, size_t size) { return all.begin() + static_cast<int64_t>(leaf * size); };
+      EXPECT_TRUE(std::equal(own_sums.begin(), own_sums.end(), at(sums, outputs))) << leaf;
+      EXPECT_TRUE(std::equal(own_weights.begin(), own_weights.end(), at(weights, weights_size))) << leaf;
+      EXPECT_TRUE(std::equal(own_input_sums.begin(), own_input_sums.end(), at(input_sums, inputs))) << leaf;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -146,7 +188,7 @@ TEST(Winograd, NanGoesThroughTheMap) {
   Values output(static_cast<size_t>(shape.output_size()));
   for (const std::string& name : instruction_sets()) {
     use_instruction_set(name);
-    winograd_forward(plan, weights.forward.data(), layer.seen_input(), 1, scratch.data(), output.data(), nullptr,
+    winograd_forward(plan, weights.forward.data(), layer.seen_input(), kOne, scratch.data(), output.data(), nullptr,
                      nullptr);
     EXPECT_TRUE(std::all_of(output.begin(), output.end(), [](float value) { return std::isnan(value); })) << name;
   }

@@ -50,6 +50,7 @@ struct Layer {
 
   void measure(int rounds) {
     const WinogradPlan plan = plan_winograd(shape);
+    const std::vector<int> leaf = {0, images};
     AlignedBuffer<float> transformed(static_cast<size_t>(winograd_weights_size(plan)));
     AlignedBuffer<float> transposed(static_cast<size_t>(winograd_weights_size(plan)));
     AlignedBuffer<float> scratch(static_cast<size_t>(winograd_backward_scratch_size(plan)));
@@ -62,10 +63,10 @@ struct Layer {
                                       .sums = sums.data()};
     print(least_seconds(rounds,
                         [&] {
-                          winograd_forward(plan, transformed.data(), seen(), images, scratch.data(), output.data(),
+                          winograd_forward(plan, transformed.data(), seen(), leaf, scratch.data(), output.data(),
                                            map(0), sums.data());
                         }),
-          least_seconds(rounds, [&] { winograd_backward(plan, seen(), by(), images, scratch.data(), gradients); }));
+          least_seconds(rounds, [&] { winograd_backward(plan, seen(), by(), leaf, scratch.data(), gradients); }));
   }
 
   void print(double forward, double backward) const {

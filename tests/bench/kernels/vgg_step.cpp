@@ -148,27 +148,27 @@ class Step {
   template <typename Work>
   void for_each_leaf(const Work& work) const {
     for (int leaf = 0; leaf < kLeaves; ++leaf) {
-      const int begin = images_ * leaf / kLeaves;
-      work(leaf, begin, images_ * (leaf + 1) / kLeaves - begin);
+      const int begin = leaves_[size(leaf)];
+      work(leaf, begin, leaves_[size(leaf) + 1] - begin);
     }
   }
 
   void forward(size_t index) {
     Stage& stage = *stages_[index];
+    const float* centre = stage.normalization.mean.data();
     stage.clear_sums();
-    if (index > 0)
+    if (index == 0) {
+      for_each_leaf([&](int leaf, int begin, int count) {
+        image_convolution(stage.shape, stage.weights.data(), input_.data() + begin * kSide * kSide, count,
+                          scratch_.data(), stage.z.data() + begin * stage.shape.output_size(), centre,
+                          stage.sums_of(leaf));
+      });
+    } else {
       winograd_transform_weights(stage.plan, stage.weights.data(), 0, stage.shape.input_channels,
                                  stage.transformed.data(), stage.transposed.data());
-    for_each_leaf([&](int leaf, int begin, int count) {
-      float* z = stage.z.data() + begin * stage.shape.output_size();
-      const float* centre = stage.normalization.mean.data();
-      if (index == 0)
-        image_convolution(stage.shape, stage.weights.data(), input_.data() + begin * kSide * kSide, count,
-                          scratch_.data(), z, centre, stage.sums_of(leaf));
-      else
-        winograd_forward(stage.plan, stage.transformed.data(), stages_[index - 1]->seen(begin), count, scratch_.data(),
-                         z, centre, stage.sums_of(leaf));
-    });
+      winograd_forward(stage.plan, stage.transformed.data(), stages_[index - 1]->seen(0), leaves_, scratch_.data(),
+                       stage.z.data(), centre, stage.sums.data());
+    }
     stage.normalization.use_batch(stage.total_sums(), stage.values());
     if (stage.pooled)
       max_pool({stage.shape.output_height(), stage.shape.output_width(), stage.shape.output_channels},
@@ -203,28 +203,28 @@ class Step {
   void backward(size_t index) {
     Stage& stage = *stages_[index];
     stage.normalization.backpropagate(stage.total_sums(), stage.values());
-    if (index > 0) stages_[index - 1]->clear_sums();
-    for_each_leaf([&](int leaf, int begin, int count) {
-      float* part = stage.parts.data() + leaf * stage.shape.weights();
-      if (index == 0) {
+    if (index == 0) {
+      for_each_leaf([&](int leaf, int begin, int count) {
         image_convolution_gradient(stage.shape, input_.data() + begin * kSide * kSide, stage.by(begin), count,
-                                   scratch_.data(), part);
-        return;
-      }
+                                   scratch_.data(), stage.parts.data() + leaf * stage.shape.weights());
+      });
+    } else {
       Stage& before = *stages_[index - 1];
-      winograd_backward(stage.plan, before.seen(begin), stage.by(begin), count, scratch_.data(),
+      before.clear_sums();
+      winograd_backward(stage.plan, before.seen(0), stage.by(0), leaves_, scratch_.data(),
                         {.transposed_weights = stage.transposed.data(),
-                         .input = before.gradient.data() + begin * before.seen_size(),
+                         .input = before.gradient.data(),
                          .add_to_input = false,
-                         .weights = part,
+                         .weights = stage.parts.data(),
                          .mean = before.normalization.mean.data(),
-                         .sums = before.sums_of(leaf)});
-    });
+                         .sums = before.sums.data()});
+    }
     add_tree(stage.parts.data(), kLeaves, stage.shape.weights());
     lap(2 * index + 1);
   }
 
   int images_;
+  std::vector<int> leaves_ = leaves_of_share(images_, 0, images_, kLeaves, 0, 1);
   AlignedBuffer<float> input_, scratch_, features_, class_weights_, class_gradient_, zeros_;
   std::vector<std::unique_ptr<Stage>> stages_;
   PooledShape head_;
