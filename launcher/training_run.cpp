@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/agreement.h"
-#include "comm/preflight.h"
+#include "comm/consistency.h"
 #include "core/atomic_file.h"
 #include "core/build_hash.h"
 #include "core/error.h"
@@ -16,7 +16,7 @@
 #include "core/text.h"
 #include "data/dataset.h"
 #include "data/preprocess.h"
-#include "launcher/device.h"
+#include "launcher/device_selection.h"
 #include "launcher/profile.h"
 #include "launcher/run_observers.h"
 #include "launcher/run_reader.h"

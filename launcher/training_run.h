@@ -1,4 +1,4 @@
-// One run of training from its configuration to its report: preflight, data, model, training, results. Every rank runs
+// One run of training from its configuration to its report: checks, data, model, training, results. Every rank runs
 // it; what touches the run's folder or the terminal happens on rank 0.
 #pragma once
 

@@ -19,10 +19,9 @@ namespace fer_ddp {
 class Communicator : public Reducer {
  public:
   [[nodiscard]] virtual int rank() const = 0;
-  [[nodiscard]] virtual int size() const = 0;          // the world size
-  [[nodiscard]] virtual int node_rank() const = 0;     // among the ranks of this host, from 0
-  [[nodiscard]] virtual int node_size() const = 0;     // ranks on this host
-  [[nodiscard]] virtual std::string name() const = 0;  // "mpi", "identity"
+  [[nodiscard]] virtual int size() const = 0;       // the world size
+  [[nodiscard]] virtual int node_rank() const = 0;  // among the ranks of this host, from 0
+  [[nodiscard]] virtual int node_size() const = 0;  // ranks on this host
 
   virtual void barrier() = 0;
 

@@ -20,7 +20,6 @@ class IdentityCommunicator final : public Communicator {
   [[nodiscard]] int size() const override { return 1; }
   [[nodiscard]] int node_rank() const override { return 0; }
   [[nodiscard]] int node_size() const override { return 1; }
-  [[nodiscard]] std::string name() const override { return "identity"; }
 
   void barrier() override {}
   void broadcast(std::span<std::byte>, int) override {}

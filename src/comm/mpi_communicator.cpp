@@ -68,7 +68,6 @@ class MpiCommunicator final : public Communicator {
   [[nodiscard]] int size() const override { return size_; }
   [[nodiscard]] int node_rank() const override { return node_rank_; }
   [[nodiscard]] int node_size() const override { return node_size_; }
-  [[nodiscard]] std::string name() const override { return "mpi"; }
 
   void barrier() override {
     wait_->complete("barrier", [](MPI_Request* request) { return MPI_Ibarrier(MPI_COMM_WORLD, request); });

@@ -1,7 +1,6 @@
 #include "core/host.h"
 
 #include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
@@ -74,12 +73,6 @@ ProcessLife life_of(const ProcessIdentity& process) {
   // Where other users' processes are hidden, they still exist.
   const bool is_gone = ::kill(static_cast<pid_t>(process.pid), 0) != 0 && errno == ESRCH;
   return is_gone ? ProcessLife::kEnded : ProcessLife::kCannotTell;
-}
-
-int64_t peak_resident_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return int64_t{usage.ru_maxrss} * 1024;
 }
 
 double wall_clock_seconds() {

@@ -28,9 +28,6 @@ enum class ProcessLife { kLives, kEnded, kCannotTell };
 // Only of processes of this machine and PID namespace can it be told whether they live; a zombie does not.
 [[nodiscard]] ProcessLife life_of(const ProcessIdentity& process);
 
-// Largest resident memory this process ever had, in bytes.
-[[nodiscard]] int64_t peak_resident_bytes();
-
 // Seconds since the Unix epoch.
 [[nodiscard]] double wall_clock_seconds();
 

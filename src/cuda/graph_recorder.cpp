@@ -12,8 +12,8 @@ namespace fer_ddp {
 
 namespace {
 
-// A stream that is still recording refuses all else, also what the error's way out asks of it. It has failed already:
-// that ending it fails too is no news.
+// Ends a recording whose work has failed. A stream that is still recording refuses everything else, and what cleans up
+// after the error needs it. That ending fails as well is ignored: the first error is the one to report.
 void end_quietly(WorkGraph& graph) noexcept {
   try {
     graph.end();

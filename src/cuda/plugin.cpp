@@ -1,17 +1,17 @@
-// The plug-in's entry: checks that LibTorch can use it, and makes the accelerator.
+// The plug-in's entry: checks that LibTorch can use it, and makes it.
 #include <ATen/Context.h>
 
 #include <cstdio>
 
 #include "cuda/cuda_error.h"
 #include "cuda/cuda_runtime.h"
-#include "train/accelerator.h"
+#include "train/device_plugin.h"
 
 namespace fer_ddp {
 
 namespace {
 
-class CudaAccelerator final : public Accelerator {
+class CudaPlugin final : public DevicePlugin {
  public:
   [[nodiscard]] int device_count() override {
     int count = 0;
@@ -44,10 +44,10 @@ class CudaAccelerator final : public Accelerator {
 
 }  // namespace fer_ddp
 
-extern "C" __attribute__((visibility("default"))) fer_ddp::Accelerator* fer_ddp_make_accelerator(
+extern "C" __attribute__((visibility("default"))) fer_ddp::DevicePlugin* fer_ddp_make_device_plugin(
     char* error, std::size_t error_size) {
   try {
-    if (at::detail::getCUDAHooks().compiledWithCuDNN()) return new fer_ddp::CudaAccelerator;
+    if (at::detail::getCUDAHooks().compiledWithCuDNN()) return new fer_ddp::CudaPlugin;
     std::snprintf(error, error_size, "LibTorch was used before it was loaded, and has settled on having no GPU");
   } catch (const std::exception& failure) {
     std::snprintf(error, error_size, "%s", failure.what());

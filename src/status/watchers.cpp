@@ -51,7 +51,8 @@ class Watchers::Watcher final : public grpc::ServerWriteReactor<v1::Status> {
     return finishing || broken_.load() || (version != seen_ && now >= next_);
   }
 
-  // The next status, or the end of the stream. Of several last statuses the first ends it.
+  // Sends the next status, or ends the stream: once the last status has been sent, nothing follows it, even if the
+  // board changes again.
   void serve(const v1::Status& status, uint64_t version, Clock::time_point next, bool finishing) {
     if (broken_.load() || last_sent_) {
       finished_ = true;

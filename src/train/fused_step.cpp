@@ -43,9 +43,10 @@ FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communica
       model_optimizer_(optimizer),
       statistics_are_global_(config.batch_norm == "global"),
       layout_(model.store()),
-      team_(communicator, kSize, kSecondPart.size(), std::chrono::duration<double>(config.collective_timeout_seconds)),
+      reducer_(communicator, kSize, kSecondPart.size(),
+               std::chrono::duration<double>(config.collective_timeout_seconds)),
       optimizer_(make_optimizer(config, kSize)),
-      network_(options_of(config, communicator), team_.shared(), team_.own(), running_of(model)) {}
+      network_(options_of(config, communicator), reducer_.shared(), reducer_.own(), running_of(model)) {}
 
 BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
   load();
@@ -74,58 +75,58 @@ BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
 
 // Statistics of the global batch, or of this rank's share where they are its own.
 void FusedStep::sum(std::span<double> sums) {
-  if (statistics_are_global_) team_.all_reduce(sums);
+  if (statistics_are_global_) reducer_.all_reduce(sums);
   network_.clock().lap(kSumOverRanks);
 }
 
 void FusedStep::backward(int64_t images) {
-  team_.start_sum(kDensePart);
+  reducer_.start_sum(kDensePart);
   sum(network_.dense_sums());
   network_.second_block_gradient(network_.dense_sums(), images);
   // What follows from global statistics is linear in the sum over the ranks, and the same everywhere when that is taken
   // first; with statistics of its own, each rank's part must be finished before it is summed.
-  if (statistics_are_global_) team_.all_reduce(kSecondPart);
+  if (statistics_are_global_) reducer_.all_reduce(kSecondPart);
   network_.clock().lap(kSumOverRanks);
   network_.finish_second_gradient(images);
   if (!statistics_are_global_) {
-    team_.start_sum(kSecondPart);
-    team_.start_sum(kNormalizationPart);
+    reducer_.start_sum(kSecondPart);
+    reducer_.start_sum(kNormalizationPart);
   }
   network_.first_block_gradient();
-  team_.start_sum(kFirstPart);
+  reducer_.start_sum(kFirstPart);
 }
 
 void FusedStep::update(double learning_rate) {
   optimizer_->begin_step(learning_rate);
-  team_.finish_sums();
+  reducer_.wait_for_sums();
   network_.clock().lap(kSumOverRanks);
-  const FlatRange mine = team_.slice();
+  const FlatRange mine = reducer_.slice();
   at::parallel_for(static_cast<int64_t>(mine.begin), static_cast<int64_t>(mine.end), kUpdateGrain,
                    [&](int64_t first, int64_t last) {
                      for (int64_t begin = first; begin < last; begin += kUpdateBlock) {
                        const auto from = static_cast<size_t>(begin);
                        const auto to = static_cast<size_t>(std::min(begin + kUpdateBlock, last));
-                       team_.add_up({from, to});
-                       optimizer_->update(team_.shared(), team_.own(), from, to);
+                       reducer_.add_up({from, to});
+                       optimizer_->update(reducer_.shared(), reducer_.own(), from, to);
                      }
                    });
   network_.clock().lap(kUpdateWeights);
-  team_.barrier();
+  reducer_.barrier();
   network_.clock().lap(kSumOverRanks);
 }
 
 BatchSums FusedStep::finish() {
   if (!is_loaded_) return {};  // the model's own are the newest
-  layout_.to_stored(team_.shared(), model_.store().weights());
+  layout_.to_stored(reducer_.shared(), model_.store().weights());
   for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot) {
-    team_.gather_slices(optimizer_->slots()[slot].values);
+    reducer_.gather_slices(optimizer_->slots()[slot].values);
     layout_.to_stored(optimizer_->slots()[slot].values, model_optimizer_.slots()[slot].values);
   }
   model_optimizer_.set_step_count(optimizer_->step_count());
   return {};
 }
 
-// The team's weights follow at the next collective call: this one may be made where others fail.
+// The host's shared weights follow at the next collective call: this one may be made where others fail.
 void FusedStep::reload() { is_loaded_ = false; }
 
 void FusedStep::load() {
@@ -133,14 +134,14 @@ void FusedStep::load() {
   is_loaded_ = true;
   std::vector<float> weights(kSize);
   layout_.to_fused(model_.store().weights(), weights);
-  const FlatRange mine = team_.slice();
-  team_.barrier();  // nobody reads the old ones any more
-  std::copy_n(weights.data() + mine.begin, mine.size(), team_.shared().data() + mine.begin);
+  const FlatRange mine = reducer_.slice();
+  reducer_.barrier();  // nobody reads the old ones any more
+  std::copy_n(weights.data() + mine.begin, mine.size(), reducer_.shared().data() + mine.begin);
   for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot)
     layout_.to_fused(model_optimizer_.slots()[slot].values, optimizer_->slots()[slot].values);
   optimizer_->set_step_count(model_optimizer_.step_count());
   network_.reload_running();
-  team_.barrier();
+  reducer_.barrier();
 }
 
 EvaluationSums FusedStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {

@@ -1,14 +1,14 @@
 // The training step by hand-planned kernels (model/fused_network.h): the seed CNN, fp32, on the CPU. The same numbers
 // as AutogradStep within rounding, several times as fast, and the same bits at any number of threads and at 1, 2, 4 and
 // 8 ranks of a host. Weights are one copy a host, in the kernels' own layout, and each rank adds up and updates a slice
-// of them (comm/rank_team.h); finish() brings weights and optimizer back to where checkpoints look for them.
+// of them (comm/hierarchical_reducer.h); finish() brings weights and optimizer back to where checkpoints look for them.
 #pragma once
 
 #include <memory>
 #include <vector>
 
 #include "comm/communicator.h"
-#include "comm/rank_team.h"
+#include "comm/hierarchical_reducer.h"
 #include "model/fused_network.h"
 #include "model/model.h"
 #include "optim/optimizer.h"
@@ -41,10 +41,10 @@ class FusedStep final : public TrainingStep {
   Optimizer& model_optimizer_;
   bool statistics_are_global_;
   FusedLayout layout_;
-  RankTeam team_;
+  HierarchicalReducer reducer_;
   std::unique_ptr<Optimizer> optimizer_;  // of this rank's slice; the rest of its memory is not kept up
   FusedNetwork network_;
-  bool is_loaded_ = false;  // the team's weights are the model's
+  bool is_loaded_ = false;  // the shared weights are the model's
 };
 
 }  // namespace fer_ddp

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "comm/agreement.h"
-#include "comm/preflight.h"
+#include "comm/consistency.h"
 #include "core/checksum.h"
 #include "data/sampler.h"
 #include "model/weights.h"

@@ -6,11 +6,11 @@
 #include <cstdlib>
 
 #include "tests/host_runtime.h"
-#include "train/accelerator.h"
+#include "train/device_plugin.h"
 
 namespace {
 
-class HostAccelerator final : public fer_ddp::Accelerator {
+class HostPlugin final : public fer_ddp::DevicePlugin {
  public:
   [[nodiscard]] int device_count() override {
     const char* count = std::getenv("FER_DDP_DOUBLE_GPUS");
@@ -26,6 +26,7 @@ class HostAccelerator final : public fer_ddp::Accelerator {
 
 }  // namespace
 
-extern "C" __attribute__((visibility("default"))) fer_ddp::Accelerator* fer_ddp_make_accelerator(char*, std::size_t) {
-  return new HostAccelerator;
+extern "C" __attribute__((visibility("default"))) fer_ddp::DevicePlugin* fer_ddp_make_device_plugin(char*,
+                                                                                                    std::size_t) {
+  return new HostPlugin;
 }

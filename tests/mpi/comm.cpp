@@ -1,4 +1,4 @@
-// Collectives, agreement and preflight between real MPI processes.
+// Collectives, agreement and consistency between real MPI processes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "comm/agreement.h"
-#include "comm/preflight.h"
+#include "comm/consistency.h"
 #include "tests/mpi/world.h"
 
 namespace fer_ddp {

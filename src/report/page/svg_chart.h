@@ -1,7 +1,6 @@
 // A line chart by epoch as inline SVG: grid, lines broken where a value is not a number, marks, and a readout for each
 // epoch that shows itself under the pointer by CSS alone. Colours come from the page's style sheet: a line's `style` is
-// a CSS class that sets
-// --line. Pure: the same chart gives the same text.
+// a CSS class that sets --line. Pure: the same chart gives the same text.
 #pragma once
 
 #include <functional>

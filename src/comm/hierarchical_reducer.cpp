@@ -1,4 +1,4 @@
-#include "comm/rank_team.h"
+#include "comm/hierarchical_reducer.h"
 
 #include <fmt/format.h>
 #include <sched.h>
@@ -59,7 +59,8 @@ double sum_tree(std::span<double* const> parts, size_t i) {
 
 }  // namespace
 
-RankTeam::RankTeam(Communicator& communicator, size_t floats, size_t reducible, std::chrono::duration<double> timeout)
+HierarchicalReducer::HierarchicalReducer(Communicator& communicator, size_t floats, size_t reducible,
+                                         std::chrono::duration<double> timeout)
     : communicator_(communicator),
       floats_(floats),
       timeout_(timeout),
@@ -88,7 +89,7 @@ RankTeam::RankTeam(Communicator& communicator, size_t floats, size_t reducible, 
   for (size_t i = 0; i < members; ++i) own_.push_back(take_floats(floats));
 }
 
-FlatRange RankTeam::slice_of(FlatRange range, int member) const {
+FlatRange HierarchicalReducer::slice_of(FlatRange range, int member) const {
   const auto edge = [&](int m) {
     const size_t lines = (range.size() + kFloatsOfALine - 1) / kFloatsOfALine;
     return std::min(range.end, range.begin + share_begin(lines, static_cast<size_t>(m), static_cast<size_t>(members_)) *
@@ -97,14 +98,14 @@ FlatRange RankTeam::slice_of(FlatRange range, int member) const {
   return {edge(member), edge(member + 1)};
 }
 
-void RankTeam::barrier() {
+void HierarchicalReducer::barrier() {
   ++meetings_;
   std::atomic_ref(tickets_[static_cast<size_t>(member_)].count).store(meetings_, std::memory_order_release);
   for (int other = 0; other < members_; ++other)
     if (other != member_) wait_for(other, meetings_);
 }
 
-void RankTeam::wait_for(int member, uint64_t count) {
+void HierarchicalReducer::wait_for(int member, uint64_t count) {
   const std::atomic_ref theirs(tickets_[static_cast<size_t>(member)].count);
   for (int spin = 0; spin < kSpinsBeforeYielding; ++spin) {
     if (theirs.load(std::memory_order_acquire) >= count) return;
@@ -124,8 +125,8 @@ void RankTeam::wait_for(int member, uint64_t count) {
   }
 }
 
-void RankTeam::all_reduce(std::span<double> values) {
-  if (values.size() > kMostDoubles) throw machine_error("a team's sum of doubles is longer than its memory");
+void HierarchicalReducer::all_reduce(std::span<double> values) {
+  if (values.size() > kMostDoubles) throw machine_error("a hierarchical sum of doubles is longer than its memory");
   if (!on_one_host_) {
     communicator_.all_reduce(values, ReduceOperation::kSum);
     return;
@@ -139,9 +140,9 @@ void RankTeam::all_reduce(std::span<double> values) {
   for (size_t i = 0; i < values.size(); ++i) values[i] = sum_tree(places, i);
 }
 
-void RankTeam::all_reduce(FlatRange range) {
+void HierarchicalReducer::all_reduce(FlatRange range) {
   const std::span<float> mine = range.of(own());
-  if (mine.size() > total_.size()) throw machine_error("a team's sum of floats is longer than its memory");
+  if (mine.size() > total_.size()) throw machine_error("a hierarchical sum of floats is longer than its memory");
   if (!on_one_host_) {
     communicator_.start_sum(mine)->wait();
     return;
@@ -153,20 +154,20 @@ void RankTeam::all_reduce(FlatRange range) {
   std::copy_n(total_.begin(), mine.size(), mine.begin());
 }
 
-void RankTeam::start_sum(FlatRange range) {
-  if (std::exchange(sums_are_finished_, false)) started_.clear();
+void HierarchicalReducer::start_sum(FlatRange range) {
+  if (std::exchange(sums_have_arrived_, false)) started_.clear();
   started_.push_back(range);
   if (!on_one_host_) pending_.push_back(communicator_.start_sum(range.of(own())));
 }
 
-void RankTeam::finish_sums() {
+void HierarchicalReducer::wait_for_sums() {
   for (const auto& reduction : pending_) reduction->wait();
   pending_.clear();
-  sums_are_finished_ = true;
+  sums_have_arrived_ = true;
   barrier();
 }
 
-void RankTeam::add_up(FlatRange part) {
+void HierarchicalReducer::add_up(FlatRange part) {
   if (!on_one_host_) return;
   for (const FlatRange& range : started_) {
     const FlatRange both{std::max(part.begin, range.begin), std::min(part.end, range.end)};
@@ -174,12 +175,12 @@ void RankTeam::add_up(FlatRange part) {
   }
 }
 
-void RankTeam::sum_members(FlatRange range, float* out) const {
+void HierarchicalReducer::sum_members(FlatRange range, float* out) const {
   for (size_t begin = range.begin; begin < range.end; begin += kBlock)
     sum_tree(own_, begin, std::min(kBlock, range.end - begin), out + (begin - range.begin));
 }
 
-void RankTeam::gather_slices(std::span<float> values) {
+void HierarchicalReducer::gather_slices(std::span<float> values) {
   const FlatRange mine = slice();
   std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(mine.begin), mine.size(),
               own().begin() + static_cast<std::ptrdiff_t>(mine.begin));

@@ -1,4 +1,4 @@
-#include "launcher/gpu_choice.h"
+#include "launcher/gpu_assignment.h"
 
 #include <fmt/format.h>
 
@@ -29,8 +29,8 @@ std::string host_identity() {
 
 }  // namespace
 
-GpuChoice choose_gpu(Accelerator& accelerator, const Communicator& communicator) {
-  const int count = accelerator.device_count();
+GpuAssignment assign_gpu(DevicePlugin& plugin, const Communicator& communicator) {
+  const int count = plugin.device_count();
   if (count == 0)
     throw user_error("device is cuda, but no GPU is visible",
                      "Look at CUDA_VISIBLE_DEVICES; or set device to cpu, or to auto, which takes a GPU where there is "
@@ -40,10 +40,10 @@ GpuChoice choose_gpu(Accelerator& accelerator, const Communicator& communicator)
         fmt::format("{} ranks run on {}, which has {} GPUs", communicator.node_size(), host_name(), count),
         "Start at most one rank for each GPU of a node: mpirun --map-by ppr:N:node, or srun --ntasks-per-node=N.");
   const int device = count == 1 ? 0 : communicator.node_rank();
-  return {device, accelerator.device_identity(device), accelerator.device_name(device)};
+  return {device, plugin.device_identity(device), plugin.device_name(device)};
 }
 
-void refuse_sharing(const GpuChoice& own, Communicator& communicator) {
+void refuse_sharing(const GpuAssignment& own, Communicator& communicator) {
   const std::vector<std::string> gpus = communicator.all_gather(host_identity() + "\n" + own.identity);
   const std::vector<std::string> hosts = communicator.all_gather(host_name());
   std::map<std::string, size_t> owners;

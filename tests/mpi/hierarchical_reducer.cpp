@@ -1,5 +1,5 @@
-// The ranks as one team: sums in the order of a tree over the ranks, whatever rank asks.
-#include "comm/rank_team.h"
+// The hierarchical reducer: sums in the order of a tree over the ranks, whatever rank asks.
+#include "comm/hierarchical_reducer.h"
 
 #include <gtest/gtest.h>
 
@@ -28,70 +28,70 @@ T tree_sum(int first, int count, size_t i) {
   return tree_sum<T>(first, left, i) + tree_sum<T>(first + left, count - left, i);
 }
 
-RankTeam make_team() { return {world_communicator(), kFloats, kReduced.size(), kTimeout}; }
+HierarchicalReducer make_reducer() { return {world_communicator(), kFloats, kReduced.size(), kTimeout}; }
 
 void fill(std::span<float> own) {
   for (size_t i = 0; i < own.size(); ++i) own[i] = value_of(world_communicator().rank(), i);
 }
 
-TEST(RankTeam, SlicesAreTheWhole) {
-  RankTeam team = make_team();
+TEST(HierarchicalReducer, SlicesAreTheWhole) {
+  HierarchicalReducer reducer = make_reducer();
   std::vector<float> covered(kFloats, 0.0F);
-  for (size_t i = team.slice().begin; i < team.slice().end; ++i) covered[i] = 1.0F;
+  for (size_t i = reducer.slice().begin; i < reducer.slice().end; ++i) covered[i] = 1.0F;
   world_communicator().all_reduce(std::span<float>(covered), ReduceOperation::kSum);
   EXPECT_EQ(covered, std::vector<float>(kFloats, 1.0F));
 }
 
-TEST(RankTeam, SumsOfDoublesAreTakenAsATree) {
-  RankTeam team = make_team();
+TEST(HierarchicalReducer, SumsOfDoublesAreTakenAsATree) {
+  HierarchicalReducer reducer = make_reducer();
   const int world = world_communicator().size();
   for (int round = 0; round < 50; ++round) {
     std::vector<double> values(100);
     for (size_t i = 0; i < values.size(); ++i) values[i] = value_of(world_communicator().rank(), i + round);
-    team.all_reduce(values);
+    reducer.all_reduce(values);
     for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], tree_sum<double>(0, world, i + round));
   }
 }
 
-TEST(RankTeam, ARangeIsSummedOnEveryRank) {
-  RankTeam team = make_team();
+TEST(HierarchicalReducer, ARangeIsSummedOnEveryRank) {
+  HierarchicalReducer reducer = make_reducer();
   const int world = world_communicator().size();
   for (int round = 0; round < 20; ++round) {
-    fill(team.own());
-    team.all_reduce(kReduced);
+    fill(reducer.own());
+    reducer.all_reduce(kReduced);
     for (size_t i = 0; i < kFloats; ++i)
-      ASSERT_EQ(team.own()[i], i >= kReduced.begin && i < kReduced.end ? tree_sum<float>(0, world, i)
-                                                                       : value_of(world_communicator().rank(), i));
+      ASSERT_EQ(reducer.own()[i], i >= kReduced.begin && i < kReduced.end ? tree_sum<float>(0, world, i)
+                                                                          : value_of(world_communicator().rank(), i));
   }
 }
 
 // What a step does: the slices of the sums make the shared buffer, which all then read.
-TEST(RankTeam, SlicesOfTheSumsMakeOneSharedBuffer) {
-  RankTeam team = make_team();
+TEST(HierarchicalReducer, SlicesOfTheSumsMakeOneSharedBuffer) {
+  HierarchicalReducer reducer = make_reducer();
   const int world = world_communicator().size();
   for (int round = 0; round < 20; ++round) {
-    fill(team.own());
-    team.start_sum({0, 800});
-    team.start_sum({1120, kFloats});
-    team.finish_sums();
-    const FlatRange mine = team.slice();
-    team.add_up({mine.begin, mine.begin + mine.size() / 2});
-    team.add_up({mine.begin + mine.size() / 2, mine.end});
-    for (size_t i = mine.begin; i < mine.end; ++i) team.shared()[i] = team.own()[i];
-    team.barrier();
+    fill(reducer.own());
+    reducer.start_sum({0, 800});
+    reducer.start_sum({1120, kFloats});
+    reducer.wait_for_sums();
+    const FlatRange mine = reducer.slice();
+    reducer.add_up({mine.begin, mine.begin + mine.size() / 2});
+    reducer.add_up({mine.begin + mine.size() / 2, mine.end});
+    for (size_t i = mine.begin; i < mine.end; ++i) reducer.shared()[i] = reducer.own()[i];
+    reducer.barrier();
     for (size_t i = 0; i < kFloats; ++i) {
       if (i >= 800 && i < 1120) continue;
-      ASSERT_EQ(team.shared()[i], tree_sum<float>(0, world, i)) << i;
+      ASSERT_EQ(reducer.shared()[i], tree_sum<float>(0, world, i)) << i;
     }
-    team.barrier();
+    reducer.barrier();
   }
 }
 
-TEST(RankTeam, GatheredSlicesAreTheSameOnEveryRank) {
-  RankTeam team = make_team();
+TEST(HierarchicalReducer, GatheredSlicesAreTheSameOnEveryRank) {
+  HierarchicalReducer reducer = make_reducer();
   std::vector<float> values(kFloats, -1.0F);
-  for (size_t i = team.slice().begin; i < team.slice().end; ++i) values[i] = static_cast<float>(i);
-  team.gather_slices(values);
+  for (size_t i = reducer.slice().begin; i < reducer.slice().end; ++i) values[i] = static_cast<float>(i);
+  reducer.gather_slices(values);
   for (size_t i = 0; i < kFloats; ++i) ASSERT_EQ(values[i], static_cast<float>(i));
 }
 

@@ -1,8 +1,8 @@
-// The ranks as one team on flat fp32 buffers: what a data-parallel step asks of them. Where all run on one host they
-// meet in its shared memory: gradients are written where the other ranks read them, sums take one fixed order (a binary
-// tree over the ranks, so that ranks that each hold a subtree of the batch's leaves end with the same bits at 1, 2, 4
-// and 8 ranks), and each rank adds up and updates its slice of the one copy of the weights that the host has. Across
-// hosts MPI sums, as early as the gradients are there, and the ranks of each host still share the update.
+// A hierarchical all-reduce of flat fp32 buffers, for the data-parallel step on CPUs. On one host the ranks sum through
+// shared memory: each writes its gradients where the others read them, and adds up and updates its own slice of the one
+// copy of the weights that the host has. Across hosts MPI sums, begun as soon as the gradients are there, and the ranks
+// of each host still share the update. On one host sums take one fixed order, a binary tree over the ranks: where each
+// rank holds a subtree of the batch's leaves, 1, 2, 4 and 8 ranks end with the same bits.
 //
 // All calls are collective but those marked otherwise, in the same order on every rank, from one thread. Waits are
 // under the deadline and name the ranks that did not come, as the communicator's are.
@@ -20,11 +20,13 @@
 
 namespace fer_ddp {
 
-class RankTeam {
+class HierarchicalReducer {
  public:
   // Buffers of `floats`, a multiple of 16, zeroed. `reducible`: the longest range that all_reduce() is called for. The
-  // communicator outlives the team, whose memory lives until the communicator's finish(). `timeout` bounds every wait.
-  RankTeam(Communicator& communicator, size_t floats, size_t reducible, std::chrono::duration<double> timeout);
+  // communicator outlives the reducer, whose memory lives until the communicator's finish(). `timeout` bounds every
+  // wait.
+  HierarchicalReducer(Communicator& communicator, size_t floats, size_t reducible,
+                      std::chrono::duration<double> timeout);
 
   // Not collective. One copy a host; each rank writes its slice of it alone.
   [[nodiscard]] std::span<float> shared() { return shared_; }
@@ -42,10 +44,10 @@ class RankTeam {
   // own()[range] becomes the sum over all ranks. At most `reducible` floats.
   void all_reduce(FlatRange range);
 
-  // Begins to sum own()[range] over all ranks. It must not be touched until finish_sums() has returned.
+  // Begins to sum own()[range] over all ranks. It must not be touched until wait_for_sums() has returned.
   void start_sum(FlatRange range);
   // Afterwards this rank may add_up() its slice.
-  void finish_sums();
+  void wait_for_sums();
   // Not collective; threads may take parts of the slice at once. own()[part] becomes the sum over all ranks, where it
   // lies in ranges that were summed. Between that, or writing one's slice of shared(), and anybody's reading shared()
   // or writing own() again stands a barrier().
@@ -77,8 +79,8 @@ class RankTeam {
   std::vector<std::span<float>> own_{};  // [members]
   uint64_t meetings_ = 0;
   uint64_t double_sums_ = 0;
-  std::vector<FlatRange> started_{};  // since finish_sums()
-  bool sums_are_finished_ = false;
+  std::vector<FlatRange> started_{};  // since wait_for_sums()
+  bool sums_have_arrived_ = false;
   std::vector<std::unique_ptr<PendingReduction>> pending_{};
 };
 

@@ -7,13 +7,13 @@
 
 #include "core/config.h"
 #include "launcher/command.h"
-#include "train/accelerator.h"
+#include "train/device_plugin.h"
 
 namespace fer_ddp {
 
 // A rank's own GPU. Without one (the CPU), runtime is null.
 struct RunDevice {
-  std::unique_ptr<Accelerator> accelerator;  // outlives the runtime
+  std::unique_ptr<DevicePlugin> plugin;  // outlives the runtime
   std::unique_ptr<DeviceRuntime> runtime;
   std::string name;  // "NVIDIA H100 80GB HBM3 (0000:17:00.0)"
 };

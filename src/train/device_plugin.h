@@ -12,12 +12,12 @@
 
 namespace fer_ddp {
 
-class Accelerator {
+class DevicePlugin {
  public:
-  Accelerator() = default;
-  Accelerator(const Accelerator&) = delete;
-  Accelerator& operator=(const Accelerator&) = delete;
-  virtual ~Accelerator() = default;
+  DevicePlugin() = default;
+  DevicePlugin(const DevicePlugin&) = delete;
+  DevicePlugin& operator=(const DevicePlugin&) = delete;
+  virtual ~DevicePlugin() = default;
 
   // GPUs that this process may use. Throws Error (the machine's fault) with the reason where CUDA cannot start.
   [[nodiscard]] virtual int device_count() = 0;
@@ -33,10 +33,10 @@ class Accelerator {
                                                                     bool capture) = 0;
 };
 
-// The plug-in's entry, "fer_ddp_make_accelerator": null, and the reason in `error`, where LibTorch cannot use it. Never
-// throws. Beside it stands "fer_ddp_build_hash" (core/build_hash.h), which is looked at first.
+// The plug-in's entry, "fer_ddp_make_device_plugin": null, and the reason in `error`, where LibTorch cannot use it.
+// Never throws. Beside it stands "fer_ddp_build_hash" (core/build_hash.h), which is looked at first.
 extern "C" {
-using MakeAccelerator = Accelerator*(char* error, std::size_t error_size);
+using MakeDevicePlugin = DevicePlugin*(char* error, std::size_t error_size);
 }
 
 }  // namespace fer_ddp

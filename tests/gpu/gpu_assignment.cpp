@@ -1,4 +1,4 @@
-#include "launcher/gpu_choice.h"
+#include "launcher/gpu_assignment.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -15,7 +15,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // GPUs that this rank sees, by their bus ids.
-class VisibleGpus final : public Accelerator {
+class VisibleGpus final : public DevicePlugin {
  public:
   explicit VisibleGpus(std::vector<std::string> bus_ids) : bus_ids_(std::move(bus_ids)) {}
   [[nodiscard]] int device_count() override { return static_cast<int>(bus_ids_.size()); }
@@ -39,7 +39,7 @@ VisibleGpus all_of_a_node(int count) {
 }
 
 // The AgreedError of refuse_sharing, or "".
-std::string refusal(const GpuChoice& own) {
+std::string refusal(const GpuAssignment& own) {
   try {
     refuse_sharing(own, world_communicator());
   } catch (const AgreedError& error) {
@@ -49,30 +49,30 @@ std::string refusal(const GpuChoice& own) {
   return "";
 }
 
-TEST(GpuChoice, WhereAllTasksSeeAllEachTakesTheOneOfItsNumber) {
+TEST(GpuAssignment, WhereAllTasksSeeAllEachTakesTheOneOfItsNumber) {
   Communicator& world = world_communicator();
   VisibleGpus gpus = all_of_a_node(4);
-  const GpuChoice choice = choose_gpu(gpus, world);
+  const GpuAssignment choice = assign_gpu(gpus, world);
   EXPECT_EQ(choice.device, world.rank());
   EXPECT_EQ(choice.identity, bus_id(world.rank()));
   EXPECT_EQ(refusal(choice), "");
 }
 
-TEST(GpuChoice, WhereEachTaskSeesOneOfItsOwnItsNumberIsNoReasonToRefuse) {
+TEST(GpuAssignment, WhereEachTaskSeesOneOfItsOwnItsNumberIsNoReasonToRefuse) {
   Communicator& world = world_communicator();
   VisibleGpus mine({bus_id(world.rank())});
-  const GpuChoice choice = choose_gpu(mine, world);
+  const GpuAssignment choice = assign_gpu(mine, world);
   EXPECT_EQ(choice.device, 0);
   EXPECT_EQ(refusal(choice), "");
 }
 
-TEST(GpuChoice, ARankBeyondTheNodesGpusIsRefusedWithBothNumbers) {
+TEST(GpuAssignment, ARankBeyondTheNodesGpusIsRefusedWithBothNumbers) {
   Communicator& world = world_communicator();
   if (world.size() < 3) GTEST_SKIP() << "needs more than two ranks";
   try {
     run_together(world, [&] {
       VisibleGpus gpus = all_of_a_node(2);
-      (void)choose_gpu(gpus, world);
+      (void)assign_gpu(gpus, world);
     });
     ADD_FAILURE() << "no error";
   } catch (const AgreedError& error) {
@@ -83,10 +83,10 @@ TEST(GpuChoice, ARankBeyondTheNodesGpusIsRefusedWithBothNumbers) {
   }
 }
 
-TEST(GpuChoice, NoVisibleGpuIsAMistakeThatNamesTheVariable) {
+TEST(GpuAssignment, NoVisibleGpuIsAMistakeThatNamesTheVariable) {
   VisibleGpus none({});
   try {
-    (void)choose_gpu(none, world_communicator());
+    (void)assign_gpu(none, world_communicator());
     ADD_FAILURE() << "no error";
   } catch (const Error& error) {
     EXPECT_EQ(error.fault(), Fault::kUser);
@@ -94,25 +94,25 @@ TEST(GpuChoice, NoVisibleGpuIsAMistakeThatNamesTheVariable) {
   }
 }
 
-TEST(GpuChoice, TwoRanksThatSeeTheSameOneAreRefusedOnEveryRankAlike) {
+TEST(GpuAssignment, TwoRanksThatSeeTheSameOneAreRefusedOnEveryRankAlike) {
   Communicator& world = world_communicator();
   if (world.size() < 2) GTEST_SKIP() << "needs more than one rank";
   // The last rank sees the first one's: one GPU for all, or a mistake in CUDA_VISIBLE_DEVICES.
   VisibleGpus mine({bus_id(world.rank() % (world.size() - 1))});
-  const std::string said = refusal(choose_gpu(mine, world));
+  const std::string said = refusal(assign_gpu(mine, world));
   EXPECT_THAT(said,
               HasSubstr("ranks 0 and " + std::to_string(world.size() - 1) + " share one GPU: " + bus_id(0) + " on "));
   EXPECT_THAT(said, HasSubstr("MIG"));
 }
 
 // How NCCL is made to let two ranks share one, for tests.
-TEST(GpuChoice, DistinctHostIdsForNcclMakeOneGpuTwo) {
+TEST(GpuAssignment, DistinctHostIdsForNcclMakeOneGpuTwo) {
   Communicator& world = world_communicator();
   VisibleGpus one({bus_id(0)});
   setenv("NCCL_HOSTID", ("host" + std::to_string(world.rank())).c_str(), 1);
-  EXPECT_EQ(refusal(choose_gpu(one, world)), "");
+  EXPECT_EQ(refusal(assign_gpu(one, world)), "");
   setenv("NCCL_HOSTID", "host", 1);
-  EXPECT_EQ(refusal(choose_gpu(one, world)).empty(), world.size() == 1);
+  EXPECT_EQ(refusal(assign_gpu(one, world)).empty(), world.size() == 1);
   unsetenv("NCCL_HOSTID");
 }
 

@@ -1,4 +1,4 @@
-#include "launcher/device.h"
+#include "launcher/device_selection.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 
 #include "comm/agreement.h"
 #include "core/error.h"
-#include "launcher/gpu_choice.h"
+#include "launcher/gpu_assignment.h"
 #include "launcher/own_library.h"
 
 namespace fer_ddp {
@@ -32,17 +32,17 @@ bool everywhere(Communicator& communicator, bool here) {
   return missing[0] == 0;
 }
 
-std::unique_ptr<Accelerator> load_plugin() {
+std::unique_ptr<DevicePlugin> load_plugin() {
   if (!has_own_library(kCudaPlugin))
     throw user_error(fmt::format("device is cuda, but this fer-ddp has no CUDA plug-in (no {} beside it)", kCudaPlugin),
                      fmt::format("cluster/setup/install_dependencies --cuda, then build again. {}", kOtherwise));
-  auto* const make = reinterpret_cast<MakeAccelerator*>(
-      load_own_library(kCudaPlugin, "fer_ddp_make_accelerator",
+  auto* const make = reinterpret_cast<MakeDevicePlugin*>(
+      load_own_library(kCudaPlugin, "fer_ddp_make_device_plugin",
                        "cluster/setup/install_dependencies --cuda-runtime fetches the libraries that it needs."));
   std::array<char, 512> reason{};
-  std::unique_ptr<Accelerator> accelerator(make(reason.data(), reason.size()));
-  if (!accelerator) throw machine_error(fmt::format("{}: {}", kCudaPlugin, reason.data()));
-  return accelerator;
+  std::unique_ptr<DevicePlugin> plugin(make(reason.data(), reason.size()));
+  if (!plugin) throw machine_error(fmt::format("{}: {}", kCudaPlugin, reason.data()));
+  return plugin;
 }
 
 }  // namespace
@@ -52,14 +52,14 @@ RunDevice open_device(const Config& config, Session& session) {
   if (config.device == "cpu" || config.step == "fused") return {};  // that step is the CPU's
   if (config.device == "auto" && !everywhere(communicator, gpu_seems_usable())) return {};
   RunDevice device;
-  GpuChoice gpu;
+  GpuAssignment gpu;
   run_together(communicator, [&] {
-    device.accelerator = load_plugin();
-    gpu = choose_gpu(*device.accelerator, communicator);
+    device.plugin = load_plugin();
+    gpu = assign_gpu(*device.plugin, communicator);
   });
   refuse_sharing(gpu, communicator);
   device.name = fmt::format("{} ({})", gpu.name, gpu.identity);
-  device.runtime = device.accelerator->make_runtime(
+  device.runtime = device.plugin->make_runtime(
       communicator, gpu.device, std::chrono::duration<double>(config.collective_timeout_seconds), config.cuda_graph);
   return device;
 }

@@ -1,4 +1,4 @@
-#include "comm/preflight.h"
+#include "comm/consistency.h"
 
 #include <fmt/format.h>
 
