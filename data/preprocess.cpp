@@ -136,7 +136,7 @@ Manifest preprocess(const PreprocessOptions& options, Communicator& communicator
   }
   Manifest manifest = gathered_manifest(mine, *importer, options.split_rule, communicator);
   run_on_rank_0(communicator, [&] { write_file_atomically(staging.path() / kManifestName, manifest_text(manifest)); });
-  staging.publish();
+  staging.publish(options.check);
   log_speed(manifest, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), log);
   return manifest;
 }

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "comm/communicator.h"
+#include "core/atomic_file.h"
 #include "core/run_log.h"
 #include "data/manifest.h"
 #include "data/split.h"
@@ -20,6 +21,7 @@ struct PreprocessOptions {
   SplitRule split_rule = SplitRule::kSeed;
   bool overwrite = false;  // replaces shards that are there already
   int threads = 1;         // that import, on this rank; another one may have more or fewer
+  PublishCheck check{};    // asked on rank 0 before the shards take their place
 };
 
 // Collective. Returns the manifest that was written. Throws AgreedError.

@@ -44,12 +44,6 @@ void refuse_output(const fs::path& shown, const fs::path& output, bool overwrite
                      "Give --overwrite to replace them, or name another output.");
 }
 
-fs::path topmost_missing(fs::path path) {
-  fs::path missing;
-  for (; !path.empty() && !fs::exists(path); path = path.parent_path()) missing = path;
-  return missing;
-}
-
 // Where the system refuses a path of the user's choice, the fault is the user's.
 void with_reason(const fs::path& path, const std::function<void()>& work) {
   try {
@@ -96,28 +90,27 @@ void StagingFolder::discard() noexcept {
   made_ = false;
   std::error_code ignored;
   fs::remove_all(partial_, ignored);
-  if (made_parent_.empty()) return;
-  for (fs::path parent = partial_.parent_path(); fs::remove(parent, ignored) && parent != made_parent_;)
-    parent = parent.parent_path();
+  remove_empty_folders(partial_.parent_path(), made_parent_);
 }
 
-void StagingFolder::publish() {
+void StagingFolder::publish(const PublishCheck& check) {
   run_on_rank_0(communicator_, [&] {
     fs::remove_all(scratch());
     sync_to_disk(partial_);
-    replace_output();
+    replace_output(check);
     made_ = false;
   });
 }
 
 // Moves the old folder away in one step before the new one comes in one step: nobody sees a mixture of both.
-void StagingFolder::replace_output() {
+void StagingFolder::replace_output(const PublishCheck& check) {
+  if (check) check();
   const fs::path old = output_.parent_path() / fmt::format(".{}.replaced.partial", output_.filename().string());
   fs::remove_all(old);
   const bool replaces = fs::exists(output_);
   if (replaces) fs::rename(output_, old);
   try {
-    fer_ddp::publish(output_);
+    fer_ddp::publish(output_, check);
   } catch (...) {
     std::error_code ignored;
     if (replaces) fs::rename(old, output_, ignored);

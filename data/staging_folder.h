@@ -7,6 +7,7 @@
 #include <string>
 
 #include "comm/communicator.h"
+#include "core/atomic_file.h"
 
 namespace fer_ddp {
 
@@ -25,13 +26,14 @@ class StagingFolder {
   // A folder for what is needed only on the way; publish() removes it.
   [[nodiscard]] std::filesystem::path scratch() const { return partial_ / "scratch"; }
 
-  // Collective. Puts the folder, complete and synced, in its place. What stood there before is gone.
-  void publish();
+  // Collective. Puts the folder, complete and synced, in its place. What stood there before is gone. `check` is asked
+  // on rank 0.
+  void publish(const PublishCheck& check = {});
 
  private:
   void make();
   void discard() noexcept;
-  void replace_output();
+  void replace_output(const PublishCheck& check);
 
   Communicator& communicator_;
   std::filesystem::path output_;

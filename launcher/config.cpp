@@ -1,8 +1,9 @@
-// `fer-ddp config --schema` and `--table`: what the configuration may hold.
+// `fer-ddp config --schema`, `--table` and `--run-folder`: what the configuration may hold, and what a run writes.
 #include "core/config.h"
 
 #include <fmt/format.h>
 
+#include "core/run_layout.h"
 #include "launcher/command.h"
 
 namespace fer_ddp {
@@ -19,6 +20,8 @@ void add_config_command(CLI::App& app, Action& chosen) {
       "--schema", [print] { print([] { return config_schema().dump(2); }); }, "Print JSON Schema");
   command->add_flag_callback(
       "--table", [print] { print(config_table_markdown); }, "Print the keys as a Markdown table");
+  command->add_flag_callback(
+      "--run-folder", [print] { print(run_layout_markdown); }, "Print what a run's folder holds as a Markdown table");
   command->require_option(1);
 }
 

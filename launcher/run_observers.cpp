@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "core/exact_number.h"
+#include "core/run_layout.h"
 #include "report/history.h"
 #include "report/progress.h"
 #include "report/tensorboard.h"
@@ -16,13 +17,17 @@ namespace {
 
 class HistoryFile final : public TrainingObserver {
  public:
-  HistoryFile(fs::path path, const TrainingState& state) : path_(std::move(path)) {
-    write_history(path_, state.history);
+  HistoryFile(fs::path path, const TrainingState& state, PublishCheck check)
+      : path_(std::move(path)), check_(std::move(check)) {
+    write_history(path_, state.history, check_);
   }
-  void on_epoch(const TrainingState& state, const EpochDecision&) override { write_history(path_, state.history); }
+  void on_epoch(const TrainingState& state, const EpochDecision&) override {
+    write_history(path_, state.history, check_);
+  }
 
  private:
   fs::path path_;
+  PublishCheck check_;
 };
 
 class TensorBoardEvents final : public TrainingObserver {
@@ -122,10 +127,11 @@ class StatusReporter final : public TrainingObserver {
 }  // namespace
 
 std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log, StatusBoard& board,
-                                                                  const TrainingState& state) {
+                                                                  const TrainingState& state,
+                                                                  const PublishCheck& check) {
   const fs::path folder = config.output;
   std::vector<std::unique_ptr<TrainingObserver>> observers;
-  observers.push_back(std::make_unique<HistoryFile>(folder / "history.csv", state));
+  observers.push_back(std::make_unique<HistoryFile>(folder / run_file::kHistory, state, check));
   observers.push_back(std::make_unique<TensorBoardEvents>(folder, state));
   observers.push_back(std::make_unique<TerminalAndLog>(config, log));
   observers.push_back(std::make_unique<StatusReporter>(board, state));

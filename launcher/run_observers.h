@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/config.h"
 #include "core/run_log.h"
 #include "status/board.h"
@@ -13,9 +14,10 @@
 namespace fer_ddp {
 
 // In the order in which they are to be told. `state` is where training begins: an earlier part's history is written out
-// first.
+// first. `check` is asked before anything is published.
 [[nodiscard]] std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log,
                                                                                 StatusBoard& board,
-                                                                                const TrainingState& state);
+                                                                                const TrainingState& state,
+                                                                                const PublishCheck& check);
 
 }  // namespace fer_ddp

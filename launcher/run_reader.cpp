@@ -8,6 +8,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/json_reader.h"
+#include "core/run_layout.h"
 #include "data/manifest.h"
 #include "launcher/sample_faces.h"
 #include "report/face_grid.h"
@@ -67,19 +68,19 @@ void make_names_differ(std::span<ReportRun> runs, std::span<const fs::path> fold
 
 }  // namespace
 
-bool holds_run(const fs::path& folder) { return fs::exists(folder / "config.json"); }
+bool holds_run(const fs::path& folder) { return fs::exists(folder / run_file::kConfig); }
 
 std::optional<fs::path> shards_of_run(const fs::path& folder, const Json& config) {
-  for (const fs::path& candidate : {fs::path(text_of(config, "data")), folder / "shards"}) {
+  for (const fs::path& candidate : {fs::path(text_of(config, "data")), folder / run_file::kShards}) {
     if (!candidate.empty() && is_shard_folder(candidate)) return candidate;
   }
   return std::nullopt;
 }
 
 ReportRun read_run(const fs::path& folder, RunLog& log) {
-  const fs::path config = folder / "config.json";
-  const fs::path history = folder / "history.csv";
-  const fs::path result = folder / "result.json";
+  const fs::path config = folder / run_file::kConfig;
+  const fs::path history = folder / run_file::kHistory;
+  const fs::path result = folder / run_file::kResult;
   if (!fs::exists(config) && !fs::exists(history)) {
     throw user_error(fmt::format("{}: no run is here", folder.string()),
                      "A run's folder holds config.json and history.csv; by default it is runs/NAME.");
@@ -98,11 +99,11 @@ ReportRun read_run(const fs::path& folder, RunLog& log) {
   return run;
 }
 
-void write_report(std::span<const fs::path> folders, const fs::path& output, RunLog& log) {
+void write_report(std::span<const fs::path> folders, const fs::path& output, RunLog& log, const PublishCheck& check) {
   std::vector<ReportRun> runs;
   for (const fs::path& folder : folders) runs.push_back(read_run(folder, log));
   make_names_differ(runs, folders);
-  write_file_atomically(output, html_report(runs));
+  write_file_atomically(output, html_report(runs), check);
 }
 
 }  // namespace fer_ddp

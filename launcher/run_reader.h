@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 
+#include "core/atomic_file.h"
 #include "core/run_log.h"
 #include "report/report_run.h"
 
@@ -25,6 +26,7 @@ namespace fer_ddp {
                                                                  const nlohmann::ordered_json& config);
 
 // The report on one run, or on several compared, as one page at `output`.
-void write_report(std::span<const std::filesystem::path> folders, const std::filesystem::path& output, RunLog& log);
+void write_report(std::span<const std::filesystem::path> folders, const std::filesystem::path& output, RunLog& log,
+                  const PublishCheck& check = {});
 
 }  // namespace fer_ddp

@@ -23,33 +23,38 @@ void check_run_services(const Config& config) {
 }
 
 // The services' threads are woken by watchers whenever those like; the step's should not wait for them.
-RunServices::RunServices(const Config& config, StatusBoard& board, RunLog& log) : folder_(config.output) {
+RunServices::RunServices(const Config& config, StatusBoard& board) : config_(config) {
   run_at_low_priority([&] {
     if (config.status_address) server_.emplace(*config.status_address, board, read_service_security(config));
     if (config.metrics_address) metrics_.emplace(config, board);
   });
-  StatusFile file{.run = config.name};
+}
+
+void RunServices::publish(const RunClaim& claim, RunLog& log) {
+  if (!server_ && !metrics_) return;
+  StatusFile file{.run = config_.name};
   if (server_) {
     file.address = server_->bound_address();
-    file.tls_certificate = absolute_path(config.status_tls_certificate);
-    file.tls_client_ca = absolute_path(config.status_tls_client_ca);
-    file.token_file = absolute_path(config.status_token_file);
-    log.info("status", fmt::format("status: fer-ddp status --run {} (or {})", config.output, file.address),
-             {{"address", file.address}, {"tls", config.status_tls_certificate.has_value()}});
+    file.tls_certificate = absolute_path(config_.status_tls_certificate);
+    file.tls_client_ca = absolute_path(config_.status_tls_client_ca);
+    file.token_file = absolute_path(config_.status_token_file);
+    log.info("status", fmt::format("status: fer-ddp status --run {} (or {})", config_.output, file.address),
+             {{"address", file.address}, {"tls", config_.status_tls_certificate.has_value()}});
   }
   if (metrics_) {
     file.metrics_address = metrics_->bound_address();
     log.info("metrics", fmt::format("metrics: http://{}/metrics", file.metrics_address),
              {{"address", file.metrics_address}});
   }
-  if (server_ || metrics_) write_status_file(folder_, file);
+  claim_ = &claim;
+  write_status_file(config_.output, file, claim.check());
 }
 
 // The last snapshot goes out to the watchers before the file that leads to them is taken away.
 RunServices::~RunServices() {
   metrics_.reset();
   if (server_) server_->stop();
-  remove_status_file(folder_);
+  if (claim_ != nullptr && claim_->holds()) remove_status_file(config_.output);
 }
 
 void RunServices::announce_end() {

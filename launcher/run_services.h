@@ -2,11 +2,11 @@
 // them; all gone when this is. Rank 0 alone.
 #pragma once
 
-#include <filesystem>
 #include <optional>
 
 #include "core/config.h"
 #include "core/run_log.h"
+#include "launcher/run_claim.h"
 #include "status/board.h"
 #include "status/metrics_server.h"
 #include "status/server.h"
@@ -20,17 +20,21 @@ void check_run_services(const Config& config);
 class RunServices {
  public:
   // Starts what the configuration has switched on. Throws Error (the user's fault) if an address cannot be listened on.
-  // The board outlives this.
-  RunServices(const Config& config, StatusBoard& board, RunLog& log);
+  // The configuration and the board outlive this.
+  RunServices(const Config& config, StatusBoard& board);
   RunServices(const RunServices&) = delete;
   RunServices& operator=(const RunServices&) = delete;
   ~RunServices();
+
+  // Writes RUN/status.json and says where the services are. The claim outlives this.
+  void publish(const RunClaim& claim, RunLog& log);
 
   // Training is over, and the run about to end: load balancers are told so.
   void announce_end();
 
  private:
-  std::filesystem::path folder_;
+  const Config& config_;
+  const RunClaim* claim_ = nullptr;  // once there is a status.json
   std::optional<StatusServer> server_;
   std::optional<MetricsServer> metrics_;
 };

@@ -12,6 +12,7 @@
 #include "core/build_hash.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "core/run_layout.h"
 #include "core/run_result.h"
 #include "core/text.h"
 #include "data/dataset.h"
@@ -62,36 +63,37 @@ std::vector<RankPlace> gather_places(Communicator& communicator, const RunDevice
 
 // The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on
 // resume.
-fs::path provide_shards(const Config& config, ExistingRun existing, int threads, Session& session) {
-  fs::path made = fs::path(config.output) / "shards";
+fs::path provide_shards(const Config& config, ExistingRun existing, int threads, const PublishCheck& check,
+                        Session& session) {
   enum Source : int64_t { kGiven, kMade, kToMake };
   std::array<int64_t, 1> source = {kGiven};
   run_on_rank_0(session.communicator(), [&] {
     if (!is_shard_folder(config.data))
-      source[0] = existing == ExistingRun::kResume && is_shard_folder(made) ? kMade : kToMake;
+      source[0] = existing == ExistingRun::kResume && is_shard_folder(made_shards(config)) ? kMade : kToMake;
   });
   session.communicator().broadcast(std::as_writable_bytes(std::span(source)), 0);
   if (source[0] == kGiven) return config.data;
-  if (source[0] == kToMake) {
-    preprocess({.input = config.data,
-                .output = made,
-                .split_rule = parse_split_rule(config.split),
-                .overwrite = true,
-                .threads = threads},
-               session.communicator(), session.log);
-  }
-  return made;
+  if (source[0] == kMade) return made_shards(config);
+  preprocess({.input = config.data,
+              .output = unpublished_shards(config),
+              .split_rule = parse_split_rule(config.split),
+              .overwrite = true,
+              .threads = threads,
+              .check = check},
+             session.communicator(), session.log);
+  return unpublished_shards(config);
 }
 
-Dataset load_training_data(const Config& config, ExistingRun existing, int threads, Session& session) {
-  const fs::path shards = provide_shards(config, existing, threads, session);
+Dataset load_training_data(const Config& config, ExistingRun existing, int threads, const PublishCheck& check,
+                           Session& session) {
+  const fs::path shards = provide_shards(config, existing, threads, check, session);
   Dataset dataset = load_dataset(shards, session.communicator());
   run_together(session.communicator(), [&] {
     if (dataset.split(Split::kTrain).size() == 0)
-      throw user_error(fmt::format("{}: the training split is empty", shards.string()),
+      throw user_error(fmt::format("{}: the training split is empty", config.data),
                        "Preprocess an input with more rows.");
     if (dataset.manifest().split_rule != parse_split_rule(config.split))
-      throw user_error(fmt::format("{}: the shards are split by the rule {}, the config says {}", shards.string(),
+      throw user_error(fmt::format("{}: the shards are split by the rule {}, the config says {}", config.data,
                                    split_rule_name(dataset.manifest().split_rule), config.split),
                        "Preprocess again with --split, or set split in the config.");
   });
@@ -146,19 +148,24 @@ RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, cons
           .finished = timestamp_now()};
 }
 
-void write_results(const Config& config, const Model& model, const RunResult& result, RunLog& log) {
+void write_results(const Config& config, const Model& model, const RunResult& result, const PublishCheck& check,
+                   RunLog& log) {
   const fs::path folder = config.output;
-  write_file_atomically(folder / "model.safetensors", [&](const ByteSink& to) {
-    write_safetensors(weight_sources(model), {{"format", "pt"}}, to);
-  });
-  write_file_atomically(folder / "result.json", run_result_to_json(result).dump(2) + "\n");
+  write_file_atomically(
+      folder / run_file::kModel,
+      [&](const ByteSink& to) {
+        write_safetensors(weight_sources(model), {{"format", "pt"}}, to);
+      },
+      check);
+  write_file_atomically(folder / run_file::kResult, run_result_to_json(result).dump(2) + "\n", check);
   const std::array<fs::path, 1> runs = {folder};
-  write_report(runs, folder / "report.html", log);
+  write_report(runs, folder / run_file::kReport, log, check);
   std::string line = fmt::format("done ({}) in {}", result.stop_reason, human_duration(result.seconds));
   if (result.restored_epoch) line += fmt::format(", weights of epoch {}", *result.restored_epoch + 1);
   if (result.test)
     line += fmt::format(", test accuracy {:.4f}, loss {:.4f}", result.test->accuracy(), result.test->loss);
-  log.info("done", line + fmt::format("\nreport: {}", (folder / "report.html").string()), run_result_to_json(result));
+  log.info("done", line + fmt::format("\nreport: {}", (folder / run_file::kReport).string()),
+           run_result_to_json(result));
 }
 
 // Tells people and programs that the run stopped on request and can go on.
@@ -176,12 +183,14 @@ std::string profile_text(const Trainer& trainer) {
   return profile_table(trainer.pass_times(), trainer.steps_run(), measured_peak());
 }
 
+// `claim` is rank 0's; the others have none.
 int run_trainer(const Config& config, const RunRequest& request, const Dataset& dataset, Model& model,
-                const std::vector<RankPlace>& places, DeviceRuntime* device, const StopSignal& signal,
+                const std::vector<RankPlace>& places, DeviceRuntime* device, const StopSignal& signal, RunClaim* claim,
                 Session& session) {
   Communicator& communicator = session.communicator();
   const std::string started = timestamp_now();
-  const CheckpointFolder checkpoints(fs::path(config.output) / "checkpoints", config.keep_checkpoints);
+  const PublishCheck check = claim != nullptr ? claim->check() : PublishCheck();
+  const CheckpointFolder checkpoints(fs::path(config.output) / run_file::kCheckpoints, config.keep_checkpoints, check);
   StatusBoard board(
       {.run = config.name, .epochs = config.epochs, .learning_rate = config.learning_rate, .ranks = places});
   std::vector<std::unique_ptr<TrainingObserver>> observers;
@@ -189,25 +198,30 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
                   {.communicator = communicator,
                    .dataset = dataset,
                    .checkpoints = checkpoints,
-                   .stop_requested = [&] { return signal.raised() || board.stop_requested(); },
+                   .stop_requested =
+                       [&] {
+                         if (claim != nullptr) claim->require_as_last_seen();
+                         return signal.raised() || board.stop_requested();
+                       },
                    .device = device});
   if (request.existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
-  std::optional<RunServices> live;
+  std::optional<RunServices> services;
   run_on_rank_0(communicator, [&] {
-    mark_as_run(config);
-    observers = make_run_observers(config, session.log, board, trainer.state());
+    services.emplace(config, board);
+    claim->begin();
+    observers = make_run_observers(config, session.log, board, trainer.state(), check);
     for (const auto& observer : observers) trainer.add_observer(*observer);
-    live.emplace(config, board, session.log);
+    services->publish(*claim, session.log);
   });
   const TrainingOutcome outcome = trainer.run();
-  if (live) live->announce_end();
+  if (services) services->announce_end();
   if (request.profile) session.log.info("profile", profile_text(trainer));
   int exit_code = 0;
   if (outcome.interrupted) {
     exit_code = conclude_interrupted(trainer.state(), board, session.log);
   } else {
     run_on_rank_0(communicator, [&] {
-      write_results(config, model, result_of(trainer, outcome, model, places, started), session.log);
+      write_results(config, model, result_of(trainer, outcome, model, places, started), check, session.log);
     });
   }
   board.update([](StatusSnapshot& status) { status.phase = RunPhase::kDone; });
@@ -222,15 +236,16 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   Communicator& communicator = session.communicator();
   run_together(communicator, [&] { refuse_impossible(config, session); });
   run_on_rank_0(communicator, [&] { check_run_services(config); });
-  session.world.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
   // The build comes first: another one may know other keys.
   require_agreement(communicator, {{"build", fer_ddp_build_hash}, {"configuration", config_to_json(config).dump()}});
+  std::optional<RunClaim> claim;  // outlives what is published
   std::array<int64_t, 1> over = {0};
   run_on_rank_0(communicator, [&] {
-    prepare_output(config, existing);
-    session.log.open_file(fs::path(config.output) / "log.jsonl");
-    over[0] = existing == ExistingRun::kResume && fs::exists(fs::path(config.output) / "result.json") ? 1 : 0;
+    claim.emplace(config, existing, session.log);
+    over[0] = claim->is_over() ? 1 : 0;
   });
+  session.world.set_timeout(
+      std::chrono::duration<double>(config.collective_timeout_seconds));  // claiming may take 15 s
   communicator.broadcast(std::as_writable_bytes(std::span(over)), 0);
   if (over[0] != 0) {
     session.log.info("over",
@@ -240,12 +255,14 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   const RunDevice device = open_device(config, session);  // before anything uses LibTorch
   const int threads = place_threads(config, communicator);
   const std::vector<RankPlace> places = gather_places(communicator, device, threads);
-  const Dataset dataset = load_training_data(config, existing, threads, session);
+  const Dataset dataset =
+      load_training_data(config, existing, threads, claim ? claim->check() : PublishCheck(), session);
   std::unique_ptr<Model> model;
   run_together(communicator, [&] { model = make_model(config); });
   require_agreement(communicator, {{"set of shards", dataset.fingerprint()}, {"model", model->description()}});
   say_what_starts(config, dataset, places, session.log);
-  const int exit_code = run_trainer(config, request, dataset, *model, places, device.runtime.get(), signal, session);
+  const int exit_code = run_trainer(config, request, dataset, *model, places, device.runtime.get(), signal,
+                                    claim ? &*claim : nullptr, session);
   if (device.runtime) device.runtime->finish();
   return exit_code;
 }

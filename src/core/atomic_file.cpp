@@ -65,7 +65,8 @@ void sync_to_disk(const fs::path& path) {
     throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
 }
 
-void publish(const fs::path& final_path) {
+void publish(const fs::path& final_path, const PublishCheck& check) {
+  if (check) check();
   std::error_code failure;
   fs::rename(partial_path(final_path), final_path, failure);
   if (failure)
@@ -73,7 +74,7 @@ void publish(const fs::path& final_path) {
   sync_to_disk(folder_of(final_path));
 }
 
-void write_file_atomically(const fs::path& path, const ByteSource& content) {
+void write_file_atomically(const fs::path& path, const ByteSource& content, const PublishCheck& check) {
   const fs::path aside = partial_path(path);
   try {
     {
@@ -82,7 +83,7 @@ void write_file_atomically(const fs::path& path, const ByteSource& content) {
       if (::fsync(file.get()) != 0)
         throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
     }
-    publish(path);
+    publish(path, check);
   } catch (...) {
     std::error_code ignored;
     fs::remove(aside, ignored);
@@ -90,8 +91,9 @@ void write_file_atomically(const fs::path& path, const ByteSource& content) {
   }
 }
 
-void write_file_atomically(const fs::path& path, std::string_view text) {
-  write_file_atomically(path, [&](const ByteSink& to) { to(std::as_bytes(std::span(text))); });
+void write_file_atomically(const fs::path& path, std::string_view text, const PublishCheck& check) {
+  write_file_atomically(
+      path, [&](const ByteSink& to) { to(std::as_bytes(std::span(text))); }, check);
 }
 
 std::string read_file(const fs::path& path, size_t most_bytes) {
@@ -132,6 +134,17 @@ void make_folder(const fs::path& path) {
   std::error_code failure;
   fs::create_directories(path, failure);
   if (failure) throw user_error(fmt::format("{}: the folder cannot be made: {}", path.string(), failure.message()));
+}
+
+fs::path topmost_missing(fs::path path) {
+  fs::path missing;
+  for (; !path.empty() && !fs::exists(path); path = path.parent_path()) missing = path;
+  return missing;
+}
+
+void remove_empty_folders(fs::path path, const fs::path& topmost) noexcept {
+  std::error_code ignored;
+  while (!topmost.empty() && fs::remove(path, ignored) && path != topmost) path = path.parent_path();
 }
 
 }  // namespace fer_ddp

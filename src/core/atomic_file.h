@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -12,9 +13,14 @@
 
 namespace fer_ddp {
 
-// Writes or replaces `path`. Throws Error naming the path and the system's reason.
-void write_file_atomically(const std::filesystem::path& path, const ByteSource& content);
-void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+// Asked right before something takes its final name: throws, and nothing does, where this process may not do so any
+// more. Empty: always.
+using PublishCheck = std::function<void()>;
+
+// Writes or replaces `path`. Throws Error naming the path and the system's reason, or what `check` throws.
+void write_file_atomically(const std::filesystem::path& path, const ByteSource& content,
+                           const PublishCheck& check = {});
+void write_file_atomically(const std::filesystem::path& path, std::string_view text, const PublishCheck& check = {});
 
 // Flushes a file's data, or a folder's entries, to the disk.
 void sync_to_disk(const std::filesystem::path& path);
@@ -24,7 +30,7 @@ void sync_to_disk(const std::filesystem::path& path);
 
 // Renames `partial_path(final_path)` to `final_path` and syncs the folder. What stood there under the final name must
 // be gone.
-void publish(const std::filesystem::path& final_path);
+void publish(const std::filesystem::path& final_path, const PublishCheck& check = {});
 
 inline constexpr size_t kMostTextBytes = size_t{64} << 20;  // of what a person or a program writes as text
 inline constexpr size_t kMostFileBytes = size_t{16} << 30;  // of weights and checkpoints
@@ -36,5 +42,11 @@ inline constexpr size_t kMostFileBytes = size_t{16} << 30;  // of weights and ch
 
 // Makes the folder and its parents. Throws Error (the user's fault) with the system's reason.
 void make_folder(const std::filesystem::path& path);
+
+// The outermost of `path` and its parents that is not there; empty: `path` is there. `path` is absolute.
+[[nodiscard]] std::filesystem::path topmost_missing(std::filesystem::path path);
+
+// Removes the folder `path` and its parents up to `topmost` while they are empty. An empty `topmost`: none.
+void remove_empty_folders(std::filesystem::path path, const std::filesystem::path& topmost) noexcept;
 
 }  // namespace fer_ddp

@@ -88,8 +88,9 @@ void check_together(const Config& config, const std::string& where) {
     throw user_error(
         fmt::format("{}: init is \"{}\", expected glorot_uniform or a .safetensors file", where, config.init));
   }
-  if (config.name.empty() || config.name.find('/') != std::string::npos) {
-    throw user_error(fmt::format("{}: name is \"{}\", expected a word without a slash", where, config.name),
+  const bool is_path = config.name.find('/') != std::string::npos || config.name == "." || config.name == "..";
+  if (config.name.empty() || is_path) {
+    throw user_error(fmt::format("{}: name is \"{}\", expected a word and no path", where, config.name),
                      "The run's folder is named by output; name is what people call the run.");
   }
 }

@@ -19,8 +19,11 @@ class RunLog {
   // A silent log writes nothing to standard error: ranks other than 0.
   explicit RunLog(bool silent) : silent_(silent) {}
 
-  // Appends to `path` from now on. Throws Error if it cannot be opened.
+  // Appends to `path` from now on, and first what was said before. Throws Error if it cannot be opened.
   void open_file(const std::filesystem::path& path);
+
+  // Nothing goes to the file any more: it belongs to somebody else now.
+  void close_file();
 
   // A line for people, and an event with `fields` (an object) for programs. An empty `line` says nothing to people.
   void info(const std::string& event, const std::string& line, const nlohmann::ordered_json& fields = {});
@@ -37,6 +40,8 @@ class RunLog {
 
   bool silent_;
   std::mutex mutex_;
+  std::string unwritten_;        // until there is a file
+  bool wants_unwritten_ = true;  // none of it once the file was closed
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_{nullptr, &std::fclose};
 };
 

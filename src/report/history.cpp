@@ -137,8 +137,8 @@ std::string history_csv(std::span<const EpochRecord> history) {
   return text;
 }
 
-void write_history(const std::filesystem::path& path, std::span<const EpochRecord> history) {
-  write_file_atomically(path, history_csv(history));
+void write_history(const std::filesystem::path& path, std::span<const EpochRecord> history, const PublishCheck& check) {
+  write_file_atomically(path, history_csv(history), check);
 }
 
 std::vector<HistoryRow> parse_history(std::string_view text, const std::string& name) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/epoch_record.h"
 
 namespace fer_ddp {
@@ -28,7 +29,8 @@ struct HistoryRow {
 [[nodiscard]] std::string history_csv(std::span<const EpochRecord> history);
 
 // Puts history_csv() in place of what stood at `path`.
-void write_history(const std::filesystem::path& path, std::span<const EpochRecord> history);
+void write_history(const std::filesystem::path& path, std::span<const EpochRecord> history,
+                   const PublishCheck& check = {});
 
 // Throws Error (the user's fault) naming file, line and column. Epochs must rise; without such a column, lines count
 // from 0.

@@ -11,6 +11,7 @@
 #include "core/error.h"
 #include "core/host.h"
 #include "core/json_reader.h"
+#include "core/run_layout.h"
 #include "core/run_log.h"
 
 namespace fer_ddp {
@@ -19,7 +20,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-fs::path status_path(const fs::path& run_folder) { return run_folder / "status.json"; }
+fs::path status_path(const fs::path& run_folder) { return run_folder / run_file::kStatus; }
 
 nlohmann::ordered_json or_null(const std::string& text) {
   return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
@@ -37,7 +38,7 @@ bool is_own(const fs::path& path) {
 
 }  // namespace
 
-void write_status_file(const fs::path& run_folder, const StatusFile& file) {
+void write_status_file(const fs::path& run_folder, const StatusFile& file, const PublishCheck& check) {
   const nlohmann::ordered_json status = {{"address", or_null(file.address)},
                                          {"pid", getpid()},
                                          {"host", host_name()},
@@ -47,7 +48,7 @@ void write_status_file(const fs::path& run_folder, const StatusFile& file) {
                                          {"tls_certificate", or_null(file.tls_certificate)},
                                          {"tls_client_ca", or_null(file.tls_client_ca)},
                                          {"token_file", or_null(file.token_file)}};
-  write_file_atomically(status_path(run_folder), status.dump(2) + "\n");
+  write_file_atomically(status_path(run_folder), status.dump(2) + "\n", check);
 }
 
 void remove_status_file(const fs::path& run_folder) noexcept {

@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "core/atomic_file.h"
+
 namespace fer_ddp {
 
 struct StatusFile {
@@ -23,7 +25,7 @@ struct StatusFile {
 
 // Writes {"address", "pid", "host", "run", "started", ...}, atomically; fills in pid, host and start itself. What is
 // empty becomes null.
-void write_status_file(const std::filesystem::path& run_folder, const StatusFile& file);
+void write_status_file(const std::filesystem::path& run_folder, const StatusFile& file, const PublishCheck& check = {});
 
 void remove_status_file(const std::filesystem::path& run_folder) noexcept;
 

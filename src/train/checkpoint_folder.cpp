@@ -53,6 +53,7 @@ std::vector<fs::path> CheckpointFolder::newest_first() const {
 void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& content) const {
   const fs::path checkpoint = folder_ / fmt::format("epoch-{:05}-step-{:08}", epoch, step);
   if (is_complete(checkpoint)) return;
+  if (check_) check_();
   make_folder(folder_);
   remove_quietly(checkpoint);
   const fs::path aside = partial_path(checkpoint);
@@ -69,8 +70,8 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
     });
     checksums[name] = running.digits();
   }
-  publish(checkpoint);
-  write_file_atomically(checkpoint / kMark, checksums.dump(2) + "\n");
+  publish(checkpoint, check_);
+  write_file_atomically(checkpoint / kMark, checksums.dump(2) + "\n", check_);
 
   int kept = 0;
   for (const fs::path& candidate : newest_first())

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/byte_sink.h"
 
 namespace fer_ddp {
@@ -19,8 +20,9 @@ using CheckpointContent = std::map<std::string, ByteSource>;  // the same, on th
 
 class CheckpointFolder {
  public:
-  // `keep`: how many complete checkpoints stay.
-  CheckpointFolder(std::filesystem::path folder, int keep) : folder_(std::move(folder)), keep_(keep) {}
+  // `keep`: how many complete checkpoints stay. `check` is asked before anything takes its final name.
+  CheckpointFolder(std::filesystem::path folder, int keep, PublishCheck check = {})
+      : folder_(std::move(folder)), keep_(keep), check_(std::move(check)) {}
 
   // Writes the checkpoint of `step` steps into `epoch`, then removes what is older than the newest `keep`. A complete
   // one of the same position is left as it is. Throws Error; what was there before is still good then.
@@ -35,6 +37,7 @@ class CheckpointFolder {
 
   std::filesystem::path folder_;
   int keep_;
+  PublishCheck check_;
 };
 
 }  // namespace fer_ddp

@@ -9,6 +9,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -118,6 +119,28 @@ class Cluster:
                       env={**self.environment, **environment})
         return Job(printed.strip(), self.folder)
 
+    def processes_of(self, node: str) -> dict:
+        """What runs on the node, by process: the name of its program. The node's host name is a namespace of its own."""
+        name_space = os.readlink(f"/proc/{self.daemon_of(node)}/ns/uts")
+        found = {}
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended meanwhile
+                if os.readlink(folder / "ns/uts") == name_space:
+                    found[int(folder.name)] = (folder / "comm").read_text().strip()
+        return found
+
+    def daemon_of(self, node: str) -> int:
+        return int((self.folder.parent / f"slurmd-{node}.pid").read_text())
+
+    def lose_node(self, node: str, spared=()) -> None:
+        """Kills all that runs on the node but programs of the `spared` names, at once, as when its power fails or its network is cut; and
+        has Slurm notice, which by itself takes it minutes."""
+        for process, program in self.processes_of(node).items():
+            if program not in spared:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+        run("scontrol", "update", f"nodename={node}", "state=down", "reason=lost")
+
     def daemon_logs(self) -> str:
         return "".join(f"--- {log.name}\n{log.read_text()[-4000:]}" for log in sorted(self.folder.parent.glob("*.log")))
 
@@ -146,7 +169,15 @@ def start_daemons(folder: pathlib.Path) -> None:
     run("slurmctld")
     for node in NODES:
         (folder / f"tmp-{node}").mkdir()
-        run("unshare", "--uts", "bash", "-c", f"hostname {node} && slurmd -N {node}")
+        start_node(node)
+    wait_until_idle()
+
+
+def start_node(node: str) -> None:
+    run("unshare", "--uts", "bash", "-c", f"hostname {node} && slurmd -N {node}")
+
+
+def wait_until_idle() -> None:
     wait_until(lambda: run("sinfo", "--noheader", "--format=%T %D").split() == ["idle", "2"], 30, "both nodes to be idle")
 
 
