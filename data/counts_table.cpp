@@ -32,6 +32,10 @@ std::string counts_table(const Manifest& manifest) {
   for (const Split split : kSplits) {
     const ClassCounts& counts = manifest.class_counts[split];
     const auto majority = static_cast<size_t>(majority_class(counts));
+    if (manifest.rows(split) == 0) {
+      text += fmt::format("{:>22}", "none");
+      continue;
+    }
     text +=
         fmt::format("{:>13} {:>6.2f} %", kExpressionNames[majority], percent(counts[majority], manifest.rows(split)));
   }

@@ -8,6 +8,7 @@
 #include "core/checksum.h"
 #include "core/error.h"
 #include "core/json_reader.h"
+#include "core/json_text.h"
 #include "data/block_checksum.h"
 
 namespace fer_ddp {
@@ -33,13 +34,10 @@ Json split_to_json(const ClassCounts& counts) {
           {"majority_share", majority_share(counts)}};
 }
 
-// A file's name may hold bytes that are not UTF-8, which JSON cannot: they become U+FFFD.
-std::string dump(const Json& json, int indent) { return json.dump(indent, ' ', false, Json::error_handler_t::replace); }
-
 // The manifest's checksum of itself: of all other keys, written without spaces.
 std::string own_checksum(Json json) {
   json.erase("checksum");
-  return checksum(dump(json, -1));
+  return checksum(json_text(json));
 }
 
 Error damaged(const fs::path& path, const std::string& reason) {
@@ -129,7 +127,7 @@ std::string manifest_text(const Manifest& manifest) {
                {"shards", shards},
                {"checksum_rule", "xxh3-128 of each shard's file; of this file's other keys, as JSON without spaces"}};
   json["checksum"] = own_checksum(json);
-  return dump(json, 2) + "\n";
+  return json_text(json, 2) + "\n";
 }
 
 Manifest parse_manifest(std::string_view text, const fs::path& path) {

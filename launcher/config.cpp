@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "core/run_layout.h"
+#include "comm/agreement.h"
+#include "core/standard_streams.h"
 #include "launcher/command.h"
 
 namespace fer_ddp {
@@ -12,7 +14,7 @@ void add_config_command(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("config", "Describes the configuration's keys");
   const auto print = [&chosen](std::string (*document)()) {
     chosen = [document](Session& session) {
-      if (!session.log.silent()) fmt::print("{}\n", document());
+      run_on_rank_0(session.communicator(), [&] { print_result(document() + "\n"); });
       return 0;
     };
   };

@@ -5,10 +5,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <sstream>
 
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "core/standard_streams.h"
 #include "core/text.h"
 #include "launcher/command.h"
 #include "launcher/version.h"
@@ -46,10 +48,15 @@ void add_commands(CLI::App& app, Action& chosen) {
 
 // What is wrong with the command line is wrong on every rank, so rank 0 alone says it. --help and --version end here
 // too, with 0.
-int explain_command_line(const CLI::App& app, const CLI::ParseError& problem, bool silent) {
-  if (problem.get_exit_code() == 0) return silent ? 0 : app.exit(problem);
-  if (!silent)
-    fmt::print(stderr, "error: {}\n  `fer-ddp --help` lists the commands and their options.\n", problem.what());
+int explain_command_line(const CLI::App& app, const CLI::ParseError& problem, RunLog& log) {
+  if (log.silent()) return problem.get_exit_code() == 0 ? 0 : static_cast<int>(Fault::kUser);
+  if (problem.get_exit_code() == 0) {
+    std::ostringstream asked_for;
+    static_cast<void>(app.exit(problem, asked_for, asked_for));
+    print_result(asked_for.str());
+    return 0;
+  }
+  log.messages().say(user_error(problem.what(), "`fer-ddp --help` lists the commands and their options.").message());
   return static_cast<int>(Fault::kUser);
 }
 
@@ -59,14 +66,13 @@ int explain(Session& session, const Error& error, bool agreed) {
   Communicator& communicator = session.communicator();
   session.log.error("error", "", {{"what", error.what()}, {"advice", error.advice()}});
   if (agreed || communicator.size() == 1) {
-    if (!session.log.silent()) fmt::print(stderr, "{}\n", error.message());
+    if (!session.log.silent()) session.log.messages().say(error.message());
     return error.exit_code();
   }
   const std::string prefix = fmt::format("rank {} on {}: ", communicator.rank(), host_name());
   const bool named = std::string_view(error.what()).starts_with("rank ");
-  fmt::print(stderr, "{}\n",
-             named ? error.message() : Error(error.fault(), prefix + error.what(), error.advice()).message());
-  std::fflush(stderr);
+  session.log.messages().say(named ? error.message()
+                                   : Error(error.fault(), prefix + error.what(), error.advice()).message());
   communicator.abort(error.exit_code());
   return error.exit_code();  // GCC does not see that a virtual abort() never returns
 }
@@ -87,8 +93,7 @@ int run(Session& session, const Action& action) {
 
 int launch(int argument_count, char** arguments) {
   World world(kTimeoutBeforeConfig);
-  const bool silent = world.communicator().rank() != 0;
-  RunLog log(silent);
+  RunLog log(world.communicator().rank() != 0);
   Session session{world, log};
 
   CLI::App app("fer-ddp: a distributed data-parallel trainer for facial emotion recognition", "fer-ddp");
@@ -101,7 +106,7 @@ int launch(int argument_count, char** arguments) {
     if (!chosen) throw CLI::CallForHelp();
     exit_code = run(session, chosen);
   } catch (const CLI::ParseError& problem) {
-    exit_code = explain_command_line(app, problem, silent);
+    exit_code = run(session, [&](Session&) { return explain_command_line(app, problem, log); });
   }
   return run(session, [&](Session&) {
     world.finish();
@@ -111,7 +116,7 @@ int launch(int argument_count, char** arguments) {
 
 // For what goes wrong before there is a world to speak in.
 [[noreturn]] void end_before_start(const Error& error) {
-  fmt::print(stderr, "{}\n", error.message());
+  MessageStream(stderr).say(error.message());
   end_job(error.exit_code());
 }
 
@@ -120,6 +125,7 @@ int launch(int argument_count, char** arguments) {
 }  // namespace fer_ddp
 
 int main(int argument_count, char** arguments) {
+  fer_ddp::prepare_standard_streams();
   try {
     fer_ddp::bound_spinning();
     const int exit_code = fer_ddp::launch(argument_count, arguments);

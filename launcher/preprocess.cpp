@@ -1,10 +1,10 @@
 // `fer-ddp preprocess INPUT OUT`: any form of input to verified shards, and a table of what is in them.
 #include "data/preprocess.h"
 
-#include <fmt/format.h>
-
 #include <memory>
 
+#include "comm/agreement.h"
+#include "core/standard_streams.h"
 #include "data/counts_table.h"
 #include "launcher/command.h"
 #include "launcher/thread_share.h"
@@ -16,7 +16,7 @@ namespace {
 int run_preprocess(PreprocessOptions options, Session& session) {
   options.threads = take_thread_share(session.communicator());
   const Manifest manifest = preprocess(options, session.communicator(), session.log);
-  if (!session.log.silent()) fmt::print("{}", counts_table(manifest));
+  run_on_rank_0(session.communicator(), [&] { print_result(counts_table(manifest)); });
   return 0;
 }
 

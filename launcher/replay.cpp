@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "comm/agreement.h"
+#include "core/standard_streams.h"
 #include "core/text.h"
 #include "launcher/command.h"
 #include "report/history.h"
@@ -39,7 +40,7 @@ std::string replay(const Config& config, const std::vector<HistoryRow>& history)
 
 int run_replay(const ReplayOptions& options, Session& session) {
   run_on_rank_0(session.communicator(), [&] {
-    fmt::print("{}", replay(load_config(options.config, options.overrides), read_history(options.history)));
+    print_result(replay(load_config(options.config, options.overrides), read_history(options.history)));
   });
   return 0;
 }

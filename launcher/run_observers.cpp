@@ -1,7 +1,10 @@
 #include "launcher/run_observers.h"
 
-#include <cstdio>
+#include <fmt/format.h>
+
+#include <cmath>
 #include <filesystem>
+#include <utility>
 
 #include "core/exact_number.h"
 #include "core/run_layout.h"
@@ -39,9 +42,13 @@ class TensorBoardEvents final : public TrainingObserver {
   TensorBoardWriter writer_;
 };
 
+nlohmann::ordered_json validation_metric(const EpochRecord& record, double value) {
+  return record.validated() ? exact_number(value) : nlohmann::ordered_json(nullptr);
+}
+
 class TerminalAndLog final : public TrainingObserver {
  public:
-  TerminalAndLog(const Config& config, RunLog& log) : epochs_(config.epochs), log_(log), line_(stderr, true) {}
+  TerminalAndLog(const Config& config, RunLog& log) : epochs_(config.epochs), log_(log), line_(log.messages(), true) {}
 
   void on_step(const StepReport& report) override {
     if (!line_.due()) return;
@@ -56,24 +63,35 @@ class TerminalAndLog final : public TrainingObserver {
   }
 
   void on_epoch(const TrainingState& state, const EpochDecision& decision) override {
-    line_.clear();
     const EpochRecord& record = state.history.back();
     log_.info("epoch", epoch_text(record, epochs_, decision.is_best),
               {{"epoch", record.epoch},
                {"loss", exact_number(record.loss)},
                {"accuracy", exact_number(record.accuracy)},
-               {"val_loss", exact_number(record.val_loss)},
-               {"val_accuracy", exact_number(record.val_accuracy)},
+               {"val_loss", validation_metric(record, record.val_loss)},
+               {"val_accuracy", validation_metric(record, record.val_accuracy)},
                {"learning_rate", record.learning_rate},
                {"next_learning_rate", decision.next_learning_rate},
                {"is_best", decision.is_best},
                {"stop_reason", stop_reason_name(decision.stop_reason)}});
+    warn_once_diverged(record);
   }
 
  private:
+  // Where terminate_on_nan is off: else such an epoch is not finished.
+  void warn_once_diverged(const EpochRecord& record) {
+    if (std::isfinite(record.loss) || std::exchange(said_diverged_, true)) return;
+    log_.warning("diverged",
+                 fmt::format("the run has diverged: its training loss is not finite in epoch {}. It goes on, because "
+                             "terminate_on_nan is false.",
+                             record.epoch + 1),
+                 {{"epoch", record.epoch}});
+  }
+
   int epochs_;
   RunLog& log_;
   ProgressLine line_;
+  bool said_diverged_ = false;
 };
 
 class StatusReporter final : public TrainingObserver {
@@ -90,8 +108,9 @@ class StatusReporter final : public TrainingObserver {
       status.step = report.steps_done;
       status.steps_per_epoch = report.steps_per_epoch;
       status.learning_rate = report.learning_rate;
-      status.loss = report.loss;
-      status.accuracy = report.accuracy;
+      // A device's first sums come late: no mean yet.
+      status.loss = report.images > 0 ? std::optional(report.loss) : std::nullopt;
+      status.accuracy = report.images > 0 ? std::optional(report.accuracy) : std::nullopt;
       status.images_per_second = report.images_per_second;
       status.eta_seconds = report.seconds_left;
     });

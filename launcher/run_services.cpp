@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "core/error.h"
+#include "core/text.h"
 #include "core/threads.h"
 #include "status/status_file.h"
 
@@ -15,10 +17,20 @@ std::string absolute_path(const std::optional<std::string>& path) {
   return path ? fs::absolute(*path).lexically_normal().string() : std::string();
 }
 
+// status.json leads `fer-ddp status` to these files, and JSON is in UTF-8.
+void require_utf8(const char* key, const std::optional<std::string>& path) {
+  if (!is_utf8(absolute_path(path)))
+    throw user_error(fmt::format("{}: {} is a path that is not UTF-8", key, absolute_path(path)),
+                     "Move the file, or give its whole path if the working directory's is the one that is not.");
+}
+
 }  // namespace
 
 void check_run_services(const Config& config) {
   static_cast<void>(read_service_security(config));
+  require_utf8("status_tls_certificate", config.status_tls_certificate);
+  require_utf8("status_tls_client_ca", config.status_tls_client_ca);
+  require_utf8("status_token_file", config.status_token_file);
   require_metrics_address(config);
 }
 

@@ -8,6 +8,7 @@
 
 #include "comm/agreement.h"
 #include "core/error.h"
+#include "core/standard_streams.h"
 #include "launcher/command.h"
 #include "launcher/run_client.h"
 #include "status/status_text.h"
@@ -42,7 +43,7 @@ class Screen {
   void show(const std::string& text) {
     std::string drawn = lines_ > 0 ? fmt::format("\033[{}A", lines_) : "";
     for (const char c : text) drawn += c == '\n' ? std::string("\033[K\n") : std::string(1, c);
-    fmt::print("{}\033[J", drawn);
+    print_result(drawn + "\033[J");
     lines_ = std::count(text.begin(), text.end(), '\n');
   }
 
@@ -60,9 +61,8 @@ void watch(const AskedRun& run, bool json) {
     if (redraw) {
       screen.show(status_screen(answer.snapshot, size.columns, size.rows));
     } else {
-      fmt::print("{}\n", json ? answer.json : status_line(answer.snapshot));
+      print_result((json ? answer.json : status_line(answer.snapshot)) + "\n");
     }
-    std::fflush(stdout);
   });
   if (phase != RunPhase::kDone) throw machine_error(fmt::format("run {} broke off before it was done", run.name));
 }
@@ -70,7 +70,7 @@ void watch(const AskedRun& run, bool json) {
 void show_once(const AskedRun& run, bool json) {
   const StatusClient::Answer answer = run.client.status();
   const TerminalSize size = terminal_size();
-  fmt::print("{}", json ? answer.json + "\n" : status_screen(answer.snapshot, size.columns, size.rows));
+  print_result(json ? answer.json + "\n" : status_screen(answer.snapshot, size.columns, size.rows));
 }
 
 }  // namespace

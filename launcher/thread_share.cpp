@@ -4,12 +4,13 @@
 
 #include "core/cpu_placement.h"
 #include "core/host.h"
+#include "core/json_text.h"
 
 namespace fer_ddp {
 
 int take_thread_share(Communicator& communicator) {
   const nlohmann::json own = {machine_identity(), physical_cores(take_node_share())};
-  const std::vector<std::string> reports = communicator.all_gather(own.dump());
+  const std::vector<std::string> reports = communicator.all_gather(json_text(own));
   std::vector<std::set<int>> neighbours;
   size_t own_place = 0;
   for (size_t rank = 0; rank < reports.size(); ++rank) {

@@ -5,6 +5,8 @@
 
 #include "comm/agreement.h"
 #include "core/error.h"
+#include "core/standard_streams.h"
+#include "core/text.h"
 #include "launcher/command.h"
 #include "launcher/run_reader.h"
 #include "launcher/training_commands.h"
@@ -42,6 +44,9 @@ Config resolve_config(const TrainOptions& options) {
     throw user_error("no configuration was given", "Give --config FILE.json, or --resume=RUN to go on with a run.");
   Config config = load_config(options.config.empty() ? (fs::path(folder) / "config.json").string() : options.config,
                               options.overrides);
+  if (!folder.empty() && !is_utf8(folder))
+    throw user_error(fmt::format("--resume={}: output would be a path that is not UTF-8", folder),
+                     "Rename the run's folder.");
   if (!folder.empty()) config.output = folder;
   return config;
 }
@@ -54,7 +59,7 @@ int run_train(const TrainOptions& options, Session& session) {
     config = resolve_config(options);
   });
   if (options.print_config) {
-    if (!session.log.silent()) fmt::print("{}\n", config_to_json(config).dump(2));
+    run_on_rank_0(session.communicator(), [&] { print_result(config_to_json(config).dump(2) + "\n"); });
     return 0;
   }
   return load_training_commands(session.communicator())

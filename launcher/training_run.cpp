@@ -12,6 +12,7 @@
 #include "core/build_hash.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "core/json_text.h"
 #include "core/run_layout.h"
 #include "core/run_result.h"
 #include "core/text.h"
@@ -54,7 +55,7 @@ std::vector<RankPlace> gather_places(Communicator& communicator, const RunDevice
   const std::string cpu = fmt::format("cpu, {} thread{}", threads, threads == 1 ? "" : "s");
   const nlohmann::json own = {host_name(), device.runtime ? device.name : cpu};
   std::vector<RankPlace> places;
-  for (const std::string& text : communicator.all_gather(own.dump())) {
+  for (const std::string& text : communicator.all_gather(json_text(own))) {
     const auto place = nlohmann::json::parse(text);
     places.push_back({static_cast<int>(places.size()), place[0].get<std::string>(), place[1].get<std::string>()});
   }
@@ -107,6 +108,11 @@ void say_what_starts(const Config& config, const Dataset& dataset, const std::ve
                        config.name, config.model, places.size(), places.size() == 1 ? "" : "s", places.front().device,
                        rows(Split::kTrain), rows(Split::kValidation), rows(Split::kTest), config.batch_size),
            {{"world_size", places.size()}, {"host", places.front().host}, {"config", config_to_json(config)}});
+  if (dataset.split(Split::kValidation).size() == 0)
+    log.warning(
+        "no_validation",
+        "there are no validation images: early stopping and the plateau have nothing to look at, and no epoch is "
+        "the best");
 }
 
 // Loads the newest good checkpoint into the trainer; says so, or that there is none yet.
@@ -137,8 +143,9 @@ RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, cons
           .epochs_run = static_cast<int>(state.history.size()),
           .best_epoch_by_loss = best_epoch_by_loss(state.history),
           .best_epoch_by_accuracy = best_epoch_by_accuracy(state.history),
-          .final_epoch = state.history.back().epoch,
+          .final_epoch = state.history.empty() ? std::nullopt : std::optional(state.history.back().epoch),
           .restored_epoch = outcome.restored_epoch,
+          .has_weights = outcome.has_weights,
           .test = outcome.test,
           .seconds = trainer.run_seconds(),
           .world_size = static_cast<int>(places.size()),
@@ -148,24 +155,53 @@ RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, cons
           .finished = timestamp_now()};
 }
 
+bool has_diverged(const RunResult& result) { return result.stop_reason == stop_reason_name(StopReason::kDiverged); }
+
+// "..., weights of epoch 8, test accuracy 0.5103, loss 1.2899"
+std::string outcome_words(const RunResult& result) {
+  std::string words;
+  if (result.restored_epoch) words += fmt::format(", weights of epoch {}", *result.restored_epoch + 1);
+  if (result.test)
+    words +=
+        fmt::format(", test accuracy {}, loss {}", fixed_text(result.test->accuracy()), fixed_text(result.test->loss));
+  else if (result.has_weights)
+    words += ", not tested: no test images";
+  return words;
+}
+
 void write_results(const Config& config, const Model& model, const RunResult& result, const PublishCheck& check,
                    RunLog& log) {
   const fs::path folder = config.output;
-  write_file_atomically(
-      folder / run_file::kModel,
-      [&](const ByteSink& to) {
-        write_safetensors(weight_sources(model), {{"format", "pt"}}, to);
-      },
-      check);
-  write_file_atomically(folder / run_file::kResult, run_result_to_json(result).dump(2) + "\n", check);
+  if (result.has_weights) {
+    write_file_atomically(
+        folder / run_file::kModel,
+        [&](const ByteSink& to) {
+          write_safetensors(weight_sources(model), {{"format", "pt"}}, to);
+        },
+        check);
+  }
+  write_file_atomically(folder / run_file::kResult, json_text(run_result_to_json(result), 2) + "\n", check);
   const std::array<fs::path, 1> runs = {folder};
   write_report(runs, folder / run_file::kReport, log, check);
-  std::string line = fmt::format("done ({}) in {}", result.stop_reason, human_duration(result.seconds));
-  if (result.restored_epoch) line += fmt::format(", weights of epoch {}", *result.restored_epoch + 1);
-  if (result.test)
-    line += fmt::format(", test accuracy {:.4f}, loss {:.4f}", result.test->accuracy(), result.test->loss);
-  log.info("done", line + fmt::format("\nreport: {}", (folder / run_file::kReport).string()),
+  log.info("done",
+           has_diverged(result)
+               ? std::string()
+               : fmt::format("done ({}) in {}{}\nreport: {}", result.stop_reason, human_duration(result.seconds),
+                             outcome_words(result), (folder / run_file::kReport).string()),
            run_result_to_json(result));
+}
+
+// What a run that has diverged says last, and any try to go on with it.
+AgreedError diverged(const std::string& where, const RunResult& result) {
+  const std::string kept = result.has_weights
+                               ? fmt::format("model.safetensors holds the weights of epoch {}, its best.",
+                                             result.restored_epoch.value_or(0) + 1)
+                               : "There are no weights: no epoch was its best before.";
+  return {Fault::kMachine,
+          fmt::format("{}: the run diverged in epoch {}: its training loss or its weights are not finite", where,
+                      result.epochs_run + 1),
+          kept + " Start it anew by --overwrite with a lower learning_rate, or look at the data."};
+}
 }
 
 // Tells people and programs that the run stopped on request and can go on.
@@ -176,6 +212,18 @@ int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog&
                        state.epoch + 1, state.step),
            {{"epoch", state.epoch}, {"step", state.step}});
   return kExitStoppedAfterCheckpoint;
+}
+
+RunResult read_result(const fs::path& path) {
+  return run_result_from_json(nlohmann::ordered_json::parse(read_file(path), nullptr, false), path.string());
+}
+
+// For a run that is resumed though it is over.
+int conclude_over(const Config& config, const RunResult& result, Session& session) {
+  if (has_diverged(result)) throw diverged(config.output, result);
+  session.log.info("over",
+                   fmt::format("{}: the run is over, there is nothing to resume; see result.json", config.output));
+  return 0;
 }
 
 // On every rank alike, though rank 0 alone prints it: peak is measured under the same load.
@@ -216,16 +264,19 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
   const TrainingOutcome outcome = trainer.run();
   if (services) services->announce_end();
   if (request.profile) session.log.info("profile", profile_text(trainer));
+  const RunResult result = result_of(trainer, outcome, model, places, started);
   int exit_code = 0;
   if (outcome.interrupted) {
     exit_code = conclude_interrupted(trainer.state(), board, session.log);
   } else {
-    run_on_rank_0(communicator, [&] {
-      write_results(config, model, result_of(trainer, outcome, model, places, started), check, session.log);
-    });
+    board.update([&result](StatusSnapshot& status) { status.stop_reason = result.stop_reason; });
+    run_on_rank_0(communicator, [&] { write_results(config, model, result, check, session.log); });
   }
   board.update([](StatusSnapshot& status) { status.phase = RunPhase::kDone; });
-  return exit_code;
+  if (!has_diverged(result)) return exit_code;
+  const AgreedError problem = diverged(config.output, result);
+  session.log.error("diverged", problem.message(), {{"epoch", trainer.state().epoch}, {"step", trainer.state().step}});
+  return problem.exit_code();
 }
 
 }  // namespace
@@ -239,19 +290,16 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   // The build comes first: another one may know other keys.
   require_agreement(communicator, {{"build", fer_ddp_build_hash}, {"configuration", config_to_json(config).dump()}});
   std::optional<RunClaim> claim;  // outlives what is published
-  std::array<int64_t, 1> over = {0};
+  std::string over;
   run_on_rank_0(communicator, [&] {
     claim.emplace(config, existing, session.log);
-    over[0] = claim->is_over() ? 1 : 0;
+    if (claim->is_over()) over = json_text(run_result_to_json(read_result(fs::path(config.output) / run_file::kResult)));
   });
   session.world.set_timeout(
       std::chrono::duration<double>(config.collective_timeout_seconds));  // claiming may take 15 s
-  communicator.broadcast(std::as_writable_bytes(std::span(over)), 0);
-  if (over[0] != 0) {
-    session.log.info("over",
-                     fmt::format("{}: the run is over, there is nothing to resume; see result.json", config.output));
-    return 0;
-  }
+  over = broadcast_text(communicator, over);
+  if (!over.empty())
+    return conclude_over(config, run_result_from_json(nlohmann::ordered_json::parse(over), "result.json"), session);
   const RunDevice device = open_device(config, session);  // before anything uses LibTorch
   const int threads = place_threads(config, communicator);
   const std::vector<RankPlace> places = gather_places(communicator, device, threads);

@@ -16,8 +16,8 @@ struct RunRequest {
   bool profile = false;  // print where the steps' time went
 };
 
-// Collective. Returns the exit code: 0 done, 75 stopped after a checkpoint. Throws AgreedError, or Error for what met
-// one rank alone.
+// Collective. Returns the exit code: 0 done, 75 stopped after a checkpoint. Throws AgreedError, also for a run that
+// diverged, or Error for what met one rank alone.
 int train_run(const Config& config, const RunRequest& request, Session& session);
 
 }  // namespace fer_ddp

@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "comm/agreement.h"
+#include "core/standard_streams.h"
 #include "core/text.h"
 #include "data/counts_table.h"
 #include "launcher/command.h"
@@ -15,10 +17,12 @@ namespace {
 
 int run_verify(const std::filesystem::path& shards, Session& session) {
   const Manifest manifest = verify_shards(shards, session.communicator());
-  if (session.log.silent()) return 0;
-  fmt::print("{}: {} sound {} of {} ({} rows, split {})\n{}", shards.string(), manifest.shard_count(),
-             manifest.shard_count() == 1 ? "shard" : "shards", manifest.source.name, grouped(manifest.source.rows),
-             split_rule_name(manifest.split_rule), counts_table(manifest));
+  run_on_rank_0(session.communicator(), [&] {
+    print_result(fmt::format("{}: {} sound {} of {} ({} rows, split {})\n{}", shards.string(), manifest.shard_count(),
+                             manifest.shard_count() == 1 ? "shard" : "shards", manifest.source.name,
+                             grouped(manifest.source.rows), split_rule_name(manifest.split_rule),
+                             counts_table(manifest)));
+  });
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/host.h"
+#include "core/json_text.h"
 
 namespace fer_ddp {
 
@@ -32,10 +33,7 @@ void agree(Communicator& communicator, const std::optional<Error>& mine) {
   communicator.all_reduce(std::span<int64_t>(failures), ReduceOperation::kMax);
   if (failures[0] == 0) return;
   std::string report;
-  if (mine) {  // a file's name may hold bytes that are not UTF-8, which JSON cannot
-    report = nlohmann::json{mine->exit_code(), mine->what(), mine->advice(), host_name()}.dump(
-        -1, ' ', false, nlohmann::json::error_handler_t::replace);
-  }
+  if (mine) report = json_text(nlohmann::json{mine->exit_code(), mine->what(), mine->advice(), host_name()});
   const std::vector<std::string> reports = communicator.all_gather(report);
   const auto first =
       std::find_if(reports.begin(), reports.end(), [](const std::string& text) { return !text.empty(); });

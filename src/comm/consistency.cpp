@@ -6,6 +6,7 @@
 
 #include "comm/agreement.h"
 #include "core/host.h"
+#include "core/json_text.h"
 
 namespace fer_ddp {
 
@@ -14,8 +15,7 @@ namespace {
 std::string excerpt(const std::string& value) { return value.size() <= 120 ? value : value.substr(0, 117) + "..."; }
 
 void require_same(Communicator& communicator, const std::vector<Fact>& facts, Fault fault, const char* advice) {
-  const std::vector<std::string> reports = communicator.all_gather(
-      nlohmann::json{host_name(), facts}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  const std::vector<std::string> reports = communicator.all_gather(json_text(nlohmann::json{host_name(), facts}));
   std::vector<nlohmann::json> parsed;
   parsed.reserve(reports.size());
   for (const std::string& report : reports) parsed.push_back(nlohmann::json::parse(report));

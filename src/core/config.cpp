@@ -74,6 +74,10 @@ void apply_override(Config& config, const std::string& assignment) {
 }
 
 void check_together(const Config& config, const std::string& where) {
+  if (!is_utf8(config.name)) {
+    throw user_error(fmt::format("{}: name would be the file's own, {}, which is not UTF-8", where, config.name),
+                     "Give the run another one: --set name=NAME.");
+  }
   if (config.input_shape != std::vector<int>{48, 48, 1}) {
     throw user_error(
         fmt::format("{}: input_shape is {}, expected [48, 48, 1]", where, ordered_json(config.input_shape).dump()),

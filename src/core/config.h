@@ -33,6 +33,7 @@ struct Config {
   double lr_min_delta = 1e-4;
   int lr_cooldown = 0;
   double min_learning_rate = 0.0;
+  bool terminate_on_nan = true;
 
   std::string name{};    // empty: the config file's stem
   std::string output{};  // empty: runs/NAME
@@ -69,8 +70,8 @@ struct Config {
 };
 
 // Reads `path`, applies `overrides` ("key=value", a later one wins) and fills in name and output. Throws Error (the
-// user's fault) naming key, file and, for an unknown key, the nearest known one. Whether `data` is there is for the
-// reader of the data to say.
+// user's fault) naming key, file and, for an unknown key, the nearest known one. Texts are in UTF-8, as config.json is.
+// Whether `data` is there is for the reader of the data to say.
 [[nodiscard]] Config load_config(const std::filesystem::path& path, const std::vector<std::string>& overrides = {});
 
 // The same from text that was read elsewhere; `path` is what errors call it, and where an unnamed run has its name

@@ -2,6 +2,7 @@
 // plain value.
 #pragma once
 
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <span>
@@ -19,6 +20,9 @@ struct EpochRecord {
   double learning_rate = 0;      // as used in this epoch
   double seconds = 0;            // the whole epoch, evaluation included
   double images_per_second = 0;  // training images over the time spent training
+
+  // Whether there were validation images: a share of none is no number, while a loss may be NaN by itself.
+  [[nodiscard]] bool validated() const { return !std::isnan(val_accuracy); }
 };
 
 // The epoch with the lowest validation loss, and with the highest validation accuracy. The earliest wins a tie, NaN

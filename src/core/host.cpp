@@ -14,6 +14,8 @@
 #include <system_error>
 #include <vector>
 
+#include "core/text.h"
+
 namespace fer_ddp {
 
 namespace {
@@ -47,7 +49,7 @@ std::string own_pid_namespace() {
 std::string host_name() {
   std::array<char, 256> name{};
   if (gethostname(name.data(), name.size() - 1) != 0) return "unknown-host";
-  return name.data();
+  return utf8_text(name.data());
 }
 
 std::string machine_identity() {

@@ -6,6 +6,7 @@
 
 namespace fer_ddp {
 
+// Bytes that are not UTF-8 are replaced, as in utf8_text(): the name goes into JSON and protocol messages.
 [[nodiscard]] std::string host_name();
 
 // The same for all processes of one running kernel, containers included, and for no others: Linux's boot id.

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "core/json_reader.h"
+#include "core/json_text.h"
 #include "core/text.h"
 
 namespace fer_ddp {
@@ -50,6 +51,9 @@ std::span<const Option> option_table() {
        "smallest change that counts as an improvement for the plateau (absolute)", kNotNegative},
       {"lr_cooldown", &Config::lr_cooldown, "epochs to wait after a reduction before counting again", kNotNegative},
       {"min_learning_rate", &Config::min_learning_rate, "the plateau never goes below this", kNotNegative},
+      {"terminate_on_nan", &Config::terminate_on_nan,
+       "end the run as diverged once its training loss or its weights are not finite; false: go on, as Keras does "
+       "without its callback of that name"},
       {"name", &Config::name, "the run's name; empty: the config file's stem"},
       {"output", &Config::output, "the run's folder; empty: runs/NAME"},
       {"data", &Config::data, "required: a folder of shards, or an input file, preprocessed once into OUTPUT/shards"},
@@ -157,9 +161,7 @@ auto visit_type(const OptionMember& member, Visitor visitor) {
 
 [[noreturn]] void refuse(const Option& option, const ordered_json& value, const std::string& expected,
                          const std::string& where) {
-  // From the command line it may hold bytes that are not UTF-8, which JSON cannot.
-  const std::string found = value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
-  throw user_error(fmt::format("{}: {} is {}, expected {}", where, option.key, found, expected),
+  throw user_error(fmt::format("{}: {} is {}, expected {}", where, option.key, json_text(value), expected),
                    fmt::format("{}: {}.", option.key, option.help));
 }
 
@@ -205,6 +207,7 @@ T checked_value(const Option& option, const ordered_json& value, const std::stri
   }
   if constexpr (std::is_same_v<T, std::string>) {
     const auto text = value.get<std::string>();
+    if (!is_utf8(text)) refuse(option, value, "a text in UTF-8", where);
     if (!option.choices.empty() &&
         std::find(option.choices.begin(), option.choices.end(), text) == option.choices.end())
       refuse(option, value, type_words<T>(option), where);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/json_text.h"
 
 namespace fer_ddp {
 
@@ -19,10 +20,10 @@ std::string timestamp_now() {
 
 void RunLog::open_file(const std::filesystem::path& path) {
   const std::scoped_lock lock(mutex_);
-  file_.reset(std::fopen(path.c_str(), "a"));
+  path_ = path;
+  file_.reset(std::fopen(path.c_str(), "ae"));
   if (!file_) throw machine_error(fmt::format("{}: cannot be written: {}", path.string(), errno_text(errno)));
-  fmt::print(file_.get(), "{}", std::exchange(unwritten_, {}));
-  std::fflush(file_.get());
+  write_record(std::exchange(unwritten_, {}));
 }
 
 void RunLog::close_file() {
@@ -34,19 +35,25 @@ void RunLog::close_file() {
 void RunLog::write(LogLevel level, const std::string& event, const std::string& line,
                    const nlohmann::ordered_json& fields) {
   const std::scoped_lock lock(mutex_);
-  if (!silent_ && !line.empty()) fmt::print(stderr, "{}{}\n", level == LogLevel::kWarning ? "warning: " : "", line);
+  if (!silent_ && !line.empty()) messages_.say((level == LogLevel::kWarning ? "warning: " : "") + line);
   if (!file_ && !wants_unwritten_) return;
   const char* name = level == LogLevel::kInfo ? "info" : level == LogLevel::kWarning ? "warning" : "error";
   nlohmann::ordered_json record = {{"time", timestamp_now()}, {"level", name}, {"event", event}};
   if (!line.empty()) record["message"] = line;
   if (fields.is_object()) record.update(fields);
-  const std::string text = record.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  if (!file_) {
+  const std::string text = json_text(record) + "\n";
+  if (file_)
+    write_record(text);
+  else
     unwritten_ += text;
-    return;
-  }
-  fmt::print(file_.get(), "{}", text);
-  std::fflush(file_.get());
+}
+
+void RunLog::write_record(const std::string& record) {
+  const bool taken = std::fwrite(record.data(), 1, record.size(), file_.get()) == record.size();
+  if ((std::fflush(file_.get()) == 0 && taken) || std::exchange(file_failed_, true)) return;
+  if (!silent_)
+    messages_.say(fmt::format("warning: {}: writing failed ({}), so that it lacks what is said from now on",
+                              path_.string(), errno_text(errno)));
 }
 
 void RunLog::info(const std::string& event, const std::string& line, const nlohmann::ordered_json& fields) {

@@ -1,6 +1,7 @@
 // What a command says while it runs: lines for people on standard error (rank 0 alone) and, once a run's folder is
 // known, the same events as JSON objects in log.jsonl, one a line: {"time": "2026-01-31T12:00:00.000Z", "level":
-// "info", "event": "...", ...}. Thread-safe: a mutex serialises writers.
+// "info", "event": "...", ...}. Thread-safe. Neither stream ever ends a run: what standard error does not take is lost,
+// and where log.jsonl cannot be written any more, people are told so once.
 #pragma once
 
 #include <cstdio>
@@ -9,6 +10,8 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+
+#include "core/standard_streams.h"
 
 namespace fer_ddp {
 
@@ -35,13 +38,21 @@ class RunLog {
 
   [[nodiscard]] bool silent() const { return silent_; }
 
+  // Standard error, for what is said on other ranks than 0 as well, and for a line that is redrawn in place.
+  [[nodiscard]] MessageStream& messages() { return messages_; }
+
  private:
   void write(LogLevel level, const std::string& event, const std::string& line, const nlohmann::ordered_json& fields);
 
+  void write_record(const std::string& record);
+
   bool silent_;
-  std::mutex mutex_;
+  MessageStream messages_{stderr};
+  std::mutex mutex_;             // guards what follows
   std::string unwritten_;        // until there is a file
   bool wants_unwritten_ = true;  // none of it once the file was closed
+  std::filesystem::path path_;
+  bool file_failed_ = false;
   std::unique_ptr<std::FILE, int (*)(std::FILE*)> file_{nullptr, &std::fclose};
 };
 

@@ -11,6 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr const char* kWeightsFile = "model.safetensors";
+
 Json epoch_or_null(const std::optional<int>& epoch) { return epoch ? Json(*epoch) : Json(nullptr); }
 
 std::optional<int> optional_epoch(const Json& document, const char* key) {
@@ -45,6 +47,7 @@ Json run_result_to_json(const RunResult& result) {
           {"best_epoch_by_accuracy", epoch_or_null(result.best_epoch_by_accuracy)},
           {"final_epoch", epoch_or_null(result.final_epoch)},
           {"restored_epoch", epoch_or_null(result.restored_epoch)},
+          {"model", result.has_weights ? Json(kWeightsFile) : Json(nullptr)},
           {"test_loss", result.test ? test.at("loss") : Json(nullptr)},
           {"test_accuracy", result.test ? test.at("accuracy") : Json(nullptr)},
           {"seconds", result.seconds},
@@ -65,6 +68,7 @@ RunResult run_result_from_json(const Json& document, const std::string& where) {
                      .best_epoch_by_accuracy = optional_epoch(document, "best_epoch_by_accuracy"),
                      .final_epoch = optional_epoch(document, "final_epoch"),
                      .restored_epoch = optional_epoch(document, "restored_epoch"),
+                     .has_weights = !document.contains("model") || !document.at("model").is_null(),
                      .test = std::nullopt,
                      .seconds = document.at("seconds").get<double>(),
                      .world_size = whole_number<int>(document.at("world_size")),

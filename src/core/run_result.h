@@ -20,12 +20,13 @@ struct RankPlace {
 };
 
 struct RunResult {
-  std::string stop_reason{};  // "epochs_done", "early_stopping", "stop_requested", ...
+  std::string stop_reason{};  // "epochs_done", "early_stopping", "diverged", ...
   int epochs_run = 0;         // over all of the run's parts, if it was resumed
   std::optional<int> best_epoch_by_loss{};
   std::optional<int> best_epoch_by_accuracy{};
   std::optional<int> final_epoch{};     // the last one trained; none if no epoch was finished
   std::optional<int> restored_epoch{};  // whose weights the run ends with, if they are not the final epoch's
+  bool has_weights = true;              // there is a model.safetensors; none where the run diverged too early
   std::optional<Evaluation> test{};     // of the weights the run ends with; none if the run was stopped before
   double seconds = 0;
   int world_size = 1;
@@ -35,7 +36,8 @@ struct RunResult {
   std::string finished{};
 };
 
-// The document also holds "test_loss" and "test_accuracy", taken from `test`; what there is none of is null.
+// The document also holds "test_loss" and "test_accuracy", taken from `test`, and "model", the name of the weights'
+// file; what there is none of is null.
 [[nodiscard]] nlohmann::ordered_json run_result_to_json(const RunResult& result);
 
 // Throws Error (the user's fault), `where` naming the document.

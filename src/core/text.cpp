@@ -17,12 +17,21 @@ std::string grouped(int64_t number) {
   return digits;
 }
 
+std::string grouped_rounded(double number) {
+  constexpr double kLargest = 1e15;
+  return std::abs(number) < kLargest ? grouped(std::llround(number)) : metric_text(number);
+}
+
 std::string human_duration(double seconds) {
+  constexpr double kLongest = 1e12;
+  if (!(seconds < kLongest)) return "ages";
   const auto whole = static_cast<int64_t>(std::llround(std::max(seconds, 0.0)));
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
   return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
 }
+
+std::string fixed_text(double value) { return std::isnan(value) ? "nan" : fmt::format("{:.4f}", value); }
 
 std::string metric_text(double value) { return std::isnan(value) ? "nan" : fmt::format("{:.7g}", value); }
 
@@ -43,7 +52,41 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// How many bytes the character at the beginning of `text` takes (RFC 3629); 0 where none begins there. Overlong forms,
+// surrogates and what lies beyond U+10FFFF are no characters.
+size_t character_length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  if ((first == 0xE0 && byte(1) < 0xA0) || (first == 0xED && byte(1) >= 0xA0)) return 0;
+  if ((first == 0xF0 && byte(1) < 0x90) || (first == 0xF4 && byte(1) >= 0x90)) return 0;
+  return length;
+}
+
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = character_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+std::string utf8_text(std::string_view text) {
+  std::string valid;
+  while (!text.empty()) {
+    const size_t length = character_length(text);
+    valid.append(length == 0 ? std::string_view("\uFFFD") : text.substr(0, length));
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return valid;
+}
 
 std::string nearest_word(std::string_view word, std::span<const std::string> known) {
   std::string nearest;

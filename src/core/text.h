@@ -12,8 +12,15 @@ namespace fer_ddp {
 // 35887 -> "35,887".
 [[nodiscard]] std::string grouped(int64_t number);
 
+// A number rounded to a whole one and grouped; one that is too large for that, or none at all, as metric_text() says
+// it.
+[[nodiscard]] std::string grouped_rounded(double number);
+
 // Seconds as "8 s", "3 min 20 s" or "2 h 05 min".
 [[nodiscard]] std::string human_duration(double seconds);
+
+// Four decimals, "nan" for NaN of either sign: how people read a loss or an accuracy.
+[[nodiscard]] std::string fixed_text(double value);
 
 // Seven significant digits, shortest form, "nan" for NaN: how history.csv and replay print metrics.
 [[nodiscard]] std::string metric_text(double value);
@@ -24,6 +31,11 @@ namespace fer_ddp {
 
 // What an error of LibTorch says before its stack trace and general advice.
 [[nodiscard]] std::string first_line(std::string_view text);
+
+[[nodiscard]] bool is_utf8(std::string_view text);
+
+// The text with U+FFFD in place of each byte that is not UTF-8.
+[[nodiscard]] std::string utf8_text(std::string_view text);
 
 // "a, b or c".
 [[nodiscard]] std::string joined_choices(std::span<const std::string> words);

@@ -123,6 +123,12 @@ HistoryRow read_row(std::string_view line, const Layout& layout, const std::vect
   return row;
 }
 
+// Empty for a metric that is missing, which is another thing than one that is NaN: early stopping passes it over.
+std::string field_of(const EpochRecord& record, const MetricColumn& column) {
+  const bool of_validation = column.recorded == &EpochRecord::val_loss || column.recorded == &EpochRecord::val_accuracy;
+  return of_validation && !record.validated() ? std::string() : metric_text(record.*column.recorded);
+}
+
 }  // namespace
 
 std::string history_csv(std::span<const EpochRecord> history) {
@@ -131,7 +137,7 @@ std::string history_csv(std::span<const EpochRecord> history) {
   text += '\n';
   for (const EpochRecord& record : history) {
     text += fmt::format("{}", record.epoch);
-    for (const MetricColumn& column : kMetricColumns) text += fmt::format(",{}", metric_text(record.*column.recorded));
+    for (const MetricColumn& column : kMetricColumns) text += ',' + field_of(record, column);
     text += '\n';
   }
   return text;

@@ -26,6 +26,7 @@ struct HistoryRow {
   std::optional<double> images_per_second{};
 };
 
+// An epoch that was not validated has empty fields for its two validation metrics.
 [[nodiscard]] std::string history_csv(std::span<const EpochRecord> history);
 
 // Puts history_csv() in place of what stood at `path`.

@@ -5,11 +5,11 @@
 
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <limits>
 #include <string>
 
 #include "core/epoch_record.h"
+#include "core/standard_streams.h"
 
 namespace fer_ddp {
 
@@ -39,8 +39,9 @@ class ProgressLine {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Draws on `stream` if `wanted` and `stream` is a terminal, else does nothing.
-  ProgressLine(std::FILE* stream, bool wanted);
+  // Draws on `messages` if `wanted` and it is a terminal, else does nothing. What is said there meanwhile wipes the
+  // line first; the next show() draws it anew.
+  ProgressLine(MessageStream& messages, bool wanted) : messages_(messages), active_(wanted && messages.is_terminal()) {}
   ~ProgressLine() { clear(); }
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
@@ -53,12 +54,11 @@ class ProgressLine {
   void show(const Progress& progress, Clock::time_point now = Clock::now());
 
   // Wipes the line, so that something else can be written in its place.
-  void clear();
+  void clear() { messages_.wipe(); }
 
  private:
-  std::FILE* stream_;
+  MessageStream& messages_;
   bool active_;
-  bool drawn_ = false;
   Clock::time_point next_;
 };
 

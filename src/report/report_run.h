@@ -24,9 +24,9 @@ struct ReportRun {
   std::string faces_png{};  // the bytes of a picture with sample faces, a column for each class
 };
 
-// The epoch whose weights the run ends with.
+// The epoch whose weights the run ends with, if it ends with any.
 [[nodiscard]] inline std::optional<int> kept_epoch(const ReportRun& run) {
-  if (!run.result) return std::nullopt;
+  if (!run.result || !run.result->has_weights) return std::nullopt;
   return run.result->restored_epoch ? run.result->restored_epoch : run.result->final_epoch;
 }
 

@@ -71,9 +71,9 @@ void TensorBoardWriter::add_epoch(const EpochRecord& record) {
   tensorboard::Event event = event_at(record.epoch);
   tensorboard::Summary& summary = *event.mutable_summary();
   add_scalar(summary, "loss/train", record.loss);
-  add_scalar(summary, "loss/validation", record.val_loss);
+  if (record.validated()) add_scalar(summary, "loss/validation", record.val_loss);
   add_scalar(summary, "accuracy/train", record.accuracy);
-  add_scalar(summary, "accuracy/validation", record.val_accuracy);
+  if (record.validated()) add_scalar(summary, "accuracy/validation", record.val_accuracy);
   add_scalar(summary, "learning_rate", record.learning_rate);
   add_scalar(summary, "images_per_second", record.images_per_second);
   write_record(event.SerializeAsString());

@@ -18,8 +18,8 @@ class TensorBoardWriter {
   // run does them again. Throws Error if the file cannot be made.
   TensorBoardWriter(const std::filesystem::path& folder, int first_epoch);
 
-  // Adds loss/train, loss/validation, accuracy/train, accuracy/validation, learning_rate and images_per_second, and
-  // hands them to the operating system at once. Throws Error if that fails.
+  // Adds loss/train, accuracy/train, learning_rate and images_per_second, loss/validation and accuracy/validation where
+  // the epoch was validated, and hands them to the operating system at once. Throws Error if that fails.
   void add_epoch(const EpochRecord& record);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }

@@ -112,7 +112,13 @@ void StatusClient::watch(double updates_per_second, const std::function<void(con
   request.set_max_updates_per_second(updates_per_second);
   const auto stream = parts_->stub->WatchStatus(&context, request);
   v1::Status message;
-  while (stream->Read(&message)) seen({snapshot_of(message), message_json(message)});
+  try {
+    while (stream->Read(&message)) seen({snapshot_of(message), message_json(message)});
+  } catch (...) {  // who watches has had enough
+    context.TryCancel();
+    static_cast<void>(stream->Finish());
+    throw;
+  }
   parts_->check(stream->Finish());
 }
 

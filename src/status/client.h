@@ -31,7 +31,7 @@ class StatusClient {
   [[nodiscard]] std::vector<EpochRecord> history();
   void request_stop();
 
-  // Calls `seen` with each status until the stream ends with the run.
+  // Calls `seen` with each status until the stream ends with the run. What `seen` throws ends the watching.
   void watch(double updates_per_second, const std::function<void(const Answer&)>& seen);
 
  private:

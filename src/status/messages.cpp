@@ -12,6 +12,7 @@ v1::StopReason stop_reason_of(const std::string& name) {
   if (name == "epochs_done") return v1::STOP_REASON_EPOCHS_DONE;
   if (name == "early_stopping") return v1::STOP_REASON_EARLY_STOPPING;
   if (name == "stop_requested") return v1::STOP_REASON_STOP_REQUESTED;
+  if (name == "diverged") return v1::STOP_REASON_DIVERGED;
   return v1::STOP_REASON_UNSPECIFIED;
 }
 
@@ -23,6 +24,8 @@ std::string stop_reason_name_of(v1::StopReason reason) {
       return "early_stopping";
     case v1::STOP_REASON_STOP_REQUESTED:
       return "stop_requested";
+    case v1::STOP_REASON_DIVERGED:
+      return "diverged";
     default:
       return "";
   }

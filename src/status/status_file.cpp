@@ -12,6 +12,7 @@
 #include "core/host.h"
 #include "core/json_reader.h"
 #include "core/run_layout.h"
+#include "core/json_text.h"
 #include "core/run_log.h"
 
 namespace fer_ddp {
@@ -48,7 +49,7 @@ void write_status_file(const fs::path& run_folder, const StatusFile& file, const
                                          {"tls_certificate", or_null(file.tls_certificate)},
                                          {"tls_client_ca", or_null(file.tls_client_ca)},
                                          {"token_file", or_null(file.token_file)}};
-  write_file_atomically(status_path(run_folder), status.dump(2) + "\n", check);
+  write_file_atomically(status_path(run_folder), json_text(status, 2) + "\n", check);
 }
 
 void remove_status_file(const fs::path& run_folder) noexcept {

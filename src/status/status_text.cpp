@@ -127,8 +127,7 @@ std::string status_line(const StatusSnapshot& status) {
   if (status.accuracy) add("accuracy", *status.accuracy);
   if (status.latest_epoch) add("val_loss", status.latest_epoch->val_loss);
   if (status.latest_epoch) add("val_accuracy", status.latest_epoch->val_accuracy);
-  if (status.images_per_second > 0)
-    line += fmt::format(", {} images/s", grouped(std::llround(status.images_per_second)));
+  if (status.images_per_second > 0) line += fmt::format(", {} images/s", grouped_rounded(status.images_per_second));
   if (status.eta_seconds && status.phase != RunPhase::kDone)
     line += fmt::format(", {} left", human_duration(*status.eta_seconds));
   return line;
@@ -145,7 +144,7 @@ std::string status_screen(const StatusSnapshot& status, int columns, int rows) {
   screen += line("best loss", epoch_metrics(status.best_epoch_by_loss));
   screen += line("best accuracy", epoch_metrics(status.best_epoch_by_accuracy));
   screen += line("learning rate", fmt::format("{:g}", status.learning_rate));
-  screen += line("speed", grouped(std::llround(status.images_per_second)) + " images/s");
+  screen += line("speed", grouped_rounded(status.images_per_second) + " images/s");
   screen += line("time", time_text(status));
   return cut(screen + "\n" + host_lines(status), columns, rows);
 }

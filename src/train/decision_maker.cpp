@@ -14,6 +14,8 @@ const char* stop_reason_name(StopReason reason) {
       return "early_stopping";
     case StopReason::kStopRequested:
       return "stop_requested";
+    case StopReason::kDiverged:
+      return "diverged";
   }
   return "none";
 }

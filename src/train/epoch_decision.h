@@ -7,7 +7,7 @@
 
 namespace fer_ddp {
 
-enum class StopReason : int32_t { kNone = 0, kEpochsDone = 1, kEarlyStopping = 2, kStopRequested = 3 };
+enum class StopReason : int32_t { kNone = 0, kEpochsDone = 1, kEarlyStopping = 2, kStopRequested = 3, kDiverged = 4 };
 
 struct EpochDecision {
   int32_t epoch = 0;
@@ -19,7 +19,7 @@ struct EpochDecision {
 };
 static_assert(std::is_trivially_copyable_v<EpochDecision>);
 
-// "none", "epochs_done", "early_stopping", "stop_requested": as in result.json.
+// "none", "epochs_done", "early_stopping", "stop_requested", "diverged": as in result.json.
 [[nodiscard]] const char* stop_reason_name(StopReason reason);
 
 }  // namespace fer_ddp

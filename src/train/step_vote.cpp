@@ -1,6 +1,7 @@
 #include "train/step_vote.h"
 
 #include <array>
+#include <cmath>
 #include <span>
 #include <utility>
 
@@ -21,7 +22,8 @@ VoteResult StepVote::cast(const BatchSums& share) {
                    .correct = static_cast<int64_t>(ballot[1]),
                    .images = static_cast<int64_t>(ballot[2])},
           .stop = ballot[3] > 0,
-          .checkpoint = ballot[4] > 0};
+          .checkpoint = ballot[4] > 0,
+          .diverged = !std::isfinite(ballot[0])};
 }
 
 bool StepVote::checkpoint_due() const {

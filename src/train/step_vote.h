@@ -1,6 +1,6 @@
 // The vote at a step boundary: one small sum over the ranks carries the step's loss and accuracy, and whether any rank
-// has been signalled to stop or rank 0's clock says that a checkpoint is due. All ranks get the same answer at the same
-// step.
+// has been signalled to stop or rank 0's clock says that a checkpoint is due. Whether the run has diverged follows from
+// that sum of the loss. All ranks get the same answer at the same step.
 #pragma once
 
 #include <chrono>
@@ -16,6 +16,7 @@ struct VoteResult {
   BatchSums sums;  // over all ranks
   bool stop = false;
   bool checkpoint = false;
+  bool diverged = false;  // the loss of the steps in `sums` is not finite: tested as Keras' TerminateOnNaN does
 };
 
 class StepVote {

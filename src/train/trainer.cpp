@@ -39,6 +39,14 @@ std::optional<std::chrono::duration<double>> checkpoint_interval(const Config& c
   return std::chrono::duration<double>(*config.checkpoint_every_seconds);
 }
 
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+}
+
+bool all_finite(const StoredTensors& tensors) {
+  return std::all_of(tensors.begin(), tensors.end(), [](const auto& named) { return all_finite(named.second.values); });
+}
+
 }  // namespace
 
 Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroundings)
@@ -63,8 +71,11 @@ void Trainer::resume(const CheckpointFiles& files) {
 
 TrainingOutcome Trainer::run() {
   while (state_.stop_reason == StopReason::kNone) {
-    if (!train_epoch()) return {.interrupted = true, .restored_epoch = {}, .test = {}};
-    finish_epoch();
+    if (train_epoch()) {
+      finish_epoch();
+    } else if (!has_diverged()) {
+      return {.interrupted = true, .has_weights = false, .restored_epoch = {}, .test = {}};
+    }
   }
   return conclude();
 }
@@ -78,25 +89,35 @@ bool Trainer::train_epoch() {
   step_->begin_epoch(state_.epoch, order);
   while (state_.step < steps) {
     const VoteResult vote = run_step(order);
+    if (has_diverged()) return false;
     report_step(steps);
     if (vote.stop || vote.checkpoint) {
       finish_steps();
+      if (has_diverged()) return false;
       save_checkpoint();
     }
     if (vote.stop) return false;
   }
   finish_steps();
-  return true;
+  return !has_diverged();
 }
 
-// Waits for what the steps so far still compute.
+// Waits for what the steps so far still compute, and looks at what they leave: a last update that went wrong shows in
+// no loss yet, but would be in the checkpoint.
 void Trainer::finish_steps() {
   const Stopwatch training(state_.progress.training_seconds);
   const Stopwatch epoch(state_.progress.seconds);
   const BatchSums rest = step_->finish();
-  std::array<double, 3> sums = {rest.loss, static_cast<double>(rest.correct), static_cast<double>(rest.images)};
+  std::array<double, 4> sums = {rest.loss, static_cast<double>(rest.correct), static_cast<double>(rest.images),
+                                all_finite(model_.store().weights()) ? 0.0 : 1.0};
   surroundings_.communicator.all_reduce(std::span<double>(sums), ReduceOperation::kSum);
   add_progress({.loss = sums[0], .correct = static_cast<int64_t>(sums[1]), .images = static_cast<int64_t>(sums[2])});
+  note_divergence(!std::isfinite(sums[0]) || sums[3] > 0);
+}
+
+// What is noted follows from sums over the ranks alone, so that all of them note it at the same step.
+void Trainer::note_divergence(bool diverged) {
+  if (diverged && config_.terminate_on_nan) state_.stop_reason = StopReason::kDiverged;
 }
 
 void Trainer::add_progress(const BatchSums& sums) {
@@ -129,6 +150,7 @@ VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
                  state_.learning_rate);
   const VoteResult vote = vote_.cast(share);
   add_progress(vote.sums);
+  note_divergence(vote.diverged);
   ++state_.step;
   ++steps_run_;
   return vote;
@@ -179,7 +201,12 @@ void Trainer::apply(const EpochDecision& decision) {
 
 TrainingOutcome Trainer::conclude() {
   TrainingOutcome outcome;
-  if (config_.restore_best_weights && best_weights_) {
+  if (has_diverged()) {
+    static_cast<void>(step_->finish());  // steps may be under way still
+    outcome.has_weights = best_weights_ && all_finite(*best_weights_);
+    if (!outcome.has_weights) return outcome;
+  }
+  if ((config_.restore_best_weights || has_diverged()) && best_weights_) {
     set_weights(model_, *best_weights_, "the best epoch's weights");
     step_->reload();
     outcome.restored_epoch = state_.best_epoch;
@@ -231,6 +258,7 @@ void Trainer::report_step(int64_t steps) {
                           .steps_done = state_.step,
                           .steps_per_epoch = steps,
                           .learning_rate = state_.learning_rate,
+                          .images = progress.images,
                           .loss = progress.loss / images,
                           .accuracy = static_cast<double>(progress.correct) / images,
                           .images_per_second = images / progress.training_seconds,

@@ -24,8 +24,10 @@
 namespace fer_ddp {
 
 // How run() ended. `interrupted`: a checkpoint was written and the run can go on from it; nothing else is set then.
+// `has_weights`: the model holds what the run ends with; false for a run that diverged before an epoch was its best.
 struct TrainingOutcome {
   bool interrupted = false;
+  bool has_weights = true;
   std::optional<int> restored_epoch;  // whose weights the model now holds, where they were restored
   std::optional<Evaluation> test;
 };
@@ -50,7 +52,7 @@ class Trainer {
   // Goes on from a checkpoint's files instead of from the beginning. All ranks pass the same.
   void resume(const CheckpointFiles& files);
 
-  // Collective. Trains until the epochs are done, early stopping ends it, or a stop is asked for.
+  // Collective. Trains until the epochs are done, early stopping ends it, it diverges, or a stop is asked for.
   TrainingOutcome run();
 
   [[nodiscard]] const TrainingState& state() const { return state_; }
@@ -59,9 +61,11 @@ class Trainer {
   [[nodiscard]] double run_seconds() const;  // earlier parts of a resumed run included
 
  private:
-  bool train_epoch();  // false: stopped at a step boundary
+  bool train_epoch();  // false: stopped at a step boundary, or diverged
   VoteResult run_step(const std::vector<int32_t>& order);
   void finish_steps();
+  void note_divergence(bool diverged);
+  [[nodiscard]] bool has_diverged() const { return state_.stop_reason == StopReason::kDiverged; }
   void add_progress(const BatchSums& sums);
   [[nodiscard]] Evaluation evaluate_split(Split split);
   void finish_epoch();

@@ -18,7 +18,8 @@ struct StepReport {
   int64_t steps_done = 0;  // of this epoch
   int64_t steps_per_epoch = 0;
   double learning_rate = 0;
-  double loss = 0;      // mean over this epoch's images so far
+  int64_t images = 0;   // of this epoch whose sums have come in
+  double loss = 0;      // mean over these; NaN as long as there are none
   double accuracy = 0;  // likewise
   double images_per_second = 0;
   double seconds_left = 0;  // of the run, if no early stop ends it

@@ -144,6 +144,17 @@ TEST(StepVote, RankZerosClockAsksForACheckpoint) {
   EXPECT_TRUE(always.cast({}).checkpoint);
 }
 
+TEST(StepVote, OneRanksLossThatIsNotFiniteIsDivergenceForAll) {
+  Communicator& world = world_communicator();
+  StepVote vote(
+      world, [] { return false; }, std::nullopt);
+  EXPECT_FALSE(vote.cast({.loss = 1e300, .correct = 0, .images = 1}).diverged);
+  for (const double loss : {std::nan(""), HUGE_VAL}) {
+    const bool mine = world.rank() == world.size() - 1;
+    EXPECT_TRUE(vote.cast({.loss = mine ? loss : 1.0, .correct = 0, .images = 1}).diverged);
+  }
+}
+
 TEST(Decision, EveryRankGetsRankZeros) {
   Communicator& world = world_communicator();
   Config config;

@@ -51,6 +51,19 @@ TEST_F(ConfigFile, TheResolvedConfigurationReadsBackUnchanged) {
   EXPECT_EQ(config_to_json(load(resolved.dump())), resolved);
 }
 
+TEST_F(ConfigFile, ATextThatIsNotUtf8IsRefusedByItsKey) {
+  EXPECT_THAT(error_of("{}", {"output=\xff"}), HasSubstr("output is"));
+  EXPECT_THAT(error_of("{}", {"split=\xff"}), HasSubstr("split is"));
+  EXPECT_THAT(error_of("{}", {"status_token_file=\xff"}), HasSubstr("status_token_file is"));
+}
+
+TEST_F(ConfigFile, AFileNameThatIsNotUtf8NeedsANameForTheRun) {
+  const std::filesystem::path path = folder_.path() / "\xff.json";
+  std::ofstream(path) << "{}";
+  EXPECT_THROW(static_cast<void>(load_config(path)), Error);
+  EXPECT_EQ(load_config(path, {"name=named"}).output, "runs/named");
+}
+
 TEST_F(ConfigFile, AnUnknownKeyNamesTheNearestKnownOne) {
   const std::string message = error_of(R"({"learning_rat": 0.1})");
   EXPECT_THAT(message, HasSubstr("exp.json: unknown key \"learning_rat\""));
@@ -111,16 +124,17 @@ TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
   std::vector<std::string> keys;
   const auto resolved = config_to_json(Config{});
   for (const auto& [key, value] : resolved.items()) keys.push_back(key);
-  EXPECT_THAT(keys, ::testing::ElementsAre(
-                        "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
-                        "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle",
-                        "restore_best_weights", "monitor", "early_stopping_min_delta",
-                        "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown", "min_learning_rate", "name",
-                        "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing",
-                        "momentum", "weight_decay", "random_seed", "device", "precision", "step", "cuda_graph",
-                        "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
-                        "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key",
-                        "status_tls_client_ca", "status_token_file", "metrics_address", "metrics_in_the_clear"));
+  EXPECT_THAT(
+      keys,
+      ::testing::ElementsAre(
+          "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+          "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
+          "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
+          "min_learning_rate", "terminate_on_nan", "name", "output", "data", "split", "model", "dropout", "init",
+          "batch_norm", "label_smoothing", "momentum", "weight_decay", "random_seed", "device", "precision", "step",
+          "cuda_graph", "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
+          "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
+          "status_token_file", "metrics_address", "metrics_in_the_clear"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {

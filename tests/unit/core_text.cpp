@@ -29,6 +29,31 @@ TEST(Text, DurationsAreShort) {
   EXPECT_EQ(human_duration(7500), "2 h 05 min");
 }
 
+TEST(Text, NumbersThatAreNoneOrTooLargeAreNotRounded) {
+  EXPECT_EQ(grouped_rounded(2345.4), "2,345");
+  EXPECT_EQ(grouped_rounded(std::nan("")), "nan");
+  EXPECT_EQ(grouped_rounded(HUGE_VAL), "inf");
+  EXPECT_EQ(grouped_rounded(1e300), "1e+300");
+  EXPECT_EQ(human_duration(std::nan("")), "ages");
+  EXPECT_EQ(human_duration(1e300), "ages");
+  EXPECT_EQ(human_duration(-HUGE_VAL), "0 s");
+}
+
+TEST(Text, NanHasNoSign) {
+  EXPECT_EQ(fixed_text(-std::nan("")), "nan");
+  EXPECT_EQ(fixed_text(1.23456), "1.2346");
+}
+
+TEST(Text, WhatIsNotUtf8IsReplacedByteByByte) {
+  EXPECT_TRUE(is_utf8("a \u00e9 \u20ac \U0001F600"));
+  EXPECT_EQ(utf8_text("caf\xe9"), "caf\uFFFD");
+  EXPECT_EQ(utf8_text("\u20ac\xff\u20ac"), "\u20ac\uFFFD\u20ac");
+  // A character cut short, an overlong slash, half a surrogate pair, beyond the last code point.
+  for (const char* bad : {"\xe2\x82", "\xc0\xaf", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80"})
+    EXPECT_FALSE(is_utf8(bad)) << bad;
+  EXPECT_TRUE(is_utf8(utf8_text("\xe2\x82")));
+}
+
 TEST(Text, MetricsHaveSevenDigits) {
   EXPECT_EQ(metric_text(1.0 / 3.0), "0.3333333");
   EXPECT_EQ(metric_text(0.001), "0.001");

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <limits>
+#include <random>
 
 #include "report/page/chart_axis.h"
 #include "report/page/svg_chart.h"
@@ -61,6 +63,71 @@ TEST(ChartAxis, ASingleValueHasRoomAroundIt) {
 TEST(ChartAxis, PlacesFollowTheScale) {
   EXPECT_DOUBLE_EQ(ChartAxis({0, 10}, 100, 200).place(5), 150);
   EXPECT_DOUBLE_EQ(ChartAxis({0.01, 1}, 100, 200, true).place(0.1), 150);
+}
+
+TEST(ChartAxis, ValuesThatDifferInTheirLastBitHaveAFewTicks) {
+  for (const ChartScale scale : {ChartScale::kTight, ChartScale::kFromZero}) {
+    const Interval interval = axis_interval(std::vector{0.14285714285714285, 0.14285714285714288}, scale);
+    const std::vector<double> ticks = round_ticks(interval, 7);
+    EXPECT_GE(ticks.size(), 2U);
+    EXPECT_LE(ticks.size(), 12U);
+  }
+}
+
+TEST(ChartAxis, AnIntervalOfNothingHasNoTicks) {
+  EXPECT_THAT(round_ticks({1, 1}, 7), ::testing::IsEmpty());
+  EXPECT_THAT(round_ticks({2, 1}, 7), ::testing::IsEmpty());
+  EXPECT_THAT(round_ticks({kNan, 1}, 7), ::testing::IsEmpty());
+  EXPECT_THAT(round_ticks({0, kInfinity}, 7), ::testing::IsEmpty());
+  EXPECT_THAT(logarithmic_ticks({0, 1}), ::testing::IsEmpty());
+}
+
+void expect_an_axis(double first, double second, ChartScale scale) {
+  SCOPED_TRACE(testing::Message() << first << " and " << second << ", scale " << static_cast<int>(scale));
+  const Interval interval = axis_interval(std::vector{first, second}, scale);
+  ASSERT_TRUE(std::isfinite(interval.low) && std::isfinite(interval.high) && interval.low < interval.high);
+  const bool logarithmic = scale == ChartScale::kLogarithmic;
+  const std::vector<double> ticks = logarithmic ? logarithmic_ticks(interval) : round_ticks(interval, 7);
+  EXPECT_GE(ticks.size(), 1U);
+  EXPECT_LE(ticks.size(), 40U);
+  EXPECT_TRUE(std::is_sorted(ticks.begin(), ticks.end(), std::less_equal<>()));
+  const ChartAxis axis(interval, 200, 100, logarithmic);
+  for (const double value : {first, second}) {
+    if (!std::isfinite(value) || (logarithmic && value <= 0)) continue;
+    EXPECT_GE(axis.place(value), 100);
+    EXPECT_LE(axis.place(value), 200);
+  }
+}
+
+// Doubles of all sizes, drawn by their bits, and pairs that lie next to each other.
+TEST(ChartAxis, EndsForAnyTwoValues) {
+  std::mt19937_64 bits(1);
+  const std::vector<double> special = {0.0,    -0.0,      5e-324,     -5e-324, 2.3e-308,
+                                       1e-300, 1e-9,      1,          1e300,   1e308,
+                                       -1e308, kInfinity, -kInfinity, kNan,    1.7976931348623157e308};
+  std::vector<std::pair<double, double>> pairs;
+  for (const double first : special)
+    for (const double second : special) pairs.emplace_back(first, second);
+  for (int i = 0; i < 20'000; ++i) {
+    const auto value = std::bit_cast<double>(bits());
+    pairs.emplace_back(value, std::bit_cast<double>(bits()));
+    pairs.emplace_back(value, std::nextafter(value, kInfinity));
+    pairs.emplace_back(value, value * (1 + std::ldexp(1.0, -static_cast<int>(bits() % 53))));
+  }
+  for (const auto& [first, second] : pairs)
+    for (const ChartScale scale : {ChartScale::kTight, ChartScale::kFromZero, ChartScale::kLogarithmic})
+      expect_an_axis(first, second, scale);
+}
+
+TEST(Chart, ExtremeValuesAreDrawnWithinThePicture) {
+  for (const ChartScale scale : {ChartScale::kTight, ChartScale::kFromZero, ChartScale::kLogarithmic}) {
+    Chart chart = chart_of({{0, 1e308}, {1, -1e308}, {2, 5e-324}, {3, kInfinity}, {4, 1}});
+    chart.tick_text = chart.value_text = [](double) { return "number"; };
+    chart.scale = scale;
+    const std::string svg = chart_svg(chart);
+    EXPECT_THAT(svg, Not(HasSubstr("nan")));
+    EXPECT_THAT(svg, Not(HasSubstr("inf")));
+  }
 }
 
 TEST(Chart, ALineIsBrokenWhereAValueIsNotANumber) {

@@ -139,6 +139,16 @@ TEST(History, WhatIsMissingIsNanInARecord) {
   EXPECT_EQ(records[0].learning_rate, 0);
 }
 
+TEST(History, AnEpochThatWasNotValidatedHasEmptyFields) {
+  const std::string csv = history_csv(std::vector{EpochRecord{.loss = 1.5, .accuracy = 0.25, .learning_rate = 0.1}});
+  EXPECT_THAT(csv, HasSubstr("\n0,1.5,0.25,,,0.1,"));
+  EXPECT_FALSE(parse_history(csv, "history.csv")[0].val_loss);
+}
+
+TEST(History, AValidationLossMayBeNan) {
+  EXPECT_THAT(history_csv(std::vector{EpochRecord{.val_loss = -kNan, .val_accuracy = 0.25}}), HasSubstr(",nan,0.25,"));
+}
+
 TEST(History, NanIsWrittenAsNan) {
   EXPECT_THAT(history_csv(std::vector{EpochRecord{.loss = kNan}}), HasSubstr("\n0,nan,nan,"));
 }

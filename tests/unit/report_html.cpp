@@ -139,6 +139,35 @@ TEST(HtmlReport, SaysThatAStoppedRunWasNotTested) {
   EXPECT_TRUE(contains(page(run), "Not tested"));
 }
 
+TEST(HtmlReport, WithoutTestImagesThereIsNoBaseline) {
+  ReportRun run = finished_run();
+  run.result->test.reset();
+  (*run.class_counts)[2] = {};
+  const std::string html = page(run);
+  EXPECT_TRUE(contains(html, "Not tested: there are no test images"));
+  EXPECT_TRUE(contains(html, "no majority baseline"));
+  EXPECT_THAT(unbalanced_tag(html), IsEmpty());
+  EXPECT_THAT(unbalanced_tag(html_report(std::vector{run, finished_run()})), IsEmpty());
+}
+
+TEST(HtmlReport, WithoutImagesInAnySplitIsAPage) {
+  ReportRun run = finished_run();
+  run.result->test = Evaluation{};
+  run.class_counts = std::array<ClassCounts, 3>{};
+  EXPECT_THAT(unbalanced_tag(page(run)), IsEmpty());
+  run.result.reset();
+  EXPECT_THAT(unbalanced_tag(page(run)), IsEmpty());
+}
+
+TEST(HtmlReport, OfARunThatDivergedKeepsNoEpoch) {
+  ReportRun run{.name = "diverged"};
+  run.result = RunResult{.stop_reason = "diverged", .has_weights = false};
+  const std::string html = page(run);
+  EXPECT_TRUE(contains(html, "the run diverged and left no weights"));
+  EXPECT_FALSE(contains(html, "weights kept"));
+  EXPECT_THAT(unbalanced_tag(html), IsEmpty());
+}
+
 TEST(HtmlReport, OfARunWithoutAnyEpochSaysSo) {
   const std::string html = page({.name = "fresh"});
   EXPECT_TRUE(contains(html, "No epoch has finished yet."));
@@ -158,6 +187,7 @@ TEST(HtmlReport, NeverShowsANumberThatIsNone) {
   for (EpochRecord& record : run.history) record.loss = record.val_loss = record.val_accuracy = kNan;
   run.result->test = Evaluation{};
   run.class_counts.reset();
+  run.config.erase("terminate_on_nan");  // a key's name, no number
   const std::string html = page(run);
   const std::string body = html.substr(html.find("<body>"));
   EXPECT_FALSE(contains(body, "nan"));
@@ -177,6 +207,13 @@ TEST(HtmlReport, IsTheSameForTheSameRun) { EXPECT_EQ(page(finished_run()), page(
 
 TEST(Html, EscapesForTextAndAttributes) {
   EXPECT_EQ(escape_html("<a b=\"c\">'&"), "&lt;a b=&quot;c&quot;&gt;&#39;&amp;");
+}
+
+TEST(Html, BytesThatAreNotUtf8AreReplaced) { EXPECT_EQ(escape_html("a\xff<"), "a\uFFFD&lt;"); }
+
+TEST(Html, ALossThatIsVeryLargeIsShort) {
+  EXPECT_EQ(loss_text(1.25), "1.2500");
+  EXPECT_EQ(loss_text(1e308), "1e+308");
 }
 
 TEST(Html, Base64PadsToFourLetters) {

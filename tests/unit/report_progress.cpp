@@ -1,10 +1,9 @@
 #include <gtest/gtest.h>
-#include <pty.h>
-#include <unistd.h>
 
 #include <memory>
 
 #include "report/progress.h"
+#include "terminal.h"
 
 namespace fer_ddp {
 namespace {
@@ -21,31 +20,6 @@ Progress third_epoch() {
           .images_per_second = 2345.4,
           .seconds_left = 200};
 }
-
-// A terminal of `columns` columns that nobody looks at but the test.
-class Terminal {
- public:
-  explicit Terminal(uint16_t columns) {
-    winsize size{.ws_row = 24, .ws_col = columns, .ws_xpixel = 0, .ws_ypixel = 0};
-    int drawing_end = -1;
-    if (::openpty(&reading_end_, &drawing_end, nullptr, nullptr, &size) == 0) stream_.reset(::fdopen(drawing_end, "w"));
-  }
-  ~Terminal() { ::close(reading_end_); }
-  Terminal(const Terminal&) = delete;
-  Terminal& operator=(const Terminal&) = delete;
-
-  [[nodiscard]] std::FILE* stream() const { return stream_.get(); }
-
-  [[nodiscard]] std::string drawn() const {
-    std::string text(1000, '\0');
-    text.resize(static_cast<size_t>(std::max<ssize_t>(::read(reading_end_, text.data(), text.size()), 0)));
-    return text;
-  }
-
- private:
-  int reading_end_ = -1;
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream_{nullptr, &std::fclose};
-};
 
 TEST(ProgressText, SaysWhereTheRunIsCountingEpochsFromOne) {
   EXPECT_EQ(progress_text(third_epoch(), 120),
@@ -79,15 +53,25 @@ TEST(EpochText, SaysAllOfAnEpochOnOneLine) {
             "12 s  * best");
 }
 
-TEST(EpochText, SaysNanForNan) {
-  EXPECT_EQ(epoch_text({.epoch = 0, .learning_rate = 0.1}, 1, false),
-            "epoch 1/1  loss nan  accuracy nan  val_loss nan  val_accuracy nan  lr 0.1  0 images/s  0 s");
+TEST(EpochText, SaysNanForNanOfEitherSign) {
+  constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(
+      epoch_text(
+          {.epoch = 0, .loss = -kNan, .accuracy = kNan, .val_loss = -kNan, .val_accuracy = 0.25, .learning_rate = 0.1},
+          1, false),
+      "epoch 1/1  loss nan  accuracy nan  val_loss nan  val_accuracy 0.2500  lr 0.1  0 images/s  0 s");
+}
+
+TEST(EpochText, WithoutValidationImagesSaysSo) {
+  EXPECT_EQ(epoch_text({.epoch = 0, .loss = 1.5, .accuracy = 0.25, .learning_rate = 0.1}, 1, false),
+            "epoch 1/1  loss 1.5000  accuracy 0.2500  not validated  lr 0.1  0 images/s  0 s");
 }
 
 TEST(ProgressLine, IsRedrawnInPlaceAndFitsTheTerminal) {
   const Terminal terminal(40);
   ASSERT_NE(terminal.stream(), nullptr);
-  ProgressLine line(terminal.stream(), true);
+  MessageStream messages(terminal.stream());
+  ProgressLine line(messages, true);
   line.show(third_epoch());
   EXPECT_EQ(terminal.drawn(), "\r\x1b[Kepoch 3/50  step 120/197  loss 1.4321");
 }
@@ -95,7 +79,8 @@ TEST(ProgressLine, IsRedrawnInPlaceAndFitsTheTerminal) {
 TEST(ProgressLine, IsDrawnAtMostEightTimesASecond) {
   const Terminal terminal(80);
   ASSERT_NE(terminal.stream(), nullptr);
-  ProgressLine line(terminal.stream(), true);
+  MessageStream messages(terminal.stream());
+  ProgressLine line(messages, true);
   const auto start = ProgressLine::Clock::now();
   line.show(third_epoch(), start);
   EXPECT_FALSE(line.due(start + 124ms));
@@ -105,7 +90,8 @@ TEST(ProgressLine, IsDrawnAtMostEightTimesASecond) {
 TEST(ProgressLine, IsWipedForOtherText) {
   const Terminal terminal(80);
   ASSERT_NE(terminal.stream(), nullptr);
-  ProgressLine line(terminal.stream(), true);
+  MessageStream messages(terminal.stream());
+  ProgressLine line(messages, true);
   line.show(third_epoch());
   (void)terminal.drawn();
   line.clear();
@@ -114,7 +100,8 @@ TEST(ProgressLine, IsWipedForOtherText) {
 
 TEST(ProgressLine, IsSilentWhereThereIsNoTerminal) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::tmpfile(), &std::fclose);
-  ProgressLine line(file.get(), true);
+  MessageStream messages(file.get());
+  ProgressLine line(messages, true);
   EXPECT_FALSE(line.due());
   line.show(third_epoch());
   line.clear();
@@ -124,7 +111,8 @@ TEST(ProgressLine, IsSilentWhereThereIsNoTerminal) {
 TEST(ProgressLine, IsSilentWhereItIsNotWanted) {
   const Terminal terminal(80);
   ASSERT_NE(terminal.stream(), nullptr);
-  EXPECT_FALSE(ProgressLine(terminal.stream(), false).due());
+  MessageStream messages(terminal.stream());
+  EXPECT_FALSE(ProgressLine(messages, false).due());
 }
 
 }  // namespace

@@ -73,6 +73,14 @@ TEST(TensorBoard, AnEpochIsReadableAsSoonAsItIsAdded) {
   EXPECT_EQ(events[2].summary().value(1).simple_value(), 1.25F);
 }
 
+TEST(TensorBoard, AnEpochThatWasNotValidatedHasNoValidationScalars) {
+  TensorBoardWriter writer(empty_folder("tensorboard_unvalidated"), 0);
+  writer.add_epoch({.epoch = 0, .loss = 1.5, .accuracy = 0.25, .learning_rate = 0.125});
+  const auto events = events_of(writer.path());
+  ASSERT_EQ(events.size(), 3U);
+  EXPECT_EQ(events[2].summary().value_size(), 4);
+}
+
 TEST(TensorBoard, EachStartOfARunHasAFileOfItsOwn) {
   const fs::path folder = empty_folder("tensorboard_restart");
   const TensorBoardWriter first(folder, 0);

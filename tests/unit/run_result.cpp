@@ -56,6 +56,24 @@ TEST(RunResult, ARunThatWasStoppedEarlyHasNoTestAndNoRestoredEpoch) {
   EXPECT_FALSE(read.restored_epoch);
 }
 
+TEST(RunResult, ADivergedRunMayHaveNoWeightsAndNoEpoch) {
+  RunResult diverged = finished_run();
+  diverged.has_weights = false;
+  diverged.final_epoch.reset();
+  const Json document = run_result_to_json(diverged);
+  EXPECT_EQ(document["model"], nullptr);
+  const RunResult read = run_result_from_json(document, "result.json");
+  EXPECT_FALSE(read.has_weights);
+  EXPECT_FALSE(read.final_epoch);
+}
+
+TEST(RunResult, ADocumentWithoutTheModelsNameHasWeights) {
+  Json document = run_result_to_json(finished_run());
+  EXPECT_EQ(document["model"], "model.safetensors");
+  document.erase("model");
+  EXPECT_TRUE(run_result_from_json(document, "result.json").has_weights);
+}
+
 TEST(RunResult, AMissingKeyIsTheUsersErrorAndIsNamed) {
   Json document = run_result_to_json(finished_run());
   document.erase("world_size");

@@ -65,7 +65,7 @@ double manyfold(const std::vector<ChartLine>& lines) {
 }
 
 std::string plain_number(double value) { return fmt::format("{:.6g}", value); }
-std::string rate(double value) { return grouped(std::llround(value)); }
+std::string rate(double value) { return grouped_rounded(value); }
 
 // Which marks the figure of a metric bears: all of them where there is one run, the metric's own where there are
 // several.

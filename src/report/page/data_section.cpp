@@ -55,11 +55,13 @@ std::string distribution_table(const std::array<ClassCounts, 3>& counts) {
 std::string distribution(const ReportRun& run) {
   if (!run.class_counts) return R"(<p class="absent">No class counts: the shards' manifest is not within reach.</p>)";
   const std::optional<MajorityBaseline> baseline = majority_baseline(run, BaselineOf::kTest);
-  return distribution_table(*run.class_counts) +
-         fmt::format(
-             R"(<p class="note">Always guessing <b>{}</b>, the largest class in training, is right for <b>{}</b> of the test )"
-             "images: the majority baseline.</p>",
-             baseline->class_name, percent_text(baseline->accuracy));
+  const std::string note =
+      baseline ? fmt::format(
+                     "Always guessing <b>{}</b>, the largest class in training, is right for <b>{}</b> of the test "
+                     "images: the majority baseline.",
+                     baseline->class_name, percent_text(baseline->accuracy))
+               : "There are no test images, and so no majority baseline.";
+  return distribution_table(*run.class_counts) + fmt::format(R"(<p class="note">{}</p>)", note);
 }
 
 }  // namespace

@@ -6,18 +6,21 @@
 #include <cmath>
 #include <cstdint>
 
+#include "core/text.h"
+
 namespace fer_ddp {
 
 namespace {
 
 constexpr std::string_view kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kDash = "\u2013";
+constexpr double kLargestInFull = 1e6;  // a larger loss is written with a power of ten
 
 }  // namespace
 
 std::string escape_html(std::string_view text) {
   std::string escaped;
-  for (const char letter : text) {
+  for (const char letter : utf8_text(text)) {
     switch (letter) {
       case '&':
         escaped += "&amp;";
@@ -59,8 +62,11 @@ std::string percent_text(double share, int decimals) {
   return std::isfinite(share) ? fmt::format("{:.{}f}\u00a0%", 100 * share, decimals) : std::string(kDash);
 }
 
-std::string loss_text(double loss) { return std::isfinite(loss) ? fmt::format("{:.4f}", loss) : std::string(kDash); }
+std::string loss_text(double loss) {
+  if (!std::isfinite(loss)) return std::string(kDash);
+  return std::abs(loss) < kLargestInFull ? fmt::format("{:.4f}", loss) : fmt::format("{:.6g}", loss);
+}
 
-std::string epoch_name(int epoch) { return fmt::format("epoch\u00a0{}", epoch + 1); }
+std::string epoch_name(int epoch) { return fmt::format("epoch\u00a0{}", int64_t{epoch} + 1); }
 
 }  // namespace fer_ddp

@@ -6,7 +6,7 @@
 
 namespace fer_ddp {
 
-// For text and for attributes in double quotes.
+// For text and for attributes in double quotes. A page is in UTF-8: other bytes are replaced.
 [[nodiscard]] std::string escape_html(std::string_view text);
 
 [[nodiscard]] std::string base64(std::string_view bytes);

@@ -55,7 +55,7 @@ std::string results_row(const ReportRun& run, size_t index, double highest) {
   const std::string ranks =
       run.result ? fmt::format(", {} rank{}", run.result->world_size, run.result->world_size == 1 ? "" : "s") : "";
   return row + fmt::format("<td>{}<small>{} images/s{}</small></td></tr>", human_duration(run_seconds(run)),
-                           grouped(std::llround(usual_images_per_second(run))), ranks);
+                           grouped_rounded(usual_images_per_second(run)), ranks);
 }
 
 // A key's value as text; an empty text where the run has no such key.

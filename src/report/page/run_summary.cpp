@@ -83,7 +83,7 @@ std::string outcome_facts(const ReportRun& run) {
   if (!run.history.empty()) {
     facts += fact("epochs", fmt::format("{}", run.history.size()), stop_reason_words(run));
     facts += fact("time", human_duration(run_seconds(run)),
-                  fmt::format("{} images/s", grouped(std::llround(usual_images_per_second(run)))));
+                  fmt::format("{} images/s", grouped_rounded(usual_images_per_second(run))));
   }
   return facts.empty() ? "" : fmt::format(R"(<dl class="facts">{}</dl>)", facts);
 }
@@ -184,7 +184,8 @@ std::string outcome_section(const ReportRun& run) {
   if (!run.result)
     html += R"(<p class="absent">No result.json: the run is still going, or it was interrupted.</p>)";
   else if (!run.result->test)
-    html += R"(<p class="absent">Not tested: the run was stopped before.</p>)";
+    html += fmt::format(R"(<p class="absent">Not tested: {}.</p>)",
+                        run.result->has_weights ? "there are no test images" : "the run diverged and left no weights");
   return html + "</div>" + outcome_facts(run) + "</section>";
 }
 
@@ -208,9 +209,9 @@ std::string history_table(const ReportRun& run) {
   for (const EpochRecord& record : run.history) {
     rows += fmt::format(
         "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.6g}</td><td>{:.1f}</td><td>{}</td></tr>",
-        record.epoch + 1, loss_text(record.loss), percent_text(record.accuracy, 2), loss_text(record.val_loss),
+        int64_t{record.epoch} + 1, loss_text(record.loss), percent_text(record.accuracy, 2), loss_text(record.val_loss),
         percent_text(record.val_accuracy, 2), record.learning_rate, record.seconds,
-        grouped(std::llround(record.images_per_second)));
+        grouped_rounded(record.images_per_second));
   }
   return fmt::format(
       R"(<details><summary>Every epoch in numbers</summary><div class="scrolls"><table class="history"><thead><tr>)"
