@@ -74,6 +74,18 @@ ClassCounts counted(std::span<const uint8_t> labels) {
   return counts;
 }
 
+// Each split as its name and number of rows, pixels and labels. 82 MB, all of FER2013, take some 10 ms.
+std::string content_checksum(const PerSplit<SplitView>& splits) {
+  RunningChecksum running;
+  for (const Split split : kSplits) {
+    const std::string head = fmt::format("{} {}\n", split_name(split), splits[split].size());
+    running.add(std::as_bytes(std::span(head)));
+    running.add(std::as_bytes(splits[split].images));
+    running.add(std::as_bytes(splits[split].labels));
+  }
+  return running.digits();
+}
+
 }  // namespace
 
 Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
@@ -102,7 +114,11 @@ Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
   run_together(communicator, [&] {
     for (const Split split : kSplits) require_class_counts(counted(splits[split].labels), manifest, split, shards);
   });
-  return {std::move(manifest), checksum(text), splits};
+  // One rank's suffices: what the others hold was checked against the same manifest.
+  std::string content;
+  run_on_rank_0(communicator, [&] { content = content_checksum(splits); });
+  content = broadcast_text(communicator, content);
+  return {std::move(manifest), checksum(text), std::move(content), splits};
 }
 
 }  // namespace fer_ddp

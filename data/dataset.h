@@ -24,8 +24,11 @@ struct SplitView {
 // Cheap to copy: copies share the images.
 class Dataset {
  public:
-  Dataset(Manifest manifest, std::string fingerprint, const PerSplit<SplitView>& splits)
-      : manifest_(std::move(manifest)), fingerprint_(std::move(fingerprint)), splits_(splits) {}
+  Dataset(Manifest manifest, std::string fingerprint, std::string checksum, const PerSplit<SplitView>& splits)
+      : manifest_(std::move(manifest)),
+        fingerprint_(std::move(fingerprint)),
+        checksum_(std::move(checksum)),
+        splits_(splits) {}
 
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] const SplitView& split(Split split) const { return splits_[split]; }
@@ -33,9 +36,14 @@ class Dataset {
   // The checksum of the manifest, which holds those of the shards: equal for equal data, split and shards.
   [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
 
+  // The checksum of what is learnt from: pixels and labels, split by split, in the order of their source; whatever the
+  // number of shards and the file that they came from.
+  [[nodiscard]] const std::string& checksum() const { return checksum_; }
+
  private:
   Manifest manifest_;
   std::string fingerprint_;
+  std::string checksum_;
   PerSplit<SplitView> splits_;
 };
 

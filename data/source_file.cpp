@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "core/error.h"
+#include "data/block_checksum.h"
 
 namespace fer_ddp {
 
@@ -45,6 +46,18 @@ std::string SourceFile::head(int64_t length) const {
   std::string text(static_cast<size_t>(std::min(length, size_)), '\0');
   read(0, text);
   return text;
+}
+
+std::string SourceFile::checksum() const {
+  BlockChecksums checksums;
+  std::string piece(static_cast<size_t>(std::min(kReadAtOnce, size_)), '\0');
+  for (int64_t begin = 0; begin < size_; begin += kReadAtOnce) {
+    const std::span<char> part = std::span(piece).first(static_cast<size_t>(std::min(kReadAtOnce, size_ - begin)));
+    read(begin, part);
+    checksums.add(part);
+  }
+  checksums.finish();
+  return combined_checksum(checksums.digits());
 }
 
 }  // namespace fer_ddp

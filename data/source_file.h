@@ -23,6 +23,9 @@ class SourceFile {
   // Fills `into` from `offset` on. Throws Error where the file ends before.
   void read(int64_t offset, std::span<char> into) const;
 
+  // As in a manifest (see block_checksum.h). Reads the whole file.
+  [[nodiscard]] std::string checksum() const;
+
   // The file's first bytes, at most `length`.
   [[nodiscard]] std::string head(int64_t length) const;
 

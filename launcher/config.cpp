@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "core/run_layout.h"
 #include "comm/agreement.h"
+#include "core/run_layout.h"
 #include "core/standard_streams.h"
 #include "launcher/command.h"
 

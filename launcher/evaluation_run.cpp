@@ -6,14 +6,17 @@
 #include <memory>
 
 #include "comm/agreement.h"
-#include "core/atomic_file.h"
-#include "core/cpu_placement.h"
 #include "core/error.h"
+#include "core/run_layout.h"
+#include "core/standard_streams.h"
+#include "core/text.h"
 #include "data/dataset.h"
+#include "launcher/device_selection.h"
 #include "launcher/run_reader.h"
 #include "launcher/thread_share.h"
 #include "model/weights.h"
 #include "train/evaluator.h"
+#include "train/step_choice.h"
 
 namespace fer_ddp {
 
@@ -34,55 +37,80 @@ fs::path shards_to_use(const EvaluationRequest& request, const Config& config) {
                    "Name others by --data SHARDS.");
 }
 
+Error no_weights(const fs::path& run) {
+  if (fs::exists(run / run_file::kResult))
+    return user_error(fmt::format("{}: the run has no weights; see stop_reason in its result.json", run.string()),
+                      "A run that diverges before an epoch was its best leaves none.");
+  return user_error(fmt::format("{}: not there: the run has not finished", (run / run_file::kModel).string()),
+                    "Finish it with --resume first.");
+}
+
 std::string table(const Evaluation& evaluation) {
-  std::string text = fmt::format(
-      "{} images: loss {:.4f}, accuracy {:.4f}\n\n{:<10}{:>11}{:>9}{:>8}{:>9}   predicted:\n", evaluation.images,
-      evaluation.loss, evaluation.accuracy(), "class", "precision", "recall", "f1", "images");
+  std::string text = fmt::format("{} images: loss {}, accuracy {}\n\n{:<10}{:>11}{:>9}{:>8}{:>9}   predicted:\n",
+                                 evaluation.images, fixed_text(evaluation.loss), fixed_text(evaluation.accuracy()),
+                                 "class", "precision", "recall", "f1", "images");
   text += fmt::format("{:<50}", "");
   for (const std::string_view name : kExpressionNames) text += fmt::format("{:>9}", name);
   text += "\n";
   const ClassCounts images = evaluation.true_counts();
   for (int label = 0; label < kExpressionCount; ++label) {
     const auto row = static_cast<size_t>(label);
-    text += fmt::format("{:<10}{:>11.4f}{:>9.4f}{:>8.4f}{:>9}   ", kExpressionNames[row], evaluation.precision(label),
-                        evaluation.recall(label), evaluation.f1(label), images[row]);
+    text +=
+        fmt::format("{:<10}{:>11}{:>9}{:>8}{:>9}   ", kExpressionNames[row], fixed_text(evaluation.precision(label)),
+                    fixed_text(evaluation.recall(label)), fixed_text(evaluation.f1(label)), images[row]);
     for (const int64_t count : evaluation.confusion[row]) text += fmt::format("{:>9}", count);
     text += "\n";
   }
   return text;
 }
 
+// By the step that the run trained with, so that its numbers are the run's own.
+Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& config, const fs::path& shards,
+                            Session& session) {
+  Communicator& communicator = session.communicator();
+  const int fair = take_thread_share(communicator);
+  const RunDevice device = open_device(config, session);  // before anything uses LibTorch
+  at::set_num_threads(config.threads > 0 ? config.threads : fair);
+  std::unique_ptr<Model> model;
+  run_together(communicator, [&] { model = make_model(config); });
+  const Dataset dataset = load_dataset(shards, communicator);
+  const Split split = parse_split(request.split);
+  run_together(communicator, [&] {
+    if (dataset.split(split).size() == 0)
+      throw user_error(fmt::format("{}: no images in the split {}", shards.string(), request.split),
+                       "Choose another one by --split, or other shards by --data.");
+  });
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().size());
+  Evaluation evaluation;
+  {
+    const std::unique_ptr<TrainingStep> step =
+        make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
+    evaluation = evaluate(*step, dataset, split, communicator);
+  }
+  if (device.runtime) device.runtime->finish();
+  return evaluation;
+}
+
 }  // namespace
 
 int evaluate_run(const EvaluationRequest& request, Session& session) {
-  Communicator& communicator = session.communicator();
-  const int threads = take_thread_share(communicator);
   Config config;
   fs::path shards;
-  std::unique_ptr<Model> model;
-  run_together(communicator, [&] {
+  run_together(session.communicator(), [&] {
     if (!holds_run(request.run))
       throw user_error(fmt::format("{}: holds no run (no config.json)", request.run.string()),
                        "Give the folder of a run.");
-    config = load_config(request.run / "config.json");
+    config = load_config(request.run / run_file::kConfig);
     shards = shards_to_use(request, config);
-    const fs::path weights = request.run / "model.safetensors";
-    if (!fs::exists(weights))
-      throw user_error(fmt::format("{}: not there: the run has not finished", weights.string()),
-                       "Finish it with --resume first.");
+    const fs::path weights = request.run / run_file::kModel;
+    if (!fs::exists(weights)) throw no_weights(request.run);
     config.init = weights.string();
-    at::set_num_threads(threads);
-    keep_freed_memory();
-    model = make_model(config);
+    if (!request.device.empty()) config.device = request.device;
+    refuse_impossible_step(config);
   });
-  const Dataset dataset = load_dataset(shards, communicator);
-  const Evaluation evaluation = evaluate(*model, dataset.split(parse_split(request.split)), config, communicator);
-  if (session.log.silent()) return 0;
-  if (request.json) {
-    fmt::print("{}\n", evaluation_to_json(evaluation).dump());
-  } else {
-    fmt::print("{}", table(evaluation));
-  }
+  const Evaluation evaluation = evaluate_by_step(request, config, shards, session);
+  run_on_rank_0(session.communicator(),
+                [&] { print_result(request.json ? evaluation_to_json(evaluation).dump() + "\n" : table(evaluation)); });
   return 0;
 }
 

@@ -13,7 +13,8 @@ struct EvaluationRequest {
   std::filesystem::path run;  // the run's folder
   std::string data;           // shards other than the run's own; none if empty
   std::string split = "test";
-  bool json = false;  // print one JSON object
+  std::string device;  // where to compute; the run's own if empty
+  bool json = false;   // print one JSON object
 };
 
 // Collective. Prints loss, accuracy, per-class scores and confusion matrix; returns the exit code. Throws AgreedError,

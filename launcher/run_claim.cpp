@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/json_text.h"
 #include "core/option_table.h"
 #include "core/run_layout.h"
 #include "data/manifest.h"
@@ -22,38 +23,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// What a resumed run may change: how long and where it goes on, how it is watched and saved; never what the epochs
-// behind it were.
-constexpr std::array<std::string_view, 21> kFreeOnResume = {"epochs",
-                                                            "early_stopping_patience",
-                                                            "lr_patience",
-                                                            "restore_best_weights",
-                                                            "name",
-                                                            "output",
-                                                            "data",
-                                                            "device",
-                                                            "step",
-                                                            "threads",
-                                                            "collective_timeout_seconds",
-                                                            "checkpoint_every_epochs",
-                                                            "checkpoint_every_seconds",
-                                                            "keep_checkpoints",
-                                                            "status_address",
-                                                            "status_tls_certificate",
-                                                            "status_tls_key",
-                                                            "status_tls_client_ca",
-                                                            "status_token_file",
-                                                            "metrics_address",
-                                                            "metrics_in_the_clear"};
-
 void require_same_past(const Config& config, const fs::path& folder) {
-  const nlohmann::ordered_json now = config_to_json(config);
-  const nlohmann::ordered_json before = config_to_json(load_config(folder / run_file::kConfig));
-  for (const auto& [key, value] : now.items()) {
-    const bool free = std::find(kFreeOnResume.begin(), kFreeOnResume.end(), key) != kFreeOnResume.end();
-    if (free || value == before[key]) continue;
+  const Config before = load_config(folder / run_file::kConfig);
+  for (const Option& option : option_table()) {
+    if (option.free_on_resume || option.value(config) == option.value(before)) continue;
     throw user_error(fmt::format("{}: the run was started with {} {}, and cannot be resumed with {}", folder.string(),
-                                 key, before[key].dump(), value.dump()),
+                                 option.key, json_text(option.value(before)), json_text(option.value(config))),
                      "Resume it as it was, or start another run with another output.");
   }
 }
@@ -197,8 +172,13 @@ fs::path made_shards(const Config& config) { return fs::path(config.output) / ru
 
 fs::path unpublished_shards(const Config& config) { return partial_path(made_shards(config)); }
 
-RunClaim::RunClaim(const Config& config, ExistingRun existing, RunLog& log)
-    : config_(config), existing_(existing), log_(log), folder_(config.output), resolved_(resolved(folder_)) {
+RunClaim::RunClaim(const Config& config, ExistingRun existing, std::function<bool()> asks_for_no_more, RunLog& log)
+    : config_(config),
+      existing_(existing),
+      asks_for_no_more_(std::move(asks_for_no_more)),
+      log_(log),
+      folder_(config.output),
+      resolved_(resolved(folder_)) {
   const bool may_be_live = fs::exists(folder_ / run_file::kLease);
   admit(may_be_live);
   if (is_over_) return;
@@ -242,9 +222,9 @@ void RunClaim::admit(bool may_be_live) {
     throw user_error(fmt::format("{}: already holds a run", folder_.string()),
                      "Go on with it by --resume, start it anew by --overwrite, or choose another output.");
   if (existing_ == ExistingRun::kResume) {
-    is_over_ = fs::exists(folder_ / run_file::kResult);
     // Without its config.json it was killed as it began, and has no past.
-    if (!is_over_ && fs::exists(folder_ / run_file::kConfig)) require_same_past(config_, folder_);
+    if (fs::exists(folder_ / run_file::kConfig)) require_same_past(config_, folder_);
+    is_over_ = fs::exists(folder_ / run_file::kResult) && asks_for_no_more_();
   }
   if (existing_ == ExistingRun::kOverwrite) refuse_to_overwrite(config_, folder_);
   if (!is_over_) refuse_mixed_shards(config_, folder_);

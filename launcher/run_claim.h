@@ -9,6 +9,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "core/atomic_file.h"
@@ -27,9 +28,10 @@ enum class ExistingRun { kRefuse, kOverwrite, kResume };
 
 class RunClaim {
  public:
-  // Throws Error, naming what is in the way: the user's fault. A run that is to be resumed, but is over, is not claimed
-  // (is_over). The log outlives this, and so does the configuration.
-  RunClaim(const Config& config, ExistingRun existing, RunLog& log);
+  // Throws Error, naming what is in the way: the user's fault. A run that is to be resumed and has ended is not claimed
+  // (is_over) where `asks_for_no_more` says that the configuration wants nothing beyond that end. The log outlives
+  // this, and so does the configuration.
+  RunClaim(const Config& config, ExistingRun existing, std::function<bool()> asks_for_no_more, RunLog& log);
   RunClaim(const RunClaim&) = delete;
   RunClaim& operator=(const RunClaim&) = delete;
   ~RunClaim();  // gives the folder back
@@ -56,6 +58,7 @@ class RunClaim {
 
   const Config& config_;
   ExistingRun existing_;
+  std::function<bool()> asks_for_no_more_;
   RunLog& log_;
   std::filesystem::path folder_;       // as the configuration has it, for messages
   std::filesystem::path resolved_;     // the same

@@ -18,10 +18,12 @@
 #include "core/text.h"
 #include "data/dataset.h"
 #include "data/preprocess.h"
+#include "data/source_file.h"
 #include "launcher/device_selection.h"
 #include "launcher/profile.h"
+#include "launcher/resume.h"
 #include "launcher/run_observers.h"
-#include "launcher/run_reader.h"
+#include "launcher/run_results.h"
 #include "launcher/run_services.h"
 #include "launcher/thread_share.h"
 #include "model/weights.h"
@@ -62,6 +64,18 @@ std::vector<RankPlace> gather_places(Communicator& communicator, const RunDevice
   return places;
 }
 
+// The shards in the run's folder stand for the input file that they were made from, which may be gone by now; for
+// another one they do not.
+void require_source(const fs::path& made, const fs::path& input) {
+  if (!fs::exists(input)) return;
+  const Source source = read_manifest(made).source;
+  const SourceFile file(input);
+  if (file.size() == source.bytes && file.checksum() == source.checksum) return;
+  throw user_error(
+      fmt::format("{}: is not the file that the run's data in {} was made from", input.string(), made.string()),
+      fmt::format("Resume it with its own data; or remove {} to have it made anew.", made.string()));
+}
+
 // The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on
 // resume.
 fs::path provide_shards(const Config& config, ExistingRun existing, int threads, const PublishCheck& check,
@@ -69,8 +83,10 @@ fs::path provide_shards(const Config& config, ExistingRun existing, int threads,
   enum Source : int64_t { kGiven, kMade, kToMake };
   std::array<int64_t, 1> source = {kGiven};
   run_on_rank_0(session.communicator(), [&] {
-    if (!is_shard_folder(config.data))
-      source[0] = existing == ExistingRun::kResume && is_shard_folder(made_shards(config)) ? kMade : kToMake;
+    if (is_shard_folder(config.data)) return;
+    const fs::path made = made_shards(config);
+    source[0] = existing == ExistingRun::kResume && is_shard_folder(made) ? kMade : kToMake;
+    if (source[0] == kMade) require_source(made, config.data);
   });
   session.communicator().broadcast(std::as_writable_bytes(std::span(source)), 0);
   if (source[0] == kGiven) return config.data;
@@ -115,95 +131,6 @@ void say_what_starts(const Config& config, const Dataset& dataset, const std::ve
         "the best");
 }
 
-// Loads the newest good checkpoint into the trainer; says so, or that there is none yet.
-void resume_training(Trainer& trainer, const CheckpointFolder& checkpoints, Session& session) {
-  CheckpointFiles files;
-  run_on_rank_0(session.communicator(), [&] {
-    std::vector<std::string> passed_over;
-    files = checkpoints.read_newest(passed_over).value_or(CheckpointFiles{});
-    for (const std::string& line : passed_over) session.log.warning("checkpoint_passed_over", line);
-  });
-  files = broadcast_files(session.communicator(), files);
-  if (files.empty()) {
-    session.log.info("resume", "no checkpoint yet: starting from the beginning");
-    return;
-  }
-  run_together(session.communicator(), [&] { trainer.resume(files); });
-  const TrainingState& state = trainer.state();
-  session.log.info("resume", fmt::format("resuming at epoch {}, step {}", state.epoch + 1, state.step + 1),
-                   {{"epoch", state.epoch}, {"step", state.step}});
-}
-
-RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, const Model& model,
-                    const std::vector<RankPlace>& places, const std::string& started) {
-  const TrainingState& state = trainer.state();
-  int64_t parameters = static_cast<int64_t>(model.store().size());
-  for (const Buffer& buffer : model.buffers()) parameters += buffer.value.numel();
-  return {.stop_reason = stop_reason_name(state.stop_reason),
-          .epochs_run = static_cast<int>(state.history.size()),
-          .best_epoch_by_loss = best_epoch_by_loss(state.history),
-          .best_epoch_by_accuracy = best_epoch_by_accuracy(state.history),
-          .final_epoch = state.history.empty() ? std::nullopt : std::optional(state.history.back().epoch),
-          .restored_epoch = outcome.restored_epoch,
-          .has_weights = outcome.has_weights,
-          .test = outcome.test,
-          .seconds = trainer.run_seconds(),
-          .world_size = static_cast<int>(places.size()),
-          .parameters = parameters,
-          .ranks = places,
-          .started = started,
-          .finished = timestamp_now()};
-}
-
-bool has_diverged(const RunResult& result) { return result.stop_reason == stop_reason_name(StopReason::kDiverged); }
-
-// "..., weights of epoch 8, test accuracy 0.5103, loss 1.2899"
-std::string outcome_words(const RunResult& result) {
-  std::string words;
-  if (result.restored_epoch) words += fmt::format(", weights of epoch {}", *result.restored_epoch + 1);
-  if (result.test)
-    words +=
-        fmt::format(", test accuracy {}, loss {}", fixed_text(result.test->accuracy()), fixed_text(result.test->loss));
-  else if (result.has_weights)
-    words += ", not tested: no test images";
-  return words;
-}
-
-void write_results(const Config& config, const Model& model, const RunResult& result, const PublishCheck& check,
-                   RunLog& log) {
-  const fs::path folder = config.output;
-  if (result.has_weights) {
-    write_file_atomically(
-        folder / run_file::kModel,
-        [&](const ByteSink& to) {
-          write_safetensors(weight_sources(model), {{"format", "pt"}}, to);
-        },
-        check);
-  }
-  write_file_atomically(folder / run_file::kResult, json_text(run_result_to_json(result), 2) + "\n", check);
-  const std::array<fs::path, 1> runs = {folder};
-  write_report(runs, folder / run_file::kReport, log, check);
-  log.info("done",
-           has_diverged(result)
-               ? std::string()
-               : fmt::format("done ({}) in {}{}\nreport: {}", result.stop_reason, human_duration(result.seconds),
-                             outcome_words(result), (folder / run_file::kReport).string()),
-           run_result_to_json(result));
-}
-
-// What a run that has diverged says last, and any try to go on with it.
-AgreedError diverged(const std::string& where, const RunResult& result) {
-  const std::string kept = result.has_weights
-                               ? fmt::format("model.safetensors holds the weights of epoch {}, its best.",
-                                             result.restored_epoch.value_or(0) + 1)
-                               : "There are no weights: no epoch was its best before.";
-  return {Fault::kMachine,
-          fmt::format("{}: the run diverged in epoch {}: its training loss or its weights are not finite", where,
-                      result.epochs_run + 1),
-          kept + " Start it anew by --overwrite with a lower learning_rate, or look at the data."};
-}
-}
-
 // Tells people and programs that the run stopped on request and can go on.
 int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog& log) {
   board.update([](StatusSnapshot& status) { status.stop_reason = stop_reason_name(StopReason::kStopRequested); });
@@ -212,18 +139,6 @@ int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog&
                        state.epoch + 1, state.step),
            {{"epoch", state.epoch}, {"step", state.step}});
   return kExitStoppedAfterCheckpoint;
-}
-
-RunResult read_result(const fs::path& path) {
-  return run_result_from_json(nlohmann::ordered_json::parse(read_file(path), nullptr, false), path.string());
-}
-
-// For a run that is resumed though it is over.
-int conclude_over(const Config& config, const RunResult& result, Session& session) {
-  if (has_diverged(result)) throw diverged(config.output, result);
-  session.log.info("over",
-                   fmt::format("{}: the run is over, there is nothing to resume; see result.json", config.output));
-  return 0;
 }
 
 // On every rank alike, though rank 0 alone prints it: peak is measured under the same load.
@@ -238,21 +153,20 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
   Communicator& communicator = session.communicator();
   const std::string started = timestamp_now();
   const PublishCheck check = claim != nullptr ? claim->check() : PublishCheck();
-  const CheckpointFolder checkpoints(fs::path(config.output) / run_file::kCheckpoints, config.keep_checkpoints, check);
   StatusBoard board(
       {.run = config.name, .epochs = config.epochs, .learning_rate = config.learning_rate, .ranks = places});
   std::vector<std::unique_ptr<TrainingObserver>> observers;
   Trainer trainer(config, model,
                   {.communicator = communicator,
                    .dataset = dataset,
-                   .checkpoints = checkpoints,
+                   .checkpoints = checkpoints_of(config, check),
                    .stop_requested =
                        [&] {
                          if (claim != nullptr) claim->require_as_last_seen();
                          return signal.raised() || board.stop_requested();
                        },
                    .device = device});
-  if (request.existing == ExistingRun::kResume) resume_training(trainer, checkpoints, session);
+  if (request.existing == ExistingRun::kResume) resume_training(trainer, config, check, session);
   std::optional<RunServices> services;
   run_on_rank_0(communicator, [&] {
     services.emplace(config, board);
@@ -290,16 +204,16 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   // The build comes first: another one may know other keys.
   require_agreement(communicator, {{"build", fer_ddp_build_hash}, {"configuration", config_to_json(config).dump()}});
   std::optional<RunClaim> claim;  // outlives what is published
-  std::string over;
+  std::array<int64_t, 1> over = {0};
   run_on_rank_0(communicator, [&] {
-    claim.emplace(config, existing, session.log);
-    if (claim->is_over()) over = json_text(run_result_to_json(read_result(fs::path(config.output) / run_file::kResult)));
+    claim.emplace(
+        config, existing, [&] { return is_run_over(config, session.log); }, session.log);
+    over[0] = claim->is_over() ? 1 : 0;
   });
   session.world.set_timeout(
       std::chrono::duration<double>(config.collective_timeout_seconds));  // claiming may take 15 s
-  over = broadcast_text(communicator, over);
-  if (!over.empty())
-    return conclude_over(config, run_result_from_json(nlohmann::ordered_json::parse(over), "result.json"), session);
+  communicator.broadcast(std::as_writable_bytes(std::span(over)), 0);
+  if (over[0] != 0) return 0;
   const RunDevice device = open_device(config, session);  // before anything uses LibTorch
   const int threads = place_threads(config, communicator);
   const std::vector<RankPlace> places = gather_places(communicator, device, threads);

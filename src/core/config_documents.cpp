@@ -1,5 +1,6 @@
 // The documents derived from the option table: JSON Schema and the README's table.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 
@@ -56,6 +57,11 @@ std::string config_table_markdown() {
     if (const std::string range = option.range.text(); !range.empty()) meaning += fmt::format(" ({})", range);
     table += fmt::format("| `{}` | `{}` | {} |\n", option.key, option.value(Config{}).dump(), meaning);
   }
+  std::vector<std::string> free;
+  for (const Option& option : option_table())
+    if (option.free_on_resume) free.push_back("`" + option.key + "`");
+  table += fmt::format("\n`--resume` may change {}; everything else stays what the run was started with.\n",
+                       fmt::join(free, ", "));
   return table;
 }
 

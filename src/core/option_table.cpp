@@ -14,6 +14,17 @@ namespace fer_ddp {
 
 using nlohmann::ordered_json;
 
+namespace {
+
+// What a resumed run may change: how long and where it goes on, how it is watched and saved; never what the epochs
+// behind it were.
+Option free_on_resume(Option option) {
+  option.free_on_resume = true;
+  return option;
+}
+
+}  // namespace
+
 std::span<const Option> option_table() {
   constexpr Range kPositive{.low = 0, .low_excluded = true};
   constexpr Range kNotNegative{.low = 0};
@@ -21,13 +32,14 @@ std::span<const Option> option_table() {
   static const std::vector<Option> kTable = {
       {"learning_rate", &Config::learning_rate, "learning rate of the first epoch", kPositive},
       {"loss", &Config::loss, "what is minimised", {}, {"categorical_crossentropy"}},
-      {"epochs", &Config::epochs, "most passes over the training images", kAtLeastOne},
+      free_on_resume({"epochs", &Config::epochs, "most passes over the training images", kAtLeastOne}),
       {"batch_size", &Config::batch_size,
        "global batch: images a step over all ranks, so a run is the same at any world size", kAtLeastOne},
-      {"early_stopping_patience", &Config::early_stopping_patience,
-       "epochs without improvement before training stops (0 acts as 1); null: off", kNotNegative},
-      {"lr_patience", &Config::lr_patience,
-       "epochs without improvement before the learning rate is reduced (0 acts as 1); null: off", kNotNegative},
+      free_on_resume({"early_stopping_patience", &Config::early_stopping_patience,
+                      "epochs without improvement before training stops (0 acts as 1); null: off", kNotNegative}),
+      free_on_resume({"lr_patience", &Config::lr_patience,
+                      "epochs without improvement before the learning rate is reduced (0 acts as 1); null: off",
+                      kNotNegative}),
       {"lr_reduction_factor",
        &Config::lr_reduction_factor,
        "what the learning rate is multiplied by",
@@ -36,8 +48,8 @@ std::span<const Option> option_table() {
       {"num_classes", &Config::num_classes, "expressions told apart; FER2013 has 7", {.low = 7, .high = 7}},
       {"input_shape", &Config::input_shape, "height, width, channels of an image; FER2013 has [48, 48, 1]"},
       {"shuffle", &Config::shuffle, "draw a new order of the training images each epoch"},
-      {"restore_best_weights", &Config::restore_best_weights,
-       "end with the weights of the epoch whose monitored metric was best, not the last one's"},
+      free_on_resume({"restore_best_weights", &Config::restore_best_weights,
+                      "end with the weights of the epoch whose monitored metric was best, not the last one's"}),
       {"monitor",
        &Config::monitor,
        "metric that early stopping and the plateau look at; its direction follows",
@@ -51,12 +63,13 @@ std::span<const Option> option_table() {
        "smallest change that counts as an improvement for the plateau (absolute)", kNotNegative},
       {"lr_cooldown", &Config::lr_cooldown, "epochs to wait after a reduction before counting again", kNotNegative},
       {"min_learning_rate", &Config::min_learning_rate, "the plateau never goes below this", kNotNegative},
-      {"terminate_on_nan", &Config::terminate_on_nan,
-       "end the run as diverged once its training loss or its weights are not finite; false: go on, as Keras does "
-       "without its callback of that name"},
-      {"name", &Config::name, "the run's name; empty: the config file's stem"},
-      {"output", &Config::output, "the run's folder; empty: runs/NAME"},
-      {"data", &Config::data, "required: a folder of shards, or an input file, preprocessed once into OUTPUT/shards"},
+      free_on_resume({"terminate_on_nan", &Config::terminate_on_nan,
+                      "end the run as diverged once its training loss or its weights are not finite; false: go on, as "
+                      "Keras does without its callback of that name"}),
+      free_on_resume({"name", &Config::name, "the run's name; empty: the config file's stem"}),
+      free_on_resume({"output", &Config::output, "the run's folder; empty: runs/NAME"}),
+      free_on_resume({"data", &Config::data,
+                      "required: a folder of shards, or an input file, preprocessed once into OUTPUT/shards"}),
       {"split", &Config::split, "seed: 70/20/10 % in file order; official: the Usage column", {}, {"seed", "official"}},
       {"model", &Config::model, "network", {}, {"seed_cnn"}},
       {"dropout",
@@ -77,38 +90,43 @@ std::span<const Option> option_table() {
       {"weight_decay", &Config::weight_decay, "AdamW's decoupled weight decay", kNotNegative},
       {"random_seed", &Config::random_seed, "key of every random stream: initialisation, shuffling, dropout",
        kNotNegative},
-      {"device", &Config::device, "auto: a GPU where there is one", {}, {"auto", "cpu", "cuda"}},
+      free_on_resume({"device", &Config::device, "auto: a GPU where there is one", {}, {"auto", "cpu", "cuda"}}),
       {"precision",
        &Config::precision,
        "of the convolutions and dense layers; weights and updates stay fp32",
        {},
        {"fp32", "bf16"}},
-      {"step",
-       &Config::step,
-       "fused: this project's own kernels, the fastest on a CPU; autograd: LibTorch's; auto: fused where it can",
-       {},
-       {"auto", "autograd", "fused"}},
+      free_on_resume(
+          {"step",
+           &Config::step,
+           "fused: this project's own kernels, the fastest on a CPU; autograd: LibTorch's; auto: fused where it can",
+           {},
+           {"auto", "autograd", "fused"}}),
       {"cuda_graph", &Config::cuda_graph, "on a GPU, record the training step once and replay it"},
-      {"threads", &Config::threads, "a rank; 0: the cores of the node shared fairly between its ranks", kNotNegative},
-      {"collective_timeout_seconds", &Config::collective_timeout_seconds,
-       "longest wait for the other ranks before the job is ended", kPositive},
-      {"checkpoint_every_epochs", &Config::checkpoint_every_epochs, "null: not by epochs", kAtLeastOne},
-      {"checkpoint_every_seconds", &Config::checkpoint_every_seconds,
-       "within an epoch, by rank 0's clock; null: not by time", kPositive},
-      {"keep_checkpoints", &Config::keep_checkpoints, "older ones are removed", kAtLeastOne},
-      {"status_address", &Config::status_address,
-       "where the status service listens; port 0: any free, see RUN/status.json; null: off"},
-      {"status_tls_certificate", &Config::status_tls_certificate,
-       "PEM file: the service speaks TLS; needed on anything but loopback, with a token or a client CA"},
-      {"status_tls_key", &Config::status_tls_key, "PEM file of the certificate's key"},
-      {"status_tls_client_ca", &Config::status_tls_client_ca, "PEM file; clients must show a certificate signed by it"},
-      {"status_token_file", &Config::status_token_file,
-       "file whose first line a client must send as bearer token; closed to other users"},
-      {"metrics_address", &Config::metrics_address,
-       "where Prometheus may scrape /metrics, such as 127.0.0.1:9464, by plain HTTP; port 0: any free, see "
-       "RUN/status.json; null: off"},
-      {"metrics_in_the_clear", &Config::metrics_in_the_clear,
-       "lets metrics_address be other than loopback, for whoever reaches it to read"},
+      free_on_resume({"threads", &Config::threads, "a rank; 0: the cores of the node shared fairly between its ranks",
+                      kNotNegative}),
+      free_on_resume({"collective_timeout_seconds", &Config::collective_timeout_seconds,
+                      "longest wait for the other ranks before the job is ended", kPositive}),
+      free_on_resume({"checkpoint_every_epochs", &Config::checkpoint_every_epochs, "null: not by epochs", kAtLeastOne}),
+      free_on_resume({"checkpoint_every_seconds", &Config::checkpoint_every_seconds,
+                      "within an epoch, by rank 0's clock; null: not by time", kPositive}),
+      free_on_resume({"keep_checkpoints", &Config::keep_checkpoints, "older ones are removed", kAtLeastOne}),
+      free_on_resume({"status_address", &Config::status_address,
+                      "where the status service listens; port 0: any free, see RUN/status.json; null: off"}),
+      free_on_resume(
+          {"status_tls_certificate", &Config::status_tls_certificate,
+           "PEM file: the service speaks TLS; needed on anything but loopback, with a token or a client CA"}),
+      free_on_resume({"status_tls_key", &Config::status_tls_key, "PEM file of the certificate's key"}),
+      free_on_resume({"status_tls_client_ca", &Config::status_tls_client_ca,
+                      "PEM file; clients must show a certificate signed by it"}),
+      free_on_resume({"status_token_file", &Config::status_token_file,
+                      "file whose first line a client must send as bearer token; closed to other users"}),
+      free_on_resume(
+          {"metrics_address", &Config::metrics_address,
+           "where Prometheus may scrape /metrics, such as 127.0.0.1:9464, by plain HTTP; port 0: any free, see "
+           "RUN/status.json; null: off"}),
+      free_on_resume({"metrics_in_the_clear", &Config::metrics_in_the_clear,
+                      "lets metrics_address be other than loopback, for whoever reaches it to read"}),
   };
   return kTable;
 }

@@ -32,6 +32,7 @@ struct Option {
   std::string help;                    // one sentence, no full stop
   Range range{};                       // numbers
   std::vector<std::string> choices{};  // texts; empty: any
+  bool free_on_resume = false;         // a resumed run may change it
 
   [[nodiscard]] std::string type_name() const;  // JSON Schema's: "number", "integer", "boolean", "string", "array"
   [[nodiscard]] bool nullable() const;

@@ -44,7 +44,7 @@ TensorSources weight_sources(const Model& model) {
   return sources;
 }
 
-void set_weights(Model& model, const StoredTensors& tensors, const std::string& source) {
+void require_weights_fit(const Model& model, const StoredTensors& tensors, const std::string& source) {
   const auto own = all_tensors(model);
   const auto refuse = [&](const std::string& reason) {
     return user_error(fmt::format("{}: {}", source, reason), "The file must hold the weights of this very model.");
@@ -59,7 +59,11 @@ void set_weights(Model& model, const StoredTensors& tensors, const std::string& 
   }
   for (const auto& [name, stored] : tensors)
     if (!own.contains(name)) throw refuse(fmt::format("tensor {} is not one of the model's", name));
-  for (const auto& [name, tensor] : own) {
+}
+
+void set_weights(Model& model, const StoredTensors& tensors, const std::string& source) {
+  require_weights_fit(model, tensors, source);
+  for (const auto& [name, tensor] : all_tensors(model)) {
     const StoredTensor& stored = tensors.at(name);
     tensor.copy_(at::from_blob(const_cast<float*>(stored.values.data()), stored.shape, at::kFloat));
   }

@@ -17,8 +17,10 @@ namespace fer_ddp {
 // A tensor's values, row-major, whatever its strides.
 [[nodiscard]] TensorSource source_of(const at::Tensor& tensor);
 
-// Sets all parameters and buffers. Throws Error (the user's fault) naming `source` and the tensor that is missing,
-// unknown, or of another shape.
+// Throws Error (the user's fault) naming `source` and the tensor that is missing, unknown, or of another shape.
+void require_weights_fit(const Model& model, const StoredTensors& tensors, const std::string& source);
+
+// Sets all parameters and buffers, once they are known to fit.
 void set_weights(Model& model, const StoredTensors& tensors, const std::string& source);
 
 void load_weights(Model& model, const std::filesystem::path& path);

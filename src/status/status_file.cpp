@@ -11,8 +11,8 @@
 #include "core/error.h"
 #include "core/host.h"
 #include "core/json_reader.h"
-#include "core/run_layout.h"
 #include "core/json_text.h"
+#include "core/run_layout.h"
 #include "core/run_log.h"
 
 namespace fer_ddp {

@@ -2,7 +2,10 @@
 
 #include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "comm/agreement.h"
@@ -11,11 +14,8 @@
 
 namespace fer_ddp {
 
-using nlohmann::ordered_json;
-
 namespace {
 
-constexpr int kFormatVersion = 1;
 constexpr const char* kState = "state.json";
 constexpr const char* kWeights = "weights.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
@@ -36,69 +36,89 @@ TensorSources slot_sources(Optimizer& optimizer, const ParameterStore& store) {
   return sources;
 }
 
-ByteSource file_of(TensorSources tensors) {
+ByteSource bytes_of(TensorSources tensors) {
   return [tensors = std::move(tensors)](const ByteSink& to) { write_safetensors(tensors, {}, to); };
 }
 
-void set_slots(Optimizer& optimizer, const ParameterStore& store, const StoredTensors& stored) {
+void set_slots(Optimizer& optimizer, const ParameterStore& store, const StoredTensors& stored,
+               const std::string& source) {
   for (Optimizer::Slot& slot : optimizer.slots()) {
     for (const Parameter& parameter : store.parameters()) {
-      const auto found = stored.find(slot.name + "." + parameter.name);
+      const std::string name = slot.name + "." + parameter.name;
+      const auto found = stored.find(name);
       if (found == stored.end())
-        throw user_error(fmt::format("{}: slot {} of {} is missing", kOptimizer, slot.name, parameter.name),
+        throw user_error(fmt::format("{}: tensor {} is missing", source, name),
                          "Was the run started with another optimizer?");
       const StoredTensor& tensor = found->second;
+      if (!std::ranges::equal(tensor.shape, parameter.value.sizes()))
+        throw user_error(fmt::format("{}: tensor {} has shape [{}], expected [{}]", source, name,
+                                     fmt::join(tensor.shape, ", "), fmt::join(parameter.value.sizes(), ", ")),
+                         "The file must hold the optimizer's state for this very model.");
       slot_view(slot.values, parameter)
           .copy_(at::from_blob(const_cast<float*>(tensor.values.data()), tensor.shape, at::kFloat));
     }
   }
 }
 
+std::string name_of(const StoredCheckpoint& checkpoint, const char* file) {
+  return fmt::format("{}/{}", checkpoint.path, file);
+}
+
+const std::string& file_of(const StoredCheckpoint& checkpoint, const char* file) {
+  const auto found = checkpoint.files.find(file);
+  if (found == checkpoint.files.end())
+    throw machine_error(fmt::format("{}: is missing", name_of(checkpoint, file)),
+                        "Move the checkpoint's folder away to go on from the one before.");
+  return found->second;
+}
+
+StoredTensors tensors_of(const StoredCheckpoint& checkpoint, const char* file) {
+  return decode_safetensors(file_of(checkpoint, file), name_of(checkpoint, file));
+}
+
 }  // namespace
 
 CheckpointContent encode_checkpoint(const Checkpointed& parts) {
-  const ordered_json state = {{"format_version", kFormatVersion},
-                              {"training", state_to_json(parts.state)},
-                              {"decisions", parts.decisions.state()},
-                              {"optimizer_steps", parts.optimizer.step_count()}};
+  const CheckpointState state{.training = parts.state,
+                              .decisions = parts.decisions.state(),
+                              .optimizer_steps = parts.optimizer.step_count(),
+                              .data_checksum = parts.data_checksum};
   CheckpointContent content = {
-      {kState, [text = state.dump(2) + "\n"](const ByteSink& to) { to(std::as_bytes(std::span(text))); }},
-      {kWeights, file_of(weight_sources(parts.model))},
-      {kOptimizer, file_of(slot_sources(parts.optimizer, parts.model.store()))}};
-  if (parts.best_weights) content[kBest] = file_of(sources_of(*parts.best_weights));
+      {kState, [text = checkpoint_state_text(state)](const ByteSink& to) { to(std::as_bytes(std::span(text))); }},
+      {kWeights, bytes_of(weight_sources(parts.model))},
+      {kOptimizer, bytes_of(slot_sources(parts.optimizer, parts.model.store()))}};
+  if (parts.best_weights) content[kBest] = bytes_of(sources_of(*parts.best_weights));
   return content;
 }
 
-void decode_checkpoint(const CheckpointFiles& files, const Checkpointed& parts) {
-  try {
-    const ordered_json state = ordered_json::parse(files.at(kState));
-    if (state.at("format_version").get<int>() != kFormatVersion)
-      throw user_error(fmt::format("the checkpoint has format version {}, this fer-ddp reads {}",
-                                   state.at("format_version").dump(), kFormatVersion),
-                       "Resume with the fer-ddp that wrote it.");
-    parts.state = state_from_json(state.at("training"));
-    parts.decisions.restore(state.at("decisions"));
-    parts.optimizer.set_step_count(state.at("optimizer_steps").get<int64_t>());
-    set_weights(parts.model, decode_safetensors(files.at(kWeights), kWeights), kWeights);
-    set_slots(parts.optimizer, parts.model.store(), decode_safetensors(files.at(kOptimizer), kOptimizer));
-    if (files.contains(kBest)) parts.best_weights = decode_safetensors(files.at(kBest), kBest);
-  } catch (const std::out_of_range& missing) {
-    throw machine_error(fmt::format("the checkpoint lacks a file ({})", missing.what()));
-  } catch (const nlohmann::json::exception& problem) {
-    throw machine_error(fmt::format("the checkpoint's {} is not as fer-ddp writes it: {}", kState, problem.what()));
-  }
+CheckpointState read_checkpoint_state(const StoredCheckpoint& checkpoint) {
+  return parse_checkpoint_state(file_of(checkpoint, kState), name_of(checkpoint, kState));
 }
 
-CheckpointFiles broadcast_files(Communicator& communicator, const CheckpointFiles& files) {
-  std::vector<std::string> names;
-  for (const auto& [name, bytes] : files) names.push_back(name);
-  const auto all_names =
-      nlohmann::json::parse(broadcast_text(communicator, nlohmann::json(names).dump())).get<std::vector<std::string>>();
-  CheckpointFiles received;
-  for (const std::string& name : all_names) {
-    const auto own = files.find(name);
-    received[name] = broadcast_text(communicator, own == files.end() ? std::string() : own->second);
+void decode_checkpoint(const StoredCheckpoint& checkpoint, const CheckpointState& state, const Checkpointed& parts) {
+  if (state.training.best_epoch) {
+    parts.best_weights = tensors_of(checkpoint, kBest);
+    require_weights_fit(parts.model, *parts.best_weights, name_of(checkpoint, kBest));
   }
+  set_slots(parts.optimizer, parts.model.store(), tensors_of(checkpoint, kOptimizer), name_of(checkpoint, kOptimizer));
+  set_weights(parts.model, tensors_of(checkpoint, kWeights), name_of(checkpoint, kWeights));
+  parts.state = state.training;
+  parts.decisions.restore(state.decisions);
+  parts.optimizer.set_step_count(state.optimizer_steps);
+}
+
+std::optional<StoredCheckpoint> broadcast_checkpoint(Communicator& communicator,
+                                                     const std::optional<StoredCheckpoint>& checkpoint) {
+  nlohmann::json outline;  // null: there is none
+  if (checkpoint) {
+    outline = {{"path", checkpoint->path}, {"files", nlohmann::json::array()}};
+    for (const auto& [name, bytes] : checkpoint->files) outline["files"].push_back(name);
+  }
+  outline = nlohmann::json::parse(broadcast_text(communicator, outline.dump()));
+  if (outline.is_null()) return std::nullopt;
+  StoredCheckpoint received{.path = outline["path"], .files = {}};
+  for (const std::string name : outline["files"])
+    received.files[name] = broadcast_text(communicator, checkpoint ? checkpoint->files.at(name) : std::string());
   return received;
 }
 

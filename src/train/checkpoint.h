@@ -10,6 +10,7 @@
 #include "model/safetensors.h"
 #include "optim/optimizer.h"
 #include "train/checkpoint_folder.h"
+#include "train/checkpoint_state.h"
 #include "train/decision_maker.h"
 #include "train/training_state.h"
 
@@ -22,15 +23,21 @@ struct Checkpointed {
   Optimizer& optimizer;
   DecisionMaker& decisions;
   std::optional<StoredTensors>& best_weights;
+  const std::string& data_checksum;
 };
 
 // Reads the parts when it is written: they outlive it.
 [[nodiscard]] CheckpointContent encode_checkpoint(const Checkpointed& parts);
 
-// Throws Error naming the file that does not fit.
-void decode_checkpoint(const CheckpointFiles& files, const Checkpointed& parts);
+// The checkpoint's state alone. Throws Error naming the file.
+[[nodiscard]] CheckpointState read_checkpoint_state(const StoredCheckpoint& checkpoint);
 
-// Collective. Every rank gets rank 0's files: only rank 0 needs to see the disk.
-[[nodiscard]] CheckpointFiles broadcast_files(Communicator& communicator, const CheckpointFiles& files);
+// Puts `state`, read from the same checkpoint, and the checkpoint's tensors into the parts. Throws Error naming the
+// file and the tensor that does not fit.
+void decode_checkpoint(const StoredCheckpoint& checkpoint, const CheckpointState& state, const Checkpointed& parts);
+
+// Collective. Every rank gets rank 0's checkpoint: only rank 0 needs to see the disk.
+[[nodiscard]] std::optional<StoredCheckpoint> broadcast_checkpoint(Communicator& communicator,
+                                                                   const std::optional<StoredCheckpoint>& checkpoint);
 
 }  // namespace fer_ddp

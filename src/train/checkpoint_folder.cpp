@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <system_error>
 
 #include "core/atomic_file.h"
@@ -17,20 +20,51 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr const char* kMark = "COMPLETE";
+constexpr std::string_view kEpochWord = "epoch-";
+constexpr std::string_view kStepWord = "-step-";
+
+// What the files say of themselves, as opposed to a disk that does not let them be read.
+class Damage : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 bool is_complete(const fs::path& checkpoint) { return fs::exists(checkpoint / kMark); }
 
-// The files of a complete checkpoint. Throws Error or nlohmann::json::exception if any is missing or not as it was
-// written.
+std::string read_part(const fs::path& checkpoint, const std::string& name) {
+  const bool is_plain = fs::path(name).filename() == name && name != "." && name != "..";
+  if (!is_plain || !fs::is_regular_file(checkpoint / name)) throw Damage(fmt::format("{} is missing", name));
+  return read_file(checkpoint / name);
+}
+
+// Checksums by file name.
+std::map<std::string, std::string> read_mark(const fs::path& checkpoint) {
+  try {
+    auto checksums = nlohmann::json::parse(read_part(checkpoint, kMark)).get<std::map<std::string, std::string>>();
+    if (checksums.empty()) throw Damage(fmt::format("{} lists nothing", kMark));
+    return checksums;
+  } catch (const nlohmann::json::exception&) {
+    throw Damage(fmt::format("{} is damaged", kMark));
+  }
+}
+
+// The files of a complete checkpoint. Throws Damage where any is missing or not as it was written.
 CheckpointFiles read_checked(const fs::path& checkpoint) {
   CheckpointFiles files;
-  const auto checksums = nlohmann::json::parse(read_file(checkpoint / kMark));
-  for (const auto& [name, expected] : checksums.items()) {
-    std::string bytes = read_file(checkpoint / name);
-    if (checksum(bytes) != expected.get<std::string>()) throw machine_error(fmt::format("{} is damaged", name));
+  for (const auto& [name, expected] : read_mark(checkpoint)) {
+    std::string bytes = read_part(checkpoint, name);
+    if (checksum(bytes) != expected) throw Damage(fmt::format("{} is damaged", name));
     files[name] = std::move(bytes);
   }
   return files;
+}
+
+bool is_undamaged(const fs::path& checkpoint) {
+  try {
+    return !read_checked(checkpoint).empty();
+  } catch (const Damage&) {
+    return false;
+  }
 }
 
 void remove_quietly(const fs::path& path) {
@@ -38,21 +72,67 @@ void remove_quietly(const fs::path& path) {
   fs::remove_all(path, ignored);
 }
 
+// Takes a number's digits off the front of `text`.
+template <typename Number>
+bool take_number(std::string_view& text, Number& number) {
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  text.remove_prefix(static_cast<size_t>(end - text.data()));
+  return failure == std::errc();
+}
+
+bool take_word(std::string_view& text, std::string_view word) {
+  if (!text.starts_with(word)) return false;
+  text.remove_prefix(word.size());
+  return true;
+}
+
 }  // namespace
 
-std::vector<fs::path> CheckpointFolder::newest_first() const {
-  std::vector<fs::path> checkpoints;
-  if (!fs::is_directory(folder_)) return checkpoints;
-  for (const auto& entry : fs::directory_iterator(folder_))
-    if (entry.is_directory() && entry.path().filename().string().starts_with("epoch-"))
-      checkpoints.push_back(entry.path());
-  std::sort(checkpoints.rbegin(), checkpoints.rend());  // zero-padded names sort by position
-  return checkpoints;
+std::string checkpoint_name(const CheckpointPosition& position) {
+  return fmt::format("{}{:05}{}{:08}", kEpochWord, position.epoch, kStepWord, position.step);
+}
+
+std::optional<CheckpointPosition> parse_checkpoint_name(std::string_view name) {
+  std::string_view rest = name;
+  CheckpointPosition position;
+  const bool numbers = take_word(rest, kEpochWord) && take_number(rest, position.epoch) && take_word(rest, kStepWord) &&
+                       take_number(rest, position.step);
+  if (!numbers || position.epoch < 0 || position.step < 0 || checkpoint_name(position) != name) return std::nullopt;
+  return position;
+}
+
+std::vector<CheckpointPosition> CheckpointFolder::newest_first() const {
+  std::vector<CheckpointPosition> positions;
+  if (!fs::is_directory(folder_)) return positions;
+  for (const auto& entry : fs::directory_iterator(folder_)) {
+    const auto position = parse_checkpoint_name(entry.path().filename().string());
+    if (position && entry.is_directory()) positions.push_back(*position);
+  }
+  std::sort(positions.begin(), positions.end(), std::greater<>());
+  return positions;
+}
+
+fs::path CheckpointFolder::move_aside(const CheckpointPosition& position, std::string_view reason) const {
+  const fs::path from = folder_ / checkpoint_name(position);
+  const fs::path plain = folder_ / fmt::format("{}-{}", reason, checkpoint_name(position));
+  fs::path to = plain;
+  for (int number = 2; fs::exists(to); ++number) to = fmt::format("{}-{}", plain.string(), number);
+  std::error_code failure;
+  fs::rename(from, to, failure);
+  if (failure)
+    throw machine_error(fmt::format("{}: cannot be moved aside: {}", from.string(), failure.message()),
+                        fmt::format("It is {}: move it out of the way yourself.", reason));
+  sync_to_disk(folder_);
+  return to;
 }
 
 void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& content) const {
-  const fs::path checkpoint = folder_ / fmt::format("epoch-{:05}-step-{:08}", epoch, step);
-  if (is_complete(checkpoint)) return;
+  const CheckpointPosition position{epoch, step};
+  const fs::path checkpoint = folder_ / checkpoint_name(position);
+  if (is_complete(checkpoint)) {
+    if (is_undamaged(checkpoint)) return;
+    move_aside(position, "damaged");
+  }
   if (check_) check_();
   make_folder(folder_);
   remove_quietly(checkpoint);
@@ -74,17 +154,31 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
   write_file_atomically(checkpoint / kMark, checksums.dump(2) + "\n", check_);
 
   int kept = 0;
-  for (const fs::path& candidate : newest_first())
-    if (!is_complete(candidate) || ++kept > keep_) remove_quietly(candidate);
+  for (const CheckpointPosition& candidate : newest_first()) {
+    const fs::path path = folder_ / checkpoint_name(candidate);
+    if (!is_complete(path)) {
+      remove_quietly(path);
+    } else if (candidate > position) {
+      move_aside(candidate, "superseded");
+    } else if (++kept > keep_) {
+      remove_quietly(path);
+    }
+  }
 }
 
-std::optional<CheckpointFiles> CheckpointFolder::read_newest(std::vector<std::string>& passed_over) const {
-  for (const fs::path& checkpoint : newest_first()) {
-    try {
-      if (is_complete(checkpoint)) return read_checked(checkpoint);
+std::optional<StoredCheckpoint> CheckpointFolder::read_newest(std::vector<std::string>& passed_over) const {
+  for (const CheckpointPosition& position : newest_first()) {
+    const fs::path checkpoint = folder_ / checkpoint_name(position);
+    if (!is_complete(checkpoint)) {
       passed_over.push_back(fmt::format("{} was never finished", checkpoint.string()));
-    } catch (const std::exception& failure) {
-      passed_over.push_back(fmt::format("{} cannot be used: {}", checkpoint.string(), failure.what()));
+      continue;
+    }
+    try {
+      return StoredCheckpoint{checkpoint.string(), read_checked(checkpoint)};
+    } catch (const Damage& damage) {
+      const fs::path aside = move_aside(position, "damaged");
+      passed_over.push_back(fmt::format("{} cannot be used: {}; it is kept as {}", checkpoint.string(), damage.what(),
+                                        aside.filename().string()));
     }
   }
   return std::nullopt;

@@ -47,13 +47,18 @@ EpochDecision DecisionMaker::decide(int epoch, std::optional<double> value, doub
   return decision;
 }
 
-nlohmann::ordered_json DecisionMaker::state() const {
-  return {{"early_stopping", early_stopping_.state()}, {"plateau", plateau_.state()}};
+StopReason DecisionMaker::stop_reason_of(const TrainingState& state) const {
+  const bool ended_by_decision = state.stop_reason == StopReason::kNone ||
+                                 state.stop_reason == StopReason::kEpochsDone ||
+                                 state.stop_reason == StopReason::kEarlyStopping;
+  if (!ended_by_decision || state.step > 0) return state.stop_reason;
+  if (state.epoch > 0 && early_stopping_.is_exhausted(state.epoch - 1)) return StopReason::kEarlyStopping;
+  return state.epoch >= epochs_ ? StopReason::kEpochsDone : StopReason::kNone;
 }
 
-void DecisionMaker::restore(const nlohmann::ordered_json& state) {
-  early_stopping_.restore(state.at("early_stopping"));
-  plateau_.restore(state.at("plateau"));
+void DecisionMaker::restore(const DecisionState& state) {
+  early_stopping_.restore(state.early_stopping);
+  plateau_.restore(state.plateau);
 }
 
 EpochDecision decide_together(Communicator& communicator, DecisionMaker& decisions, int epoch,

@@ -8,8 +8,15 @@
 #include "train/early_stopping.h"
 #include "train/epoch_decision.h"
 #include "train/plateau.h"
+#include "train/training_state.h"
 
 namespace fer_ddp {
+
+// What a checkpoint remembers of the callbacks.
+struct DecisionState {
+  EarlyStoppingState early_stopping{};
+  PlateauState plateau{};
+};
 
 class DecisionMaker {
  public:
@@ -18,8 +25,12 @@ class DecisionMaker {
   // `value` is the monitored metric of `epoch`, `learning_rate` the one it was trained with.
   [[nodiscard]] EpochDecision decide(int epoch, std::optional<double> value, double learning_rate);
 
-  [[nodiscard]] nlohmann::ordered_json state() const;
-  void restore(const nlohmann::ordered_json& state);
+  // Why a run that stands at `state`, whose epochs were observed, is over; kNone: it goes on. The same as decide() said
+  // of its last epoch, unless this configuration asks for other epochs or other patience.
+  [[nodiscard]] StopReason stop_reason_of(const TrainingState& state) const;
+
+  [[nodiscard]] DecisionState state() const { return {early_stopping_.state(), plateau_.state()}; }
+  void restore(const DecisionState& state);
 
  private:
   int epochs_;

@@ -1,35 +1,24 @@
 #include "train/early_stopping.h"
 
-#include "core/exact_number.h"
-#include "core/json_reader.h"
-
 namespace fer_ddp {
 
 StopVerdict EarlyStopping::observe(int epoch, std::optional<double> value) {
   if (!value || epoch < options_.start_from_epoch) return {};
-  StopVerdict verdict{.is_best = !weights_kept_};
-  weights_kept_ = true;
-  ++wait_;
-  if (is_improvement(*value, best_, options_.min_delta, direction_)) {
-    best_ = value;
-    wait_ = 0;
+  StopVerdict verdict{.is_best = !state_.weights_kept};
+  state_.weights_kept = true;
+  ++state_.wait;
+  if (is_improvement(*value, state_.best, options_.min_delta, direction_)) {
+    state_.best = value;
+    state_.wait = 0;
     verdict.is_best = true;
     return verdict;
   }
-  verdict.stop = options_.patience && wait_ >= *options_.patience && epoch > 0;
+  verdict.stop = is_exhausted(epoch);
   return verdict;
 }
 
-nlohmann::ordered_json EarlyStopping::state() const {
-  return {{"best", best_ ? exact_number(*best_) : nlohmann::ordered_json(nullptr)},
-          {"weights_kept", weights_kept_},
-          {"wait", wait_}};
-}
-
-void EarlyStopping::restore(const nlohmann::ordered_json& state) {
-  best_ = state.at("best").is_null() ? std::nullopt : std::optional(exact_value(state.at("best")));
-  weights_kept_ = state.at("weights_kept").get<bool>();
-  wait_ = whole_number<int>(state.at("wait"));
+bool EarlyStopping::is_exhausted(int epoch) const {
+  return options_.patience && state_.wait > 0 && state_.wait >= *options_.patience && epoch > 0;
 }
 
 }  // namespace fer_ddp

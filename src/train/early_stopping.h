@@ -2,7 +2,6 @@
 // communication. Rank 0 feeds it one reduced metric an epoch; its state goes into the checkpoint.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "train/metric_direction.h"
@@ -13,6 +12,13 @@ struct EarlyStoppingOptions {
   std::optional<int> patience = 7;  // epochs without improvement before stopping; 0 acts as 1; none: never stops
   double min_delta = 0.0;           // smallest change that counts, in the metric's own unit
   int start_from_epoch = 0;         // epochs before this one are not looked at
+};
+
+// What it has seen so far.
+struct EarlyStoppingState {
+  std::optional<double> best{};
+  bool weights_kept = false;
+  int wait = 0;  // epochs since the last improvement
 };
 
 struct StopVerdict {
@@ -27,15 +33,16 @@ class EarlyStopping {
   // Takes the metric of `epoch` (from 0, rising by one); none if it is missing. NaN never counts as an improvement.
   [[nodiscard]] StopVerdict observe(int epoch, std::optional<double> value);
 
-  [[nodiscard]] nlohmann::ordered_json state() const;
-  void restore(const nlohmann::ordered_json& state);
+  // Has patience run out, by what was seen up to `epoch`? True of every epoch whose verdict was to stop.
+  [[nodiscard]] bool is_exhausted(int epoch) const;
+
+  [[nodiscard]] const EarlyStoppingState& state() const { return state_; }
+  void restore(const EarlyStoppingState& state) { state_ = state; }
 
  private:
   EarlyStoppingOptions options_;
   MetricDirection direction_;
-  std::optional<double> best_;
-  bool weights_kept_ = false;
-  int wait_ = 0;
+  EarlyStoppingState state_;
 };
 
 }  // namespace fer_ddp

@@ -31,16 +31,6 @@ void add_batch(Model& model, const SplitView& split, PositionRange rows, double 
   }
 }
 
-}  // namespace
-
-EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows, double label_smoothing) {
-  const at::NoGradGuard no_grad;
-  EvaluationSums sums;
-  for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesAtOnce)
-    add_batch(model, split, {begin, std::min(begin + kImagesAtOnce, rows.end)}, label_smoothing, sums);
-  return sums;
-}
-
 Evaluation add_up(EvaluationSums sums, int64_t images, Communicator& communicator) {
   communicator.all_reduce(std::span(&sums.loss, 1), ReduceOperation::kSum);
   communicator.all_reduce(std::span<int64_t>(sums.confusion), ReduceOperation::kSum);
@@ -52,9 +42,20 @@ Evaluation add_up(EvaluationSums sums, int64_t images, Communicator& communicato
   return evaluation;
 }
 
-Evaluation evaluate(Model& model, const SplitView& split, const Config& config, Communicator& communicator) {
-  const PositionRange mine = rank_share({0, split.size()}, communicator.rank(), communicator.size());
-  return add_up(evaluate_rows(model, split, mine, config.label_smoothing), split.size(), communicator);
+}  // namespace
+
+EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows, double label_smoothing) {
+  const at::NoGradGuard no_grad;
+  EvaluationSums sums;
+  for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesAtOnce)
+    add_batch(model, split, {begin, std::min(begin + kImagesAtOnce, rows.end)}, label_smoothing, sums);
+  return sums;
+}
+
+Evaluation evaluate(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator) {
+  const int64_t images = dataset.split(split).size();
+  const PositionRange mine = rank_share({0, images}, communicator.rank(), communicator.size());
+  return add_up(step.evaluate(dataset, split, mine), images, communicator);
 }
 
 }  // namespace fer_ddp

@@ -15,11 +15,9 @@ namespace fer_ddp {
 [[nodiscard]] EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows,
                                            double label_smoothing);
 
-// Collective. Adds up the ranks' sums over a split of `images` images.
-[[nodiscard]] Evaluation add_up(EvaluationSums sums, int64_t images, Communicator& communicator);
-
-// Collective. Every rank gets the whole split's evaluation. BatchNorm uses its running statistics, dropout is off.
-[[nodiscard]] Evaluation evaluate(Model& model, const SplitView& split, const Config& config,
-                                  Communicator& communicator);
+// Collective. Every rank gets the whole split's evaluation of the weights that the step holds, by the step's own
+// arithmetic: training and `fer-ddp evaluate` get the same numbers. BatchNorm uses its running statistics, dropout is
+// off.
+[[nodiscard]] Evaluation evaluate(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator);
 
 }  // namespace fer_ddp

@@ -3,7 +3,6 @@
 // test. A value type: no clock, no I/O, no communication. Its state goes into the checkpoint.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "train/metric_direction.h"
@@ -18,6 +17,13 @@ struct PlateauOptions {
   double min_learning_rate = 0.0;
 };
 
+// What it has seen so far.
+struct PlateauState {
+  std::optional<double> best{};
+  int wait = 0;  // epochs since the last improvement or reduction
+  int cooldown_left = 0;
+};
+
 class Plateau {
  public:
   Plateau(PlateauOptions options, MetricDirection direction) : options_(options), direction_(direction) {}
@@ -26,15 +32,13 @@ class Plateau {
   // epoch's.
   [[nodiscard]] double observe(std::optional<double> value, double learning_rate);
 
-  [[nodiscard]] nlohmann::ordered_json state() const;
-  void restore(const nlohmann::ordered_json& state);
+  [[nodiscard]] const PlateauState& state() const { return state_; }
+  void restore(const PlateauState& state) { state_ = state; }
 
  private:
   PlateauOptions options_;
   MetricDirection direction_;
-  std::optional<double> best_;
-  int wait_ = 0;
-  int cooldown_left_ = 0;
+  PlateauState state_;
 };
 
 }  // namespace fer_ddp

@@ -10,6 +10,7 @@
 #include "comm/agreement.h"
 #include "comm/consistency.h"
 #include "core/checksum.h"
+#include "core/error.h"
 #include "data/sampler.h"
 #include "model/weights.h"
 #include "train/evaluator.h"
@@ -64,9 +65,33 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
 
 Trainer::~Trainer() = default;
 
-void Trainer::resume(const CheckpointFiles& files) {
-  decode_checkpoint(files, parts());
+void Trainer::resume(const StoredCheckpoint& checkpoint) {
+  const CheckpointState found = read_checkpoint_state(checkpoint);
+  require_own_data(checkpoint, found);
+  require_position(checkpoint, found.training);
+  decode_checkpoint(checkpoint, found, parts());
+  state_.stop_reason = decisions_.stop_reason_of(state_);
   step_->reload();
+}
+
+void Trainer::require_own_data(const StoredCheckpoint& checkpoint, const CheckpointState& found) const {
+  const std::string& own = surroundings_.dataset.checksum();
+  if (!found.data_checksum || *found.data_checksum == own) return;
+  throw user_error(fmt::format("{}: the run was trained on other data (checksum {}) than {} (checksum {})",
+                               checkpoint.path, *found.data_checksum, config_.data, own),
+                   "Resume it with its own data, or start another run with another output.");
+}
+
+void Trainer::require_position(const StoredCheckpoint& checkpoint, const TrainingState& found) const {
+  const int64_t steps = steps_per_epoch(surroundings_.dataset.split(Split::kTrain).size(), config_.batch_size);
+  if (found.step > steps)
+    throw user_error(fmt::format("{}: stands after step {} of its epoch, which has {} with this data and batch_size",
+                                 checkpoint.path, found.step, steps),
+                     "Resume the run with its own data.");
+  if (found.step > 0 && found.epoch >= config_.epochs)
+    throw user_error(fmt::format("{}: stands in epoch {}, but epochs is {}: nothing is trained", checkpoint.path,
+                                 found.epoch + 1, config_.epochs),
+                     fmt::format("Set epochs to {} at least.", found.epoch + 1));
 }
 
 TrainingOutcome Trainer::run() {
@@ -127,10 +152,7 @@ void Trainer::add_progress(const BatchSums& sums) {
 }
 
 Evaluation Trainer::evaluate_split(Split split) {
-  Communicator& communicator = surroundings_.communicator;
-  const int64_t images = surroundings_.dataset.split(split).size();
-  const PositionRange mine = rank_share({0, images}, communicator.rank(), communicator.size());
-  return add_up(step_->evaluate(surroundings_.dataset, split, mine), images, communicator);
+  return evaluate(*step_, surroundings_.dataset, split, surroundings_.communicator);
 }
 
 VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
@@ -239,7 +261,7 @@ void Trainer::save_checkpoint() {
     Checkpointed all = parts();
     surroundings_.checkpoints.write(
         state_.epoch, state_.step,
-        encode_checkpoint({saved, all.model, all.optimizer, all.decisions, all.best_weights}));
+        encode_checkpoint({saved, all.model, all.optimizer, all.decisions, all.best_weights, all.data_checksum}));
   });
   vote_.checkpoint_written();
   if (state_.stop_reason == StopReason::kNone) announce(TrainingPhase::kTraining);
@@ -270,6 +292,8 @@ double Trainer::run_seconds() const {
   return state_.earlier_seconds + std::chrono::duration<double>(Clock::now() - start_).count();
 }
 
-Checkpointed Trainer::parts() { return {state_, model_, *optimizer_, decisions_, best_weights_}; }
+Checkpointed Trainer::parts() {
+  return {state_, model_, *optimizer_, decisions_, best_weights_, surroundings_.dataset.checksum()};
+}
 
 }  // namespace fer_ddp

@@ -49,8 +49,11 @@ class Trainer {
   // Observers are told in the order of their joining, and outlive run(). The launcher gives them to rank 0 alone.
   void add_observer(TrainingObserver& observer) { observers_.push_back(&observer); }
 
-  // Goes on from a checkpoint's files instead of from the beginning. All ranks pass the same.
-  void resume(const CheckpointFiles& files);
+  // Goes on from a checkpoint instead of from the beginning. All ranks pass the same. Where the configuration asks for
+  // other epochs or patience than the run stopped by, what the checkpoint says of the end is decided anew: a run that
+  // was over goes on as if it had been asked for in the first place. Throws Error where the checkpoint is of other
+  // data, does not fit, or stands in an epoch beyond the last one that is asked for.
+  void resume(const StoredCheckpoint& checkpoint);
 
   // Collective. Trains until the epochs are done, early stopping ends it, it diverges, or a stop is asked for.
   TrainingOutcome run();
@@ -76,6 +79,8 @@ class Trainer {
   void save_checkpoint();
   void announce(TrainingPhase phase);
   void report_step(int64_t steps);
+  void require_own_data(const StoredCheckpoint& checkpoint, const CheckpointState& found) const;
+  void require_position(const StoredCheckpoint& checkpoint, const TrainingState& found) const;
   [[nodiscard]] Checkpointed parts();
 
   const Config& config_;

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <vector>
 
@@ -31,10 +30,5 @@ struct TrainingState {
   StopReason stop_reason = StopReason::kNone;  // set once training is over
   double earlier_seconds = 0;                  // of the run, before the current process
 };
-
-[[nodiscard]] nlohmann::ordered_json state_to_json(const TrainingState& state);
-
-// Throws nlohmann::json::exception for anything that state_to_json() does not write.
-[[nodiscard]] TrainingState state_from_json(const nlohmann::ordered_json& json);
 
 }  // namespace fer_ddp

@@ -4,9 +4,11 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 FER_DDP = sys.argv[1] if len(sys.argv) > 1 else "fer-ddp"
 MPIEXEC = sys.argv[2] if len(sys.argv) > 2 else "mpiexec"
@@ -56,6 +58,19 @@ def history(run_folder: pathlib.Path, timed: bool = False) -> list:
     with open(run_folder / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     return rows if timed else [{k: v for k, v in row.items() if k not in ("seconds", "images_per_second")} for row in rows]
+
+
+def stop_in_the_middle(folder: pathlib.Path, name: str, *arguments, ranks: int = 0, signal_number: int = signal.SIGTERM) -> None:
+    """Starts the run of runs/NAME and sends one rank the signal once an epoch is in its history; it must stop after a checkpoint."""
+    process = subprocess.Popen(command(*arguments, ranks=ranks), stderr=subprocess.DEVNULL)
+    path = folder / "runs" / name / "status.json"
+    history_file = folder / "runs" / name / "history.csv"
+    deadline = time.monotonic() + 100
+    while not (path.is_file() and history_file.is_file() and history_file.read_text().count("\n") > 1):
+        assert process.poll() is None and time.monotonic() < deadline, "the run ended before it could be stopped"
+        time.sleep(0.01)
+    os.kill(json.loads(path.read_text())["pid"], signal_number)
+    assert process.wait(timeout=100) == 75, process.returncode
 
 
 def ranks_of(launcher: int) -> dict:

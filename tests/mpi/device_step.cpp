@@ -29,7 +29,7 @@ class Faces {
     PerSplit<SplitView> splits;
     splits[Split::kTrain] = view;
     splits[Split::kValidation] = {.images = view.images.first(9 * kImagePixels), .labels = view.labels.first(9)};
-    return {Manifest{}, "faces", splits};
+    return {Manifest{}, "faces", "", splits};
   }
 
  private:

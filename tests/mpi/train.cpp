@@ -169,16 +169,31 @@ TEST(Decision, EveryRankGetsRankZeros) {
   EXPECT_EQ(decision.next_learning_rate, 0.5);
 }
 
-TEST(Evaluation, CountsEveryImageOnceAtAnyWorldSize) {
+template <typename Step>
+Evaluation evaluation_by(Communicator& communicator) {
   const Faces faces = Faces::noise(37);
   const Config config;
   const auto model = make_model(config);
-  const SplitView split{.images = faces.images, .labels = faces.labels};
-  const Evaluation together = evaluate(*model, split, config, world_communicator());
-  const Evaluation alone = evaluate(*model, split, config, *make_identity_communicator());
+  const auto optimizer = make_optimizer(config, model->store().size());
+  Step step(*model, *optimizer, communicator, config);
+  PerSplit<SplitView> splits;
+  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
+  return evaluate(step, Dataset({}, "", "", splits), Split::kTest, communicator);
+}
+
+TEST(Evaluation, CountsEveryImageOnceAtAnyWorldSize) {
+  const Evaluation together = evaluation_by<AutogradStep>(world_communicator());
+  const Evaluation alone = evaluation_by<AutogradStep>(*make_identity_communicator());
   EXPECT_EQ(together.images, 37);
   EXPECT_EQ(together.confusion, alone.confusion);
   EXPECT_NEAR(together.loss, alone.loss, 1e-6);
+}
+
+TEST(Evaluation, OfTheFusedStepHasTheSameBitsAtAnyWorldSize) {
+  const Evaluation together = evaluation_by<FusedStep>(world_communicator());
+  const Evaluation alone = evaluation_by<FusedStep>(*make_identity_communicator());
+  EXPECT_EQ(together.confusion, alone.confusion);
+  EXPECT_EQ(together.loss, alone.loss);
 }
 
 }  // namespace

@@ -19,7 +19,11 @@ CheckpointContent state(const std::string& text) {
 
 class Checkpoints : public ::testing::Test {
  protected:
-  [[nodiscard]] std::optional<CheckpointFiles> newest() { return folder_.read_newest(passed_over_); }
+  [[nodiscard]] std::optional<CheckpointFiles> newest() {
+    const auto found = folder_.read_newest(passed_over_);
+    return found ? std::optional(found->files) : std::nullopt;
+  }
+  void damage(const char* name) { std::ofstream(at(name) / "state") << "damaged"; }
   [[nodiscard]] fs::path at(const char* name) const { return temporary_.path() / "checkpoints" / name; }
 
   TemporaryFolder temporary_;
@@ -67,11 +71,102 @@ TEST_F(Checkpoints, AMissingFileOrAGarbledMarkIsPassedOver) {
   EXPECT_FALSE(newest().has_value());
 }
 
+TEST_F(Checkpoints, AMarkThatListsNothingOrAnotherPlaceIsDamage) {
+  for (const char* mark : {"{}", "[]", "3", R"({"../other/state": "0"})", R"({"state": 1})"}) {
+    folder_.write(1, 0, state("a"));
+    std::ofstream(at("epoch-00001-step-00000000") / "COMPLETE") << mark;
+    EXPECT_FALSE(newest().has_value()) << mark;
+  }
+  EXPECT_EQ(passed_over_.size(), 5U);
+}
+
+TEST_F(Checkpoints, ADamagedOneIsNamedAndMovedAside) {
+  folder_.write(1, 0, state("a"));
+  damage("epoch-00001-step-00000000");
+  EXPECT_FALSE(newest().has_value());
+  ASSERT_EQ(passed_over_.size(), 1U);
+  EXPECT_NE(passed_over_[0].find("epoch-00001-step-00000000 cannot be used: state is damaged"), std::string::npos);
+  EXPECT_NE(passed_over_[0].find("damaged-epoch-00001-step-00000000"), std::string::npos);
+  EXPECT_FALSE(fs::exists(at("epoch-00001-step-00000000")));
+  EXPECT_EQ(read_file(at("damaged-epoch-00001-step-00000000") / "state"), "damaged");
+  EXPECT_FALSE(newest().has_value());
+  EXPECT_EQ(passed_over_.size(), 1U) << "what was moved aside was taken for a checkpoint";
+}
+
+TEST_F(Checkpoints, WhatIsMovedAsideReplacesNothing) {
+  for (int time = 0; time < 3; ++time) {
+    folder_.write(1, 0, state("a"));
+    std::ofstream(at("epoch-00001-step-00000000") / "state") << time;
+    EXPECT_FALSE(newest().has_value());
+  }
+  EXPECT_EQ(read_file(at("damaged-epoch-00001-step-00000000") / "state"), "0");
+  EXPECT_EQ(read_file(at("damaged-epoch-00001-step-00000000-2") / "state"), "1");
+  EXPECT_EQ(read_file(at("damaged-epoch-00001-step-00000000-3") / "state"), "2");
+}
+
+TEST_F(Checkpoints, WhatIsWrittenAfterDamagedOnesStays) {
+  folder_.write(7, 0, state("a"));
+  folder_.write(8, 0, state("b"));
+  damage("epoch-00007-step-00000000");
+  damage("epoch-00008-step-00000000");
+  EXPECT_FALSE(newest().has_value());
+  folder_.write(0, 5, state("c"));
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "c"}}));
+}
+
+TEST_F(Checkpoints, ALaterOneThanWhatIsWrittenDoesNotCountAsNewer) {
+  folder_.write(7, 0, state("a"));
+  folder_.write(8, 0, state("b"));
+  folder_.write(1, 0, state("c"));
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "c"}}));
+  EXPECT_TRUE(fs::exists(at("superseded-epoch-00008-step-00000000")));
+}
+
+TEST_F(Checkpoints, ADamagedOneOfTheSamePositionIsWrittenAgain) {
+  folder_.write(1, 0, state("b"));
+  damage("epoch-00001-step-00000000");
+  folder_.write(1, 0, state("c"));
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "c"}}));
+  EXPECT_TRUE(fs::exists(at("damaged-epoch-00001-step-00000000")));
+}
+
 TEST_F(Checkpoints, AnUnfinishedOneOfTheSamePositionIsWrittenAgain) {
   folder_.write(1, 0, state("b"));
   fs::remove(at("epoch-00001-step-00000000") / "COMPLETE");
   folder_.write(1, 0, state("c"));
   EXPECT_EQ(newest(), (CheckpointFiles{{"state", "c"}}));
+}
+
+TEST_F(Checkpoints, FoldersOfOthersAreNeitherReadNorRemoved) {
+  const std::vector<const char*> others = {"epoch-best", "epoch-00001-step-00000000-copy", "epoch-1-step-0",
+                                           "epoch-00001", "notes"};
+  for (const char* name : others) {
+    fs::create_directories(at(name));
+    std::ofstream(at(name) / "COMPLETE") << "{}";
+  }
+  EXPECT_FALSE(newest().has_value());
+  for (int epoch = 0; epoch < 5; ++epoch) folder_.write(epoch, 0, state("a"));
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "a"}}));
+  EXPECT_TRUE(passed_over_.empty());
+  for (const char* name : others) EXPECT_TRUE(fs::exists(at(name) / "COMPLETE")) << name;
+}
+
+TEST_F(Checkpoints, SortByTheirNumbersBeyondFiveDigits) {
+  folder_.write(99999, 0, state("a"));
+  folder_.write(100000, 0, state("b"));
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "b"}}));
+  folder_.write(100000, 123456789, state("c"));
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "c"}}));
+  EXPECT_FALSE(fs::exists(at("epoch-99999-step-00000000")));
+}
+
+TEST(CheckpointNames, AreReadBackExactlyOrNotAtAll) {
+  for (const CheckpointPosition position : {CheckpointPosition{0, 0}, {3, 12}, {100000, 123456789}})
+    EXPECT_EQ(parse_checkpoint_name(checkpoint_name(position)), position);
+  for (const char* name :
+       {"", "epoch-", "epoch-00001-step-", "epoch-000001-step-00000000", "epoch-00001-step-0000000x",
+        "epoch-99999999999-step-00000000", "epoch--0001-step-00000000", "damaged-epoch-00001-step-00000000"})
+    EXPECT_FALSE(parse_checkpoint_name(name).has_value()) << name;
 }
 
 }  // namespace

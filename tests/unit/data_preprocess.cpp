@@ -4,12 +4,14 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "comm/identity_communicator.h"
 #include "data/counts_table.h"
 #include "data/dataset.h"
 #include "data/preprocess.h"
+#include "data/source_file.h"
 #include "tests/data_fixtures.h"
 
 namespace fer_ddp {
@@ -139,6 +141,36 @@ TEST_F(Preprocess, AnyNumberOfShardsHoldsTheSameImages) {
   for (const int shards : {1, 2, 7, kRows + 50}) {
     run(made_csv(kRows), {.shards = shards, .overwrite = true});
     expect_made_images(load());
+  }
+}
+
+TEST_F(Preprocess, TheChecksumOfWhatIsLearntFromKnowsNoShardsButEveryRow) {
+  std::set<std::string> found;
+  for (const int shards : {1, 2, 7}) {
+    run(made_csv(kRows), {.shards = shards, .overwrite = true});
+    found.insert(load().checksum());
+  }
+  EXPECT_EQ(found.size(), 1U);
+  // Another label, another order, another split: each is other data.
+  const std::string head = "emotion,pixels,Usage\n";
+  const auto row = [](int label, int pixels, const char* usage) {
+    return fmt::format("{},{},{}\n", label, made_pixels(pixels), usage);
+  };
+  for (const std::string& csv :
+       {head + row(0, 0, "Training") + row(1, 1, "Training"), head + row(1, 0, "Training") + row(1, 1, "Training"),
+        head + row(1, 1, "Training") + row(0, 0, "Training"), head + row(0, 0, "Training") + row(1, 1, "PublicTest")}) {
+    run(csv, {.split_rule = SplitRule::kOfficial, .overwrite = true});
+    found.insert(load().checksum());
+  }
+  EXPECT_EQ(found.size(), 5U);
+}
+
+TEST_F(Preprocess, TheSourcesChecksumIsTheFilesOwn) {
+  for (const std::string& content : {made_csv(kRows), gzipped(made_csv(kRows))}) {
+    const Source source = run(content, {.overwrite = true}).source;
+    const SourceFile file(folder_ / "input.csv");
+    EXPECT_EQ(file.size(), source.bytes);
+    EXPECT_EQ(file.checksum(), source.checksum);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <limits>
 
+#include "train/checkpoint_state.h"
 #include "train/decision_maker.h"
 
 namespace fer_ddp {
@@ -148,7 +149,8 @@ TEST(Decisions, StateGoesThroughJsonUnchanged) {
     resumed_rate = first_half.decide(epoch, values[static_cast<size_t>(epoch)], resumed_rate).next_learning_rate;
   }
   DecisionMaker resumed(config);
-  resumed.restore(nlohmann::ordered_json::parse(first_half.state().dump()));
+  const CheckpointState written{.training = {}, .decisions = first_half.state(), .optimizer_steps = 0};
+  resumed.restore(parse_checkpoint_state(checkpoint_state_text(written), "state.json").decisions);
   for (int epoch = 4; epoch < 8; ++epoch) {
     const EpochDecision expected = whole.decide(epoch, values[static_cast<size_t>(epoch)], rate);
     const EpochDecision decision = resumed.decide(epoch, values[static_cast<size_t>(epoch)], resumed_rate);

@@ -96,7 +96,7 @@ TEST(FusedStep, EvaluatesAsTheModelDoes) {
   step.finish();
   PerSplit<SplitView> splits;
   splits[Split::kValidation] = {.images = faces.images, .labels = faces.labels};
-  const Dataset dataset({}, "", splits);
+  const Dataset dataset({}, "", "", splits);
   const EvaluationSums fused = step.evaluate(dataset, Split::kValidation, {7, 300});
   const EvaluationSums layers = evaluate_rows(*model, splits[Split::kValidation], {7, 300}, 0.0);
   EXPECT_EQ(fused.confusion, layers.confusion);
@@ -122,10 +122,13 @@ TEST(AutogradStep, LabelSmoothingSpreadsTheTarget) {
 TEST(Evaluator, CountsEveryImageOnce) {
   const Config config;
   const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
   const auto communicator = make_identity_communicator();
+  AutogradStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::stripes(150);
-  const Evaluation evaluation =
-      evaluate(*model, {.images = faces.images, .labels = faces.labels}, config, *communicator);
+  PerSplit<SplitView> splits;
+  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
+  const Evaluation evaluation = evaluate(step, Dataset({}, "", "", splits), Split::kTest, *communicator);
   EXPECT_EQ(evaluation.images, 150);
   EXPECT_EQ(total(evaluation.true_counts()), 150);
   EXPECT_EQ(evaluation.true_counts()[0], 22);
