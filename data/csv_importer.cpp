@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "comm/agreement.h"
-#include "comm/preflight.h"
+#include "comm/consistency.h"
 #include "core/text.h"
 
 namespace fer_ddp {

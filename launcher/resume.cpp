@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/run_layout.h"
 #include "core/run_result.h"
+#include "launcher/run_reader.h"
 #include "launcher/run_results.h"
 #include "train/checkpoint.h"
 
@@ -27,11 +28,6 @@ size_t find_newest(const Config& config, const PublishCheck& check, RunLog& log,
   newest = checkpoints_of(config, check).read_newest(passed_over);
   for (const std::string& line : passed_over) log.warning("checkpoint_passed_over", line);
   return passed_over.size();
-}
-
-RunResult read_result(const Config& config) {
-  const fs::path path = result_path(config);
-  return run_result_from_json(nlohmann::ordered_json::parse(read_file(path), nullptr, false), path.string());
 }
 
 // Does the configuration ask for more than what stopped the run, as far as that shows without a checkpoint of its end?
@@ -75,7 +71,7 @@ CheckpointFolder checkpoints_of(const Config& config, const PublishCheck& check)
 
 bool is_run_over(const Config& config, RunLog& log) {
   if (!fs::exists(result_path(config))) return false;
-  const RunResult result = read_result(config);
+  const RunResult result = read_result(config.output);
   if (has_diverged(result)) throw diverged(config.output, result);
   bool over = config.epochs <= result.epochs_run;
   if (!over) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/json_reader.h"
 #include "core/json_text.h"
 #include "core/option_table.h"
 #include "core/run_layout.h"
@@ -38,7 +39,12 @@ constexpr size_t kKeysBeforeTheMark = 46;
 
 bool is_full_configuration(const fs::path& file) {
   if (!fs::is_regular_file(file)) return false;
-  const auto config = nlohmann::ordered_json::parse(read_file(file), nullptr, false);
+  nlohmann::ordered_json config;
+  try {
+    config = parse_json(read_file(file, kMostTextBytes));
+  } catch (const nlohmann::ordered_json::exception&) {
+    return false;
+  }
   if (!config.is_object() || config.size() < kKeysBeforeTheMark) return false;
   const auto is_option = [](const auto& item) {
     const auto table = option_table();

@@ -11,7 +11,10 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/host.h"
+#include "core/json_reader.h"
+#include "core/run_layout.h"
 #include "core/run_result.h"
+#include "launcher/run_reader.h"
 #include "status/address.h"
 #include "status/status_file.h"
 
@@ -30,7 +33,7 @@ struct Found {
 
 std::string name_of(const fs::path& folder) {
   try {
-    return nlohmann::json::parse(read_file(folder / "config.json")).at("name").get<std::string>();
+    return parse_json(read_file(folder / run_file::kConfig, kMostTextBytes)).at("name").get<std::string>();
   } catch (const std::exception&) {
     return folder.string();
   }
@@ -43,8 +46,7 @@ Error over(const std::string& folder) {
   if (!fs::exists(result_path))
     return machine_error(
         fmt::format("run {} is not live, and not finished: --resume={} goes on with it", name, folder));
-  const auto document = nlohmann::ordered_json::parse(read_file(result_path), nullptr, false);
-  const RunResult result = run_result_from_json(document, result_path.string());
+  const RunResult result = read_result(folder);
   const std::string epoch = result.final_epoch ? fmt::format("epoch {}", *result.final_epoch + 1) : "no epoch";
   return machine_error(
       fmt::format("run {} is over: {} after {}; see {}/report.html", name, result.stop_reason, epoch, folder));

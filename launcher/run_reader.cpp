@@ -77,6 +77,11 @@ std::optional<fs::path> shards_of_run(const fs::path& folder, const Json& config
   return std::nullopt;
 }
 
+RunResult read_result(const fs::path& folder) {
+  const fs::path path = folder / run_file::kResult;
+  return run_result_from_json(read_json(path), path.string());
+}
+
 ReportRun read_run(const fs::path& folder, RunLog& log) {
   const fs::path config = folder / run_file::kConfig;
   const fs::path history = folder / run_file::kHistory;
@@ -89,7 +94,7 @@ ReportRun read_run(const fs::path& folder, RunLog& log) {
   if (fs::exists(config)) run.config = read_json(config);
   run.name = run_name(folder, run.config);
   if (fs::exists(history)) run.history = epoch_records(read_history(history));
-  if (fs::exists(result)) run.result = run_result_from_json(read_json(result), result.string());
+  if (fs::exists(result)) run.result = read_result(folder);
   try {
     const std::optional<fs::path> shards = shards_of_run(folder, run.config);
     if (shards) add_data(run, *shards);

@@ -9,6 +9,7 @@
 
 #include "core/atomic_file.h"
 #include "core/run_log.h"
+#include "core/run_result.h"
 #include "report/report_run.h"
 
 namespace fer_ddp {
@@ -19,6 +20,9 @@ namespace fer_ddp {
 // Throws Error (the user's fault) where `folder` holds no run, or a file of it cannot be understood. Shards that are
 // damaged or out of reach leave the report without its pictures and class counts, and a warning.
 [[nodiscard]] ReportRun read_run(const std::filesystem::path& folder, RunLog& log);
+
+// The result of a run that has ended. Throws Error (the user's fault) where it cannot be read.
+[[nodiscard]] RunResult read_result(const std::filesystem::path& folder);
 
 // The shards that the run of `folder` learnt from: its configuration's data, or the ones made beside the run. None if
 // neither is there (any more).

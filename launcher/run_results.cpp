@@ -75,7 +75,6 @@ void write_results(const Config& config, const Model& model, const RunResult& re
            run_result_to_json(result));
 }
 
-// What a run that has diverged says last, and any try to go on with it.
 AgreedError diverged(const std::string& where, const RunResult& result) {
   const std::string kept = result.has_weights
                                ? fmt::format("model.safetensors holds the weights of epoch {}, its best.",
@@ -85,7 +84,6 @@ AgreedError diverged(const std::string& where, const RunResult& result) {
           fmt::format("{}: the run diverged in epoch {}: its training loss or its weights are not finite", where,
                       result.epochs_run + 1),
           kept + " Start it anew by --overwrite with a lower learning_rate, or look at the data."};
-}
 }
 
 }  // namespace fer_ddp

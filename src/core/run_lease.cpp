@@ -14,6 +14,7 @@
 
 #include "core/atomic_file.h"
 #include "core/error.h"
+#include "core/json_reader.h"
 #include "core/run_layout.h"
 
 namespace fer_ddp {
@@ -55,14 +56,14 @@ std::string lease_text(const LeaseHolder& holder) {
 // None where the text is not whole (yet).
 std::optional<LeaseHolder> parse_lease(const std::string& text) {
   try {
-    const auto lease = nlohmann::json::parse(text);
+    const auto lease = parse_json(text);
     return LeaseHolder{.host = lease.at("host").get<std::string>(),
                        .process = {.boot = lease.at("boot").get<std::string>(),
                                    .pid_namespace = lease.at("pid_namespace").get<std::string>(),
-                                   .pid = lease.at("pid").get<int64_t>(),
+                                   .pid = whole_number<int64_t>(lease.at("pid")),
                                    .start = lease.at("process_start").get<std::string>()},
                        .slurm_job = lease.at("slurm_job").get<std::string>(),
-                       .slurm_restarts = lease.at("slurm_restarts").get<int>(),
+                       .slurm_restarts = whole_number<int>(lease.at("slurm_restarts")),
                        .token = lease.at("token").get<std::string>()};
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;

@@ -12,6 +12,7 @@
 #include "core/atomic_file.h"
 #include "core/checksum.h"
 #include "core/error.h"
+#include "core/json_reader.h"
 
 namespace fer_ddp {
 
@@ -40,7 +41,7 @@ std::string read_part(const fs::path& checkpoint, const std::string& name) {
 // Checksums by file name.
 std::map<std::string, std::string> read_mark(const fs::path& checkpoint) {
   try {
-    auto checksums = nlohmann::json::parse(read_part(checkpoint, kMark)).get<std::map<std::string, std::string>>();
+    auto checksums = parse_json(read_part(checkpoint, kMark)).get<std::map<std::string, std::string>>();
     if (checksums.empty()) throw Damage(fmt::format("{} lists nothing", kMark));
     return checksums;
   } catch (const nlohmann::json::exception&) {

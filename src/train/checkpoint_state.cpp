@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/exact_number.h"
+#include "core/json_reader.h"
 
 namespace fer_ddp {
 
@@ -216,9 +217,13 @@ std::string checkpoint_state_text(const CheckpointState& state) {
 }
 
 CheckpointState parse_checkpoint_state(std::string_view text, const std::string& source) {
-  const Json document = Json::parse(text, nullptr, false);
+  Json document;
+  try {
+    document = parse_json(text);
+  } catch (const Json::exception&) {
+    throw Value(document, "", source).unusable("is not JSON");
+  }
   const Value value(document, "", source);
-  if (document.is_discarded()) throw value.unusable("is not JSON");
   const int64_t version = value["format_version"].whole(1, std::numeric_limits<int64_t>::max());
   require_known_format(version, source);
   CheckpointState state{.training = read_training(value["training"]),

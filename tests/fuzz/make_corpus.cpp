@@ -14,8 +14,7 @@
 #include "data/synthetic_faces.h"
 #include "model/safetensors.h"
 #include "report/history.h"
-#include "train/decision_maker.h"
-#include "train/training_state.h"
+#include "train/checkpoint_state.h"
 
 using namespace fer_ddp;
 
@@ -112,11 +111,9 @@ void write_run(const fs::path& out) {
                             .best_epoch = 0};
   DecisionMaker decisions{Config{}};
   static_cast<void>(decisions.decide(0, 1.5, 1e-3));
-  const nlohmann::ordered_json document = {{"format_version", 1},
-                                           {"training", state_to_json(state)},
-                                           {"decisions", decisions.state()},
-                                           {"optimizer_steps", 197}};
-  write(out / "training_state" / "state.json", document.dump(2));
+  const CheckpointState checkpoint{
+      .training = state, .decisions = decisions.state(), .optimizer_steps = 197, .data_checksum = "0123456789abcdef"};
+  write(out / "checkpoint_state" / "state.json", checkpoint_state_text(checkpoint));
   RunResult result{.stop_reason = "early_stopping",
                    .epochs_run = 2,
                    .best_epoch_by_loss = 0,

@@ -26,7 +26,7 @@ class Faces {
     const SplitView view{.images = images_, .labels = labels_};
     PerSplit<SplitView> splits;
     splits[Split::kTrain] = splits[Split::kValidation] = splits[Split::kTest] = view;
-    return {Manifest{}, "faces", splits};
+    return {Manifest{}, "faces", "faces", splits};
   }
 
  private:
