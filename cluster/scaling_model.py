@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """A model of the communication that a training step does not hide, at 8, 64 and 512 GPUs. Prints the tables of cluster/scaling.md.
 
-Usage: scaling_model.py [--check DOCUMENT | --write DOCUMENT] [--images-per-second N]
+Usage: scaling_model.py [--check DOCUMENT | --write DOCUMENT] [--step IMAGES=MICROSECONDS ...]
 
---images-per-second: what tests/gpu/run measured on one GPU at a global batch of 128, in place of the estimate. Sources stand in the
-document. Microseconds and bytes throughout.
+--step: what tests/gpu/run measured on one GPU of yours, for shares of 128, 16 and 2 images, in place of what is known of an H200. Sources
+stand in the document. Microseconds and bytes throughout.
 """
 import argparse
 import difflib
@@ -30,11 +30,11 @@ FLOP_PER_IMAGE = 3 * (CONV1 + CONV2 + FC1 + FC2) - CONV1
 # and its neighbours 24 over a pooled one.
 BYTES_PER_IMAGE = 4 * (8 * (46 * 46 * 32 + 21 * 21 * 64) + 24 * (23 * 23 * 32 + 10 * 10 * 64))
 
-# Published, H100 SXM: fp32 FLOP and bytes a microsecond. Assumed: half of the first is reached, and a replayed graph starts 130 kernels at
-# two microseconds each.
+# Measured on one H200 by tests/gpu/run (fp32, CUDA graph): microseconds of a step by the images in it. A step starts about 200 kernels,
+# most of which take as long for few images as for many.
+MEASURED_STEP = {128: 1525.0, 16: 747.0, 2: 577.0}
+# Published, H100 SXM: fp32 FLOP and bytes a microsecond: what the step's arithmetic and memory traffic would take at peak.
 PEAK_FLOP, MEMORY = 67e6, 3.35e6
-ASSUMED_SHARE_OF_PEAK = 0.5
-ASSUMED_KERNELS, ASSUMED_KERNEL_TIME = 130, 2.0
 
 # NCCL 2.28.9's own model of itself, src/graph/tuning.cc and topo.h: (LL, LL128, Simple), Hopper with Intel hosts.
 BASE_LATENCY = {"tree": (6.8, 14.0, 8.4), "ring": (6.6, 14.0, 8.4)}
@@ -104,13 +104,21 @@ def buckets() -> list:
     return cut
 
 
-def compute_time(images: float, measured: float = 0) -> float:
-    """Of one GPU's share of a step; `measured` images/s at 128 images take the place of the estimate."""
-    floor = ASSUMED_KERNELS * ASSUMED_KERNEL_TIME
-    work = images * (FLOP_PER_IMAGE / (PEAK_FLOP * ASSUMED_SHARE_OF_PEAK) + BYTES_PER_IMAGE / MEMORY)
-    if measured:
-        work = images / measured * 1e6
-    return max(floor, work)
+def compute_time(images: float, step: dict) -> float:
+    """Of one GPU's share of a step: by what was measured (`step`: microseconds by images), straight lines between, and never less than
+    what the fewest images took."""
+    known = sorted(step)
+    if images <= known[0]:
+        return step[known[0]]
+    for few, many in zip(known, known[1:]):
+        if images <= many:
+            return step[few] + (step[many] - step[few]) * (images - few) / (many - few)
+    return step[known[-1]] * images / known[-1]
+
+
+def least_time(images: float) -> float:
+    """What the arithmetic and the memory traffic take at the published peaks, one after the other."""
+    return images * (FLOP_PER_IMAGE / PEAK_FLOP + BYTES_PER_IMAGE / MEMORY)
 
 
 def exposed(gpus: int, element_bytes: int = 4, separate: bool = False, statistics: bool = True, compute: float = 0) -> float:
@@ -128,9 +136,9 @@ def table(header: str, rows: list) -> list:
     return [f"| {header} |", "|" + "---|" * columns, *[f"| {' | '.join(row)} |" for row in rows], ""]
 
 
-def tables(measured: float) -> str:
+def tables(step: dict) -> str:
     scales = (8, 64, 512)
-    compute = compute_time(BATCH_PER_GPU, measured)
+    compute = compute_time(BATCH_PER_GPU, step)
     sizes = [(f"BatchNorm's sums, {len(STATISTICS)} a step", STATISTICS), *[(f"gradient bucket {number}", [4 * size])
              for number, size in enumerate(buckets(), 1)]]
     lines = table("one all-reduce, microseconds | bytes | " + " | ".join(f"{gpus} GPUs" for gpus in scales),
@@ -153,7 +161,7 @@ def tables(measured: float) -> str:
     rows = []
     for gpus in (1, *scales):
         share = 128 / gpus
-        small = compute_time(share, measured) + (exposed(gpus) if gpus > 1 else 0.0)
+        small = compute_time(share, step) + (exposed(gpus) if gpus > 1 else 0.0)
         large = compute + (exposed(gpus, compute=compute) if gpus > 1 else 0.0)
         rows.append([str(gpus), f"{share:g}", f"{128 / small * 1e6:,.0f}" if share >= 1 else "more ranks than images",
                      f"{gpus * BATCH_PER_GPU:,}", f"{gpus * BATCH_PER_GPU / large * 1e6:,.0f}",
@@ -162,21 +170,28 @@ def tables(measured: float) -> str:
     return "\n".join(lines)
 
 
-def counts() -> str:
+def counts(step: dict) -> str:
+    measured = ", ".join(f"{step[images]:,.0f} for {images}" for images in sorted(step, reverse=True))
     return (f"Counted: {sum(PARAMETERS):,} trained parameters in {len(buckets())} buckets of {' and '.join(f'{size:,}' for size in buckets())}; "
             f"{FLOP_PER_IMAGE / 1e6:.1f} MFLOP and {BYTES_PER_IMAGE / 1e6:.1f} MB of memory traffic an image; "
             f"{len(STATISTICS) + len(buckets())} all-reduces a step.\n"
-            f"Estimated: {compute_time(BATCH_PER_GPU):.0f} microseconds of computing for 128 images, never less than "
-            f"{compute_time(0):.0f} however few.\n")
+            f"Measured: microseconds a step of so many images on one H200, {measured}. "
+            f"At the published peaks its arithmetic and traffic would take {least_time(BATCH_PER_GPU):.0f} for {BATCH_PER_GPU}.\n")
+
+
+def measured_step(text: str) -> tuple:
+    images, _, microseconds = text.partition("=")
+    return int(images), float(microseconds)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images-per-second", type=float, default=0)
+    parser.add_argument("--step", type=measured_step, action="append", metavar="IMAGES=MICROSECONDS")
     parser.add_argument("--check", type=pathlib.Path, help="fail unless this document holds what is printed")
     parser.add_argument("--write", type=pathlib.Path, help="put it into this document")
     options = parser.parse_args()
-    expected = counts() + "\n" + tables(options.images_per_second)
+    step = dict(options.step) if options.step else MEASURED_STEP
+    expected = counts(step) + "\n" + tables(step)
     document = options.check or options.write
     if document is None:
         print(expected, end="")

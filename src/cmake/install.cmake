@@ -12,7 +12,8 @@ set(CMAKE_SKIP_INSTALL_ALL_DEPENDENCY ON)  # neither `cpack` nor an install buil
 set(_home lib/fer-ddp)
 
 set_target_properties(fer_ddp_training PROPERTIES INSTALL_RPATH "$ORIGIN/torch/lib")
-install(TARGETS fer-ddp fer_ddp_training RUNTIME DESTINATION ${_home} LIBRARY DESTINATION ${_home} COMPONENT fer-ddp)
+install(TARGETS fer-ddp fer_ddp_training
+        RUNTIME DESTINATION ${_home} COMPONENT fer-ddp LIBRARY DESTINATION ${_home} COMPONENT fer-ddp)
 file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/install)
 file(CREATE_LINK ../${_home}/fer-ddp ${CMAKE_BINARY_DIR}/install/fer-ddp SYMBOLIC)
 install(FILES ${CMAKE_BINARY_DIR}/install/fer-ddp DESTINATION bin COMPONENT fer-ddp)

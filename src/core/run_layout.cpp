@@ -24,13 +24,18 @@ constexpr std::array<RunEntry, 5> kCheckpointFiles = {{
     {.name = "COMPLETE"},
 }};
 
-constexpr std::array<RunEntry, 1> kCheckpointFolders = {{
-    {.name = "epoch-*", .kind = Kind::kFolder, .inside = kCheckpointFiles},
+// The names of train/checkpoint_folder.h, also of checkpoints that were moved aside. "epoch-best" is a user's.
+constexpr std::array<RunEntry, 5> kCheckpointFolders = {{
+    {.name = "epoch-#-step-#", .kind = Kind::kFolder, .inside = kCheckpointFiles},
+    {.name = "damaged-epoch-#-step-#", .kind = Kind::kFolder, .inside = kCheckpointFiles},
+    {.name = "damaged-epoch-#-step-#-#", .kind = Kind::kFolder, .inside = kCheckpointFiles},
+    {.name = "superseded-epoch-#-step-#", .kind = Kind::kFolder, .inside = kCheckpointFiles},
+    {.name = "superseded-epoch-#-step-#-#", .kind = Kind::kFolder, .inside = kCheckpointFiles},
 }};
 
 constexpr std::array<RunEntry, 2> kShardFiles = {{
     {.name = "manifest.json"},
-    {.name = "shard-*.h5"},
+    {.name = "shard-#-of-#.h5"},
 }};
 
 constexpr std::array<RunEntry, 12> kLayout = {{
@@ -57,6 +62,20 @@ constexpr std::array<RunEntry, 12> kLayout = {{
      .inside = kShardFiles},
     {.name = run_file::kMark, .holds = "says that the folder is a run's, which `--overwrite` may replace"},
 }};
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+// RunEntry::name's own small language: '#' stands for one digit or more, '*' for anything.
+bool matches_pattern(std::string_view pattern, std::string_view text) {
+  if (pattern.empty()) return text.empty();
+  if (pattern.front() == '*')
+    return matches_pattern(pattern.substr(1), text) || (!text.empty() && matches_pattern(pattern, text.substr(1)));
+  if (text.empty()) return false;
+  if (pattern.front() != '#')
+    return pattern.front() == text.front() && matches_pattern(pattern.substr(1), text.substr(1));
+  return is_digit(text.front()) &&
+         (matches_pattern(pattern, text.substr(1)) || matches_pattern(pattern.substr(1), text.substr(1)));
+}
 
 // What is at a path, sorted: what a run wrote, the contents of a folder before the folder; and what it did not.
 struct Sorted {
@@ -110,13 +129,7 @@ void remove_unfinished_of(const fs::path& folder, std::span<const RunEntry> layo
 
 }  // namespace
 
-bool RunEntry::matches(std::string_view file_name) const {
-  const size_t star = name.find('*');
-  if (star == std::string_view::npos) return file_name == name;
-  const std::string_view head = name.substr(0, star);
-  const std::string_view tail = name.substr(star + 1);
-  return file_name.size() >= head.size() + tail.size() && file_name.starts_with(head) && file_name.ends_with(tail);
-}
+bool RunEntry::matches(std::string_view file_name) const { return matches_pattern(name, file_name); }
 
 std::span<const RunEntry> run_layout() { return kLayout; }
 

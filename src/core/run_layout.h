@@ -30,7 +30,7 @@ inline constexpr const char* kShards = "shards";
 struct RunEntry {
   enum class Kind { kFile, kFolder };
 
-  std::string_view name;  // at most one '*', which stands for any text
+  std::string_view name;  // '*' stands for any text, '#' for digits
   Kind kind = Kind::kFile;
   std::string_view holds{};            // in README's words
   std::span<const RunEntry> inside{};  // of a folder

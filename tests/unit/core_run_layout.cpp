@@ -63,6 +63,18 @@ TEST_F(RunLayout, WhatIsNotListedStaysAndIsNamed) {
   EXPECT_FALSE(there("checkpoints/epoch-00002-step-00000000"));
 }
 
+TEST_F(RunLayout, AUsersCopyOfACheckpointStays) {
+  const fs::path best = make("checkpoints/epoch-best/state.json");
+  const fs::path copy = make("checkpoints/epoch-00001-step-00000000-copy/state.json");
+  make("checkpoints/damaged-epoch-00001-step-00000000-2/state.json");
+  make("checkpoints/superseded-epoch-100000-step-00000000/state.json");
+  EXPECT_THAT(remove("checkpoints"), ::testing::UnorderedElementsAre(best.parent_path(), copy.parent_path()));
+  EXPECT_TRUE(fs::exists(best));
+  EXPECT_TRUE(fs::exists(copy));
+  EXPECT_FALSE(there("checkpoints/damaged-epoch-00001-step-00000000-2"));
+  EXPECT_FALSE(there("checkpoints/superseded-epoch-100000-step-00000000"));
+}
+
 TEST_F(RunLayout, ALinkIsTheUsers) {
   const fs::path shard = make("elsewhere/shard-00000-of-00001.h5");
   fs::create_directory_symlink(shard.parent_path(), folder_.path() / "shards");
