@@ -1,0 +1,94 @@
+#include "network/engine_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "network/table.h"
+
+namespace fer_ddp {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr const char* kWithinRounding =
+    "any number of ranks and threads agree within rounding; a resumed run goes on to the byte at the same ranks";
+
+// The layers with all their options, dropout's share aside: any is as good.
+ordered_json layers_but_shares(Network network) {
+  for (Layer& each : network.layers)
+    if (auto* dropout = std::get_if<layer::Dropout>(&each.kind)) dropout->share = 0;
+  return network_to_json(network)["layers"];
+}
+
+// Where a network is not the seed CNN, or an empty text.
+std::string difference_from_seed_cnn(const Network& network) {
+  static const Network kSeedCnn = load_network("seed_cnn");
+  static const ordered_json kExpected = layers_but_shares(kSeedCnn);
+  if (network.input != kSeedCnn.input) return "its input is standardize_image";
+  const ordered_json found = layers_but_shares(network);
+  for (size_t i = 0; i < std::min(found.size(), kExpected.size()); ++i)
+    if (found[i] != kExpected[i])
+      return fmt::format("layer {} ({}) is another", network.layers[i].place, kind_name(network.layers[i].kind));
+  if (found.size() == kExpected.size()) return {};
+  return fmt::format("it has {} layers instead of {}", found.size(), kExpected.size());
+}
+
+struct OperatorOf {
+  std::string operator()(const layer::Convolution&) const { return "conv2d"; }
+  std::string operator()(const layer::BatchNorm&) const { return "batch_norm over all ranks"; }
+  std::string operator()(const layer::Relu&) const { return "relu"; }
+  std::string operator()(const layer::MaxPool&) const { return "max_pool2d"; }
+  std::string operator()(const layer::AveragePool&) const { return "avg_pool2d"; }
+  std::string operator()(const layer::GlobalAveragePool&) const { return "mean"; }
+  std::string operator()(const layer::Flatten&) const { return "view"; }
+  std::string operator()(const layer::Dropout&) const { return "mul by a keyed mask"; }
+  std::string operator()(const layer::Dense&) const { return "linear"; }
+  std::string operator()(const layer::Residual&) const { return "add"; }
+};
+
+// LibTorch's operators, one a layer.
+EnginePlan operators(const char* engine, const Network& network) {
+  EnginePlan plan{.engine = engine, .sameness = kWithinRounding};
+  for_each_layer(network.layers,
+                 [&](const Layer& each) { plan.kernels.push_back(std::visit(OperatorOf{}, each.kind)); });
+  return plan;
+}
+
+}  // namespace
+
+EnginePlan fused_plan(const Network& network) {
+  EnginePlan plan{.engine = "fused",
+                  .sameness =
+                      "the same bits at 1, 2, 4 and 8 ranks of a host and any number of threads; other numbers "
+                      "of ranks agree within rounding"};
+  if (const std::string difference = difference_from_seed_cnn(network); !difference.empty()) {
+    plan.refusal = "the fused engine knows the layers of seed_cnn alone, and " + difference;
+    return plan;
+  }
+  plan.kernels = {"first convolution + ReLU + pool",
+                  "in layer 1's",
+                  "in layer 1's",
+                  "folded into layer 5",
+                  "Winograd F(4x4) convolution + ReLU + pool",
+                  "in layer 5's",
+                  "in layer 5's",
+                  "folded into layer 10",
+                  "none",
+                  "dense + ReLU + dropout, sparse gradient",
+                  "in layer 10's",
+                  "in layer 10's",
+                  "classifier"};
+  return plan;
+}
+
+EnginePlan autograd_plan(const Network& network) { return operators("autograd", network); }
+
+EnginePlan device_plan(const Network& network) { return operators("device", network); }
+
+std::vector<EnginePlan> engine_plans(const Network& network) {
+  return {fused_plan(network), autograd_plan(network), device_plan(network)};
+}
+
+}  // namespace fer_ddp
