@@ -75,18 +75,25 @@ void publish(const fs::path& final_path, const PublishCheck& check) {
 }
 
 void write_file_atomically(const fs::path& path, const ByteSource& content, const PublishCheck& check) {
+  // Also before anything is written: whoever took the folder over may be writing under the same name aside.
+  if (check) check();
   const fs::path aside = partial_path(path);
+  struct stat written {};
   try {
     {
       const FileDescriptor file(aside, O_WRONLY | O_CREAT | O_TRUNC);
+      static_cast<void>(::fstat(file.get(), &written));
       content([&](std::span<const std::byte> bytes) { write_all(file, bytes, path); });
       if (::fsync(file.get()) != 0)
         throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
     }
     publish(path, check);
   } catch (...) {
+    struct stat found {};
+    const bool is_ours =
+        ::stat(aside.c_str(), &found) == 0 && found.st_dev == written.st_dev && found.st_ino == written.st_ino;
     std::error_code ignored;
-    fs::remove(aside, ignored);
+    if (is_ours) fs::remove(aside, ignored);
     throw;
   }
 }

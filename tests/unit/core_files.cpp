@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <fstream>
 #include <iterator>
 #include <limits>
 
@@ -114,6 +115,14 @@ TEST(RunLog, WritesOneJsonObjectALine) {
   EXPECT_EQ(first["loss"], 1.5);
   EXPECT_EQ(first["level"], "info");
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
+}
+
+TEST(AtomicFile, WithoutLeaveToPublishNothingIsWrittenAside) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "history.csv";
+  std::ofstream(partial_path(path)) << "another process's";
+  EXPECT_THROW(write_file_atomically(path, "mine", [] { throw machine_error("the folder was taken over"); }), Error);
+  EXPECT_EQ(read_file(partial_path(path)), "another process's");
 }
 
 }  // namespace
