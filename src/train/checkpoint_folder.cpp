@@ -143,12 +143,16 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
   nlohmann::ordered_json checksums = nlohmann::ordered_json::object();
   for (const auto& [name, source] : content) {
     RunningChecksum running;
-    write_file_atomically(aside / name, [&](const ByteSink& to) {
-      source([&](std::span<const std::byte> bytes) {
-        running.add(bytes);
-        to(bytes);
-      });
-    });
+    // The check also for each part: whoever has taken the folder over clears away what was half-written.
+    write_file_atomically(
+        aside / name,
+        [&](const ByteSink& to) {
+          source([&](std::span<const std::byte> bytes) {
+            running.add(bytes);
+            to(bytes);
+          });
+        },
+        check_);
     checksums[name] = running.digits();
   }
   publish(checkpoint, check_);
