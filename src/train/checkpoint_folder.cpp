@@ -141,7 +141,9 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
   remove_quietly(aside);
   make_folder(aside);
   nlohmann::ordered_json checksums = nlohmann::ordered_json::object();
-  for (const auto& [name, source] : content) {
+  for (const auto& part : content) {
+    const std::string& name = part.first;
+    const ByteSource& source = part.second;
     RunningChecksum running;
     // The check also for each part: whoever has taken the folder over clears away what was half-written.
     write_file_atomically(
@@ -161,11 +163,10 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
   int kept = 0;
   for (const CheckpointPosition& candidate : newest_first()) {
     const fs::path path = folder_ / checkpoint_name(candidate);
-    if (!is_complete(path)) {
-      remove_quietly(path);
-    } else if (candidate > position) {
+    const bool is_later = is_complete(path) && candidate > position;
+    if (is_later) {
       move_aside(candidate, "superseded");
-    } else if (++kept > keep_) {
+    } else if (!is_complete(path) || ++kept > keep_) {
       remove_quietly(path);
     }
   }

@@ -25,7 +25,8 @@ using CheckpointContent = std::map<std::string, ByteSource>;  // the same, on th
 struct CheckpointPosition {
   int epoch = 0;
   int64_t step = 0;  // steps of the epoch that are done
-  friend auto operator<=>(const CheckpointPosition&, const CheckpointPosition&) = default;
+  friend auto operator<=>(const CheckpointPosition&,
+                          const CheckpointPosition&) = default;  // NOLINT(modernize-use-nullptr)
 };
 
 // The folder's name of the checkpoint of a position, and back: none for every name that is not exactly one.
