@@ -32,5 +32,6 @@ void add_report_command(CLI::App& app, Action& chosen);
 void add_status_command(CLI::App& app, Action& chosen);
 void add_stop_command(CLI::App& app, Action& chosen);
 void add_config_command(CLI::App& app, Action& chosen);
+void add_network_command(CLI::App& app, Action& chosen);
 
 }  // namespace fer_ddp

@@ -44,6 +44,7 @@ void add_commands(CLI::App& app, Action& chosen) {
   add_status_command(app, chosen);
   add_stop_command(app, chosen);
   add_config_command(app, chosen);
+  add_network_command(app, chosen);
 }
 
 // What is wrong with the command line is wrong on every rank, so rank 0 alone says it. --help and --version end here
