@@ -16,7 +16,8 @@ enum class RandomPurpose : uint32_t {
   kShuffle = 2,
   kDropout = 3,
   kAugmentation = 4,
-  kSyntheticFaces = 5
+  kSyntheticFaces = 5,
+  kMixing = 6
 };
 
 class RandomStream {

@@ -1,0 +1,28 @@
+// The vector kernels under data/augmentation.h: an image sampled through an affine map, and what that takes. By
+// Highway, for the processor's own instruction set; element by element and without fused products, so that every
+// instruction set gives the same bits. Pure; thread-safe; no allocation.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace fer_ddp {
+
+// Of an image's 48 x 48 bytes; exact.
+struct PixelSums {
+  int64_t sum = 0;
+  int64_t squares = 0;
+};
+[[nodiscard]] PixelSums pixel_sums(const uint8_t* pixels);
+
+// image[i] = pixels[i] * gain + offset.
+void scale_pixels(const uint8_t* pixels, float gain, float offset, float* image);
+
+// The same of the image sampled at `source` (see ImageChange), bilinearly, mirrored at its borders: at -0.5 and 47.5 in
+// pixels, as often as it takes. With the identity the same bits as scale_pixels.
+void sample_pixels(const uint8_t* pixels, const std::array<double, 6>& source, float gain, float offset, float* image);
+
+// blend[i] = weight * image[i] + (1 - weight) * partner[i].
+void blend_images(float weight, const float* image, const float* partner, float* blend);
+
+}  // namespace fer_ddp
