@@ -15,6 +15,7 @@
 #include "launcher/run_reader.h"
 #include "launcher/thread_share.h"
 #include "model/weights.h"
+#include "network/table.h"
 #include "train/evaluator.h"
 #include "train/step_choice.h"
 
@@ -65,14 +66,14 @@ std::string table(const Evaluation& evaluation) {
 }
 
 // By the step that the run trained with, so that its numbers are the run's own.
-Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& config, const fs::path& shards,
-                            Session& session) {
+Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& config, const Network& network,
+                            const fs::path& shards, Session& session) {
   Communicator& communicator = session.communicator();
   const int fair = take_thread_share(communicator);
   const RunDevice device = open_device(config, session);  // before anything uses LibTorch
   at::set_num_threads(config.threads > 0 ? config.threads : fair);
   std::unique_ptr<Model> model;
-  run_together(communicator, [&] { model = make_model(config); });
+  run_together(communicator, [&] { model = make_model(network, config); });
   const Dataset dataset = load_dataset(shards, communicator);
   const Split split = parse_split(request.split);
   run_together(communicator, [&] {
@@ -95,6 +96,7 @@ Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& conf
 
 int evaluate_run(const EvaluationRequest& request, Session& session) {
   Config config;
+  Network network;
   fs::path shards;
   run_together(session.communicator(), [&] {
     if (!holds_run(request.run))
@@ -106,9 +108,10 @@ int evaluate_run(const EvaluationRequest& request, Session& session) {
     if (!fs::exists(weights)) throw no_weights(request.run);
     config.init = weights.string();
     if (!request.device.empty()) config.device = request.device;
-    refuse_impossible_step(config);
+    network = network_of_run(request.run, config);
+    refuse_impossible_step(config, network);
   });
-  const Evaluation evaluation = evaluate_by_step(request, config, shards, session);
+  const Evaluation evaluation = evaluate_by_step(request, config, network, shards, session);
   run_on_rank_0(session.communicator(),
                 [&] { print_result(request.json ? evaluation_to_json(evaluation).dump() + "\n" : table(evaluation)); });
   return 0;

@@ -68,8 +68,9 @@ fs::path resolved(const fs::path& path) {
 
 // The key of the configuration that names `path`, or something in it; empty: none does.
 std::string input_at(const Config& config, const fs::path& path) {
-  const std::array<std::pair<const char*, std::optional<std::string>>, 6> inputs = {
+  const std::array<std::pair<const char*, std::optional<std::string>>, 7> inputs = {
       {{"data", config.data},
+       {"model", config.model},
        {"init", config.init},
        {"status_tls_certificate", config.status_tls_certificate},
        {"status_tls_key", config.status_tls_key},

@@ -27,6 +27,7 @@
 #include "launcher/run_services.h"
 #include "launcher/thread_share.h"
 #include "model/weights.h"
+#include "network/table.h"
 #include "train/step_choice.h"
 #include "train/stop_signal.h"
 #include "train/trainer.h"
@@ -39,10 +40,21 @@ namespace {
 
 void refuse_impossible(const Config& config, Session& session) {
   refuse_singletons_under_slurm(session.communicator().size(), session.log);
-  refuse_impossible_step(config);
   if (config.data.empty())
     throw user_error("data is not set",
                      "Give the config a data key, or --set data=fer2013.csv (or a folder of shards).");
+}
+
+// The network to train; a run that is resumed goes on with the table that it wrote. Rank 0 reads it for all.
+Network provide_network(const Config& config, ExistingRun existing, Communicator& communicator) {
+  std::string table;
+  run_on_rank_0(communicator, [&] {
+    const bool resumed = existing == ExistingRun::kResume;
+    table = network_to_json(resumed ? network_of_run(config.output, config) : configured_network(config)).dump();
+  });
+  Network network = parse_network(broadcast_text(communicator, table), config.model);
+  run_together(communicator, [&] { refuse_impossible_step(config, network); });
+  return network;
 }
 
 // Takes this rank's share of the machine's cores; returns how many threads it runs.
@@ -171,6 +183,8 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
   run_on_rank_0(communicator, [&] {
     services.emplace(config, board);
     claim->begin();
+    write_file_atomically(fs::path(config.output) / run_file::kNetwork, network_to_json(model.network()).dump(2) + "\n",
+                          check);
     observers = make_run_observers(config, session.log, board, trainer.state(), check);
     for (const auto& observer : observers) trainer.add_observer(*observer);
     services->publish(*claim, session.log);
@@ -203,6 +217,7 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   run_on_rank_0(communicator, [&] { check_run_services(config); });
   // The build comes first: another one may know other keys.
   require_agreement(communicator, {{"build", fer_ddp_build_hash}, {"configuration", config_to_json(config).dump()}});
+  const Network network = provide_network(config, existing, communicator);
   std::optional<RunClaim> claim;  // outlives what is published
   std::array<int64_t, 1> over = {0};
   run_on_rank_0(communicator, [&] {
@@ -220,8 +235,10 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   const Dataset dataset =
       load_training_data(config, existing, threads, claim ? claim->check() : PublishCheck(), session);
   std::unique_ptr<Model> model;
-  run_together(communicator, [&] { model = make_model(config); });
-  require_agreement(communicator, {{"set of shards", dataset.fingerprint()}, {"model", model->description()}});
+  run_together(communicator, [&] { model = make_model(network, config); });
+  require_agreement(communicator, {{"set of shards", dataset.fingerprint()},
+                                   {"network", network_hash(model->network())},
+                                   {"model", model->description()}});
   say_what_starts(config, dataset, places, session.log);
   const int exit_code = run_trainer(config, request, dataset, *model, places, device.runtime.get(), signal,
                                     claim ? &*claim : nullptr, session);

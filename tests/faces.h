@@ -32,6 +32,23 @@ struct Faces {
     return faces;
   }
 
+  // Patches of different greys with noise on them: unlike plain noise, images still differ once they are averaged.
+  static Faces patches(int count) {
+    constexpr size_t kPatch = 12;  // pixels a side
+    Faces faces = noise(count);
+    RandomStream random(2, RandomPurpose::kSyntheticFaces, 0);
+    for (size_t first = 0; first < faces.images.size(); first += kImagePixels) {
+      std::vector<unsigned> greys(kImagePixels / kPatch / kPatch);
+      for (unsigned& grey : greys) grey = random.next_below(256);
+      for (size_t i = 0; i < kImagePixels; ++i) {
+        const size_t patch = i / kImageSide / kPatch * (kImageSide / kPatch) + i % kImageSide / kPatch;
+        uint8_t& pixel = faces.images[first + i];
+        pixel = static_cast<uint8_t>((3 * greys[patch] + pixel) / 4);
+      }
+    }
+    return faces;
+  }
+
   static Faces stripes(int count) {
     Faces faces(count);
     for (size_t i = 0; i < faces.labels.size(); ++i) {

@@ -88,9 +88,9 @@ void check_together(const Config& config, const std::string& where) {
                                  config.min_learning_rate, config.learning_rate),
                      "The plateau only ever lowers the learning rate.");
   }
-  if (config.init != "glorot_uniform" && !config.init.ends_with(".safetensors")) {
-    throw user_error(
-        fmt::format("{}: init is \"{}\", expected glorot_uniform or a .safetensors file", where, config.init));
+  if (config.init != "glorot_uniform" && config.init != "uniform_fan_in" && !config.init.ends_with(".safetensors")) {
+    throw user_error(fmt::format("{}: init is \"{}\", expected glorot_uniform, uniform_fan_in or a .safetensors file",
+                                 where, config.init));
   }
   const bool is_path = config.name.find('/') != std::string::npos || config.name == "." || config.name == "..";
   if (config.name.empty() || is_path) {

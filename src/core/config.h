@@ -41,7 +41,7 @@ struct Config {
   std::string split = "seed";
 
   std::string model = "seed_cnn";
-  double dropout = 0.5;
+  std::optional<double> dropout{};  // none: the table's own
   std::string init = "glorot_uniform";
   std::string batch_norm = "global";
   double label_smoothing = 0.0;

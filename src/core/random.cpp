@@ -34,6 +34,12 @@ std::array<uint32_t, 4> RandomStream::block(uint32_t index) const {
   return philox_4x32_10({index, counter_[0], counter_[1], counter_[2]}, key_);
 }
 
+void RandomStream::go_to(uint64_t index) {
+  next_block_ = static_cast<uint32_t>(index / 4);
+  used_ = 4;  // of the block before
+  for (uint64_t i = 0; i < index % 4; ++i) next();
+}
+
 uint32_t RandomStream::next() {
   if (used_ == 4) {
     current_ = block(next_block_++);

@@ -28,6 +28,9 @@ class RandomStream {
   // The four words of counter block `index`: numbers 4 * index to 4 * index + 3 of the stream.
   [[nodiscard]] std::array<uint32_t, 4> block(uint32_t index) const;
 
+  // Goes to number `index` of the stream, from 0: the next one. Below 2^34.
+  void go_to(uint64_t index);
+
   // The next number of the stream, uniform over all 32-bit values.
   uint32_t next();
 

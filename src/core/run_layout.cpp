@@ -38,8 +38,10 @@ constexpr std::array<RunEntry, 2> kShardFiles = {{
     {.name = "shard-#-of-#.h5"},
 }};
 
-constexpr std::array<RunEntry, 12> kLayout = {{
+constexpr std::array<RunEntry, 13> kLayout = {{
     {.name = run_file::kConfig, .holds = "the resolved configuration, every key; may be given to `--config` again"},
+    {.name = run_file::kNetwork,
+     .holds = "the network that it trains, with every option; `model` may name it in another run"},
     {.name = run_file::kHistory,
      .holds =
          "one line an epoch: loss, accuracy, validation loss and accuracy, learning rate, seconds, images a second"},

@@ -15,6 +15,7 @@ namespace run_file {
 
 inline constexpr const char* kMark = ".fer-ddp-run";
 inline constexpr const char* kConfig = "config.json";
+inline constexpr const char* kNetwork = "network.json";
 inline constexpr const char* kHistory = "history.csv";
 inline constexpr const char* kReport = "report.html";
 inline constexpr const char* kResult = "result.json";

@@ -91,11 +91,12 @@ Moments batch_moments(const at::Tensor& x, const float* centre, const SumOverRan
 void update_running(const BatchNormState& state, const Moments& moments) {
   float* mean = state.running_mean.data_ptr<float>();
   float* variance = state.running_var.data_ptr<float>();
+  const double kept = state.kept_share();
+  const double correction = state.variance_correction(moments.rows);
   for (size_t c = 0; c < moments.mean.size(); ++c) {
-    mean[c] = static_cast<float>(static_cast<double>(mean[c]) * kBatchNormMomentum +
-                                 moments.mean[c] * (1.0 - kBatchNormMomentum));
-    variance[c] = static_cast<float>(static_cast<double>(variance[c]) * kBatchNormMomentum +
-                                     moments.variance[c] * (1.0 - kBatchNormMomentum));
+    mean[c] = static_cast<float>(static_cast<double>(mean[c]) * kept + moments.mean[c] * (1.0 - kept));
+    variance[c] =
+        static_cast<float>(static_cast<double>(variance[c]) * kept + correction * moments.variance[c] * (1.0 - kept));
   }
 }
 
@@ -111,7 +112,7 @@ class TrainingBatchNorm : public torch::autograd::Function<TrainingBatchNorm> {
     at::Tensor mean = at::empty({x.size(1)}, at::kFloat);
     at::Tensor inverse_deviation = at::empty({x.size(1)}, at::kDouble);
     for (size_t c = 0; c < channels; ++c) {
-      const double inverse = 1.0 / std::sqrt(moments.variance[c] + kBatchNormEpsilon);
+      const double inverse = 1.0 / std::sqrt(moments.variance[c] + state->options.epsilon);
       const double factor = static_cast<double>(weight.const_data_ptr<float>()[c]) * inverse;
       scale[c] = static_cast<float>(factor);
       shift[c] = static_cast<float>(static_cast<double>(bias.const_data_ptr<float>()[c]) - moments.mean[c] * factor);
@@ -186,7 +187,7 @@ at::Tensor inference_batch_norm(const at::Tensor& x, const BatchNormState& state
   std::vector<float> shift(channels);
   for (size_t c = 0; c < channels; ++c) {
     const double inverse =
-        1.0 / std::sqrt(static_cast<double>(state.running_var.const_data_ptr<float>()[c]) + kBatchNormEpsilon);
+        1.0 / std::sqrt(static_cast<double>(state.running_var.const_data_ptr<float>()[c]) + state.options.epsilon);
     const double factor = static_cast<double>(state.weight.const_data_ptr<float>()[c]) * inverse;
     scale[c] = static_cast<float>(factor);
     shift[c] = static_cast<float>(static_cast<double>(state.bias.const_data_ptr<float>()[c]) -

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "model/batch_norm_layer.h"
-
 namespace fer_ddp {
 
 FusedNormalization::FusedNormalization(size_t channels)

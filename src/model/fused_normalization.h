@@ -1,6 +1,6 @@
 // Batch normalisation between two of the fused network's passes: from the sums of a block's values to an affine map by
 // channel, and from the sums of gradients to the affine map of the backward pass (kernels/normalization_gradient.h).
-// The statistics are Keras': see model/batch_norm_layer.h. A plain calculation in fp64 on few numbers.
+// The constants are those of the seed CNN's table, and Keras'. A plain calculation in fp64 on few numbers.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,9 @@
 #include "kernels/normalization_gradient.h"
 
 namespace fer_ddp {
+
+inline constexpr double kBatchNormMomentum = 0.99;  // the share of the running statistics that stays
+inline constexpr double kBatchNormEpsilon = 1e-3;
 
 class FusedNormalization {
  public:

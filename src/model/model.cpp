@@ -1,72 +1,111 @@
 #include "model/model.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/zeros.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/error.h"
 #include "core/expressions.h"
-#include "model/initialization.h"
-#include "model/seed_cnn.h"
+#include "core/random.h"
+#include "model/forward_pass.h"
 #include "model/weights.h"
+#include "network/table.h"
+#include "network/tensors.h"
 
 namespace fer_ddp {
 
 namespace {
 
-std::vector<int64_t> strides_of(const std::vector<int64_t>& shape) {
-  if (shape.size() == 4) return {shape[1] * shape[2] * shape[3], 1, shape[3] * shape[1], shape[1]};  // channels_last
-  std::vector<int64_t> strides(shape.size(), 1);
-  for (size_t i = shape.size() - 1; i > 0; --i) strides[i - 1] = strides[i] * shape[i];
-  return strides;
+constexpr int64_t kImagesAtOnce = 64;  // whose dropout a thread draws at once
+
+std::vector<ParameterSpec> parameter_specs(const Network& network) {
+  std::vector<ParameterSpec> specs;
+  for (const NetworkTensor& tensor : network_tensors(network))
+    if (tensor.trained) specs.push_back({tensor.name, tensor.shape});
+  return specs;
 }
 
-size_t elements(const std::vector<int64_t>& shape) {
-  size_t count = 1;
-  for (const int64_t extent : shape) count *= static_cast<size_t>(extent);
-  return count;
+// [count, 48 * 48] in rows as a batch of images of one channel, with genuine channels_last strides.
+at::Tensor as_input(const at::Tensor& rows) {
+  return rows.as_strided({rows.size(0), 1, kImageSide, kImageSide}, {kImagePixels, 1, kImageSide, 1});
+}
+
+void scale_pixels(const uint8_t* pixels, PixelScale scale, float* values) {
+  for (int64_t i = 0; i < kImagePixels; ++i) values[i] = static_cast<float>(pixels[i]) / 255.0F;
+  if (scale == PixelScale::kUnit) return;
+  // Sums of bytes are exact: the same bits however images are grouped.
+  int64_t sum = 0;
+  int64_t squares = 0;
+  for (int64_t i = 0; i < kImagePixels; ++i) {
+    sum += pixels[i];
+    squares += int64_t{pixels[i]} * pixels[i];
+  }
+  const auto count = static_cast<double>(kImagePixels);
+  const double mean = static_cast<double>(sum) / count;
+  const double variance = (static_cast<double>(squares) - static_cast<double>(sum) * mean) / (count - 1);
+  const auto offset = static_cast<float>(mean / 255.0);
+  const auto deviation = static_cast<float>(std::sqrt(std::max(variance, 0.0)) / 255.0 + kStandardizeOffset);
+  for (int64_t i = 0; i < kImagePixels; ++i) values[i] = (values[i] - offset) / deviation;
+}
+
+void draw_parameters(Model& model, Initialization initialization, uint64_t random_seed) {
+  const at::NoGradGuard no_grad;
+  for (const NetworkTensor& tensor : network_tensors(model.network())) {
+    if (!tensor.trained) continue;
+    at::Tensor drawn = at::empty(tensor.shape, at::kFloat);
+    initialize(tensor, initialization, random_seed, {drawn.data_ptr<float>(), static_cast<size_t>(drawn.numel())});
+    model.store()[tensor.name].copy_(drawn);
+  }
 }
 
 }  // namespace
 
-ParameterStore::ParameterStore(const std::vector<ParameterSpec>& specs, at::Device device) {
-  size_t total = 0;
-  for (const ParameterSpec& spec : specs) total += elements(spec.shape);
-  weights_ = at::zeros({static_cast<int64_t>(total)}, at::TensorOptions(at::kFloat).device(device));
-  gradients_ = at::empty_like(weights_);  // memory that a step which has its own never touches
-  size_t offset = total;
-  for (const ParameterSpec& spec : specs) {
-    const size_t size = elements(spec.shape);
-    offset -= size;
-    const auto piece = [&](const at::Tensor& flat) {
-      return at::from_blob(flat.data_ptr<float>() + offset, spec.shape, strides_of(spec.shape), flat.options());
-    };
-    parameters_.push_back({spec.name, piece(weights_).set_requires_grad(true), offset, size});
-    gradient_views_.push_back(piece(gradients_));
+Model::Model(const Network& network, const Config& config, at::Device device)
+    : network_(network),
+      precision_(config.precision == "bf16" ? at::kBFloat16 : at::kFloat),
+      random_seed_(static_cast<uint64_t>(config.random_seed)),
+      store_(parameter_specs(network), device) {
+  for (const Parameter& parameter : store_.parameters()) tensors_[parameter.name] = parameter.value;
+  for (const NetworkTensor& tensor : network_tensors(network_)) {
+    if (tensor.trained) continue;
+    buffers_.push_back({tensor.name, at::full(tensor.shape, tensor.fill, store_.flat_weights().options())});
+    tensors_[tensor.name] = buffers_.back().value;
   }
+  for_each_layer(network_.layers, [&](const Layer& layer) {
+    const auto* dropout = std::get_if<layer::Dropout>(&layer.kind);
+    if (dropout == nullptr || dropout->share == 0) return;
+    dropouts_.push_back({dropout->number, static_cast<float>(dropout->share), dropped_units_, layer.output.size()});
+    dropped_units_ += layer.output.size();
+  });
 }
 
-const at::Tensor& ParameterStore::operator[](const std::string& name) const {
-  const auto found =
-      std::find_if(parameters_.begin(), parameters_.end(), [&](const Parameter& p) { return p.name == name; });
-  if (found == parameters_.end()) throw machine_error(fmt::format("the model has no parameter {}", name));
-  return found->value;
+at::Tensor Model::forward(const at::Tensor& images, const ForwardContext& context) const {
+  return ForwardPass(*this, context).run(images);
 }
 
-void ParameterStore::clear_gradients() {
-  gradients_.zero_();
-  for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].value.mutable_grad() = gradient_views_[i];
-}
-
-at::Tensor Model::add_buffer(const std::string& name, int64_t size, float fill) {
-  buffers_.push_back({name, at::full({size}, fill, store_.flat_weights().options())});
-  return buffers_.back().value;
+// Value j of the n-th dropout layer, for the image at position p of the epoch, is decided by number n * 2^24 + j of
+// stream p.
+at::Tensor Model::draw_kept_units(int epoch, int64_t first_position, int64_t images) const {
+  if (dropped_units_ == 0) return {};
+  at::Tensor kept = at::empty({images, dropped_units_}, at::kByte);
+  at::parallel_for(0, images, kImagesAtOnce, [&](int64_t begin, int64_t end) {
+    uint8_t* unit = kept.data_ptr<uint8_t>() + begin * dropped_units_;
+    for (int64_t image = begin; image < end; ++image) {
+      RandomStream stream(random_seed_, RandomPurpose::kDropout, static_cast<uint32_t>(epoch),
+                          static_cast<uint64_t>(first_position + image));
+      for (const DropoutPlace& place : dropouts_) {
+        stream.go_to(static_cast<uint64_t>(place.number * kDropoutNumbers));
+        for (int64_t i = 0; i < place.size; ++i) *unit++ = stream.next_uniform() < place.share ? 0 : 1;
+      }
+    }
+  });
+  return kept;
 }
 
 std::string Model::description() const {
@@ -78,31 +117,38 @@ std::string Model::description() const {
   return text;
 }
 
-std::unique_ptr<Model> make_model(const Config& config) {
-  auto model = std::make_unique<SeedCnn>(config, at::kCPU);
+std::unique_ptr<Model> make_model(const Network& network, const Config& config) {
+  auto model = std::make_unique<Model>(network, config, at::kCPU);
+  const auto seed = static_cast<uint64_t>(config.random_seed);
   if (config.init == "glorot_uniform") {
-    initialize_parameters(model->store(), SeedCnn::parameter_specs(), static_cast<uint64_t>(config.random_seed));
+    draw_parameters(*model, Initialization::kGlorotUniform, seed);
+  } else if (config.init == "uniform_fan_in") {
+    draw_parameters(*model, Initialization::kUniformFanIn, seed);
   } else {
     load_weights(*model, config.init);
   }
   return model;
 }
 
-std::unique_ptr<Model> make_empty_model(const Config& config, at::Device device) {
-  return std::make_unique<SeedCnn>(config, device);
+std::unique_ptr<Model> make_model(const Config& config) { return make_model(configured_network(config), config); }
+
+at::Tensor input_images(PixelScale scale, int64_t count, const std::function<const uint8_t*(int64_t)>& gather) {
+  at::Tensor rows = at::empty({count, kImagePixels}, at::kFloat);
+  float* out = rows.data_ptr<float>();
+  at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) scale_pixels(gather(i), scale, out + i * kImagePixels);
+  });
+  return as_input(rows);
 }
 
-at::Tensor normalized_images(int64_t count, const std::function<const uint8_t*(int64_t)>& gather) {
-  at::Tensor images = at::empty({count, kImageSide, kImageSide, 1}, at::kFloat);
-  float* out = images.data_ptr<float>();
-  at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const uint8_t* pixels = gather(i);
-      float* image = out + i * kImagePixels;
-      for (int64_t pixel = 0; pixel < kImagePixels; ++pixel) image[pixel] = static_cast<float>(pixels[pixel]) / 255.0F;
-    }
-  });
-  return images.as_strided({count, 1, kImageSide, kImageSide}, {kImagePixels, 1, kImageSide, 1});
+at::Tensor input_images(PixelScale scale, const at::Tensor& bytes) {
+  at::Tensor rows = bytes.to(at::kFloat).view({bytes.size(0), kImagePixels}).div_(255.0F);
+  if (scale == PixelScale::kStandardizeImage) {
+    const at::Tensor mean = rows.mean(1, true);
+    const at::Tensor deviation = rows.std(1, true, true).add_(kStandardizeOffset);
+    rows = rows.sub_(mean).div_(deviation);
+  }
+  return as_input(rows);
 }
 
 }  // namespace fer_ddp

@@ -16,9 +16,6 @@ namespace fer_ddp {
 struct ParameterSpec {
   std::string name;            // as in the weights file, "conv1.weight"
   std::vector<int64_t> shape;  // PyTorch's: [out, in, height, width] or [out, in] or [out]
-  int64_t fan_in = 0;          // 0: not drawn at random but filled with `fill`
-  int64_t fan_out = 0;
-  float fill = 0.0F;
 };
 
 struct Parameter {
@@ -30,7 +27,7 @@ struct Parameter {
 
 class ParameterStore {
  public:
-  // Parameters in forward order; their memory, on `device`, is laid out in reverse.
+  // Parameters in forward order, all zero; their memory, on `device`, is laid out in reverse.
   ParameterStore(const std::vector<ParameterSpec>& specs, at::Device device);
 
   [[nodiscard]] const at::Tensor& operator[](const std::string& name) const;

@@ -1,5 +1,6 @@
 // Batch normalisation as in batch_norm_layer.h, made of LibTorch's operators, so that it runs on any device and can be
-// captured into a CUDA graph: no value is read on the host. Sums are fp64.
+// captured into a CUDA graph: no value is read on the host. All in fp32: on most GPUs fp64 has a sixty-fourth of its
+// speed.
 #pragma once
 
 #include "model/batch_norm_layer.h"

@@ -48,11 +48,27 @@ struct OperatorOf {
   std::string operator()(const layer::Residual&) const { return "add"; }
 };
 
-// LibTorch's operators, one a layer.
-EnginePlan operators(const char* engine, const Network& network) {
+// LibTorch's operators, one a layer, and where `own_kernels`, this project's for a ReLU with the pool behind it.
+void add_operators(const std::vector<Layer>& layers, bool own_kernels, std::vector<std::string>& kernels) {
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const auto* pool = i + 1 < layers.size() ? std::get_if<layer::MaxPool>(&layers[i + 1].kind) : nullptr;
+    if (own_kernels && std::holds_alternative<layer::Relu>(layers[i].kind) && pool != nullptr && pool->side == 2) {
+      kernels.emplace_back("ReLU + pool");
+      kernels.push_back(fmt::format("in layer {}'s", layers[i].place));
+      ++i;
+      continue;
+    }
+    kernels.push_back(std::visit(OperatorOf{}, layers[i].kind));
+    if (const auto* residual = std::get_if<layer::Residual>(&layers[i].kind)) {
+      add_operators(residual->body, own_kernels, kernels);
+      add_operators(residual->shortcut, own_kernels, kernels);
+    }
+  }
+}
+
+EnginePlan operators(const char* engine, const Network& network, bool own_kernels) {
   EnginePlan plan{.engine = engine, .sameness = kWithinRounding};
-  for_each_layer(network.layers,
-                 [&](const Layer& each) { plan.kernels.push_back(std::visit(OperatorOf{}, each.kind)); });
+  add_operators(network.layers, own_kernels, plan.kernels);
   return plan;
 }
 
@@ -83,9 +99,9 @@ EnginePlan fused_plan(const Network& network) {
   return plan;
 }
 
-EnginePlan autograd_plan(const Network& network) { return operators("autograd", network); }
+EnginePlan autograd_plan(const Network& network) { return operators("autograd", network, true); }
 
-EnginePlan device_plan(const Network& network) { return operators("device", network); }
+EnginePlan device_plan(const Network& network) { return operators("device", network, false); }
 
 std::vector<EnginePlan> engine_plans(const Network& network) {
   return {fused_plan(network), autograd_plan(network), device_plan(network)};

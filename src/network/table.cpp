@@ -7,6 +7,7 @@
 #include "core/atomic_file.h"
 #include "core/checksum.h"
 #include "core/error.h"
+#include "core/run_layout.h"
 #include "core/text.h"
 #include "network/table_json.h"
 
@@ -68,6 +69,22 @@ const BuiltInTable* find_built_in(const std::string& name) {
   return found == tables.end() ? nullptr : &*found;
 }
 
+// Puts `share` into every dropout layer.
+void replace_dropout(std::vector<Layer>& layers, double share) {
+  for (Layer& each : layers) {
+    if (auto* dropout = std::get_if<layer::Dropout>(&each.kind)) dropout->share = share;
+    if (auto* residual = std::get_if<layer::Residual>(&each.kind)) {
+      replace_dropout(residual->body, share);
+      replace_dropout(residual->shortcut, share);
+    }
+  }
+}
+
+Network with_dropout(Network network, std::optional<double> share) {
+  if (share) replace_dropout(network.layers, *share);
+  return network;
+}
+
 }  // namespace
 
 ordered_json network_to_json(const Network& network) {
@@ -109,6 +126,13 @@ Network load_network(const std::string& name_or_file) {
                                joined_choices(names)),
                    nearest.empty() ? "A network of your own is a table in a file: model=mine.json."
                                    : fmt::format("Did you mean {}?", nearest));
+}
+
+Network configured_network(const Config& config) { return with_dropout(load_network(config.model), config.dropout); }
+
+Network network_of_run(const fs::path& folder, const Config& config) {
+  const fs::path file = folder / run_file::kNetwork;
+  return fs::exists(file) ? with_dropout(read_network(file), config.dropout) : configured_network(config);
 }
 
 }  // namespace fer_ddp

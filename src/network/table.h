@@ -21,6 +21,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/config.h"
 #include "network/network.h"
 
 namespace fer_ddp {
@@ -49,5 +50,11 @@ struct BuiltInTable {
 
 // The table in a file, whatever the file is called.
 [[nodiscard]] Network read_network(const std::filesystem::path& file);
+
+// The network that config.model names, with config.dropout where that is given.
+[[nodiscard]] Network configured_network(const Config& config);
+
+// The same of a run: the table that it wrote into its folder. Of one that wrote none, config.model's.
+[[nodiscard]] Network network_of_run(const std::filesystem::path& folder, const Config& config);
 
 }  // namespace fer_ddp

@@ -10,6 +10,7 @@
 #include "core/text.h"
 #include "network/table.h"
 #include "network/table_json.h"
+#include "network/table_values.h"
 #include "network/tensors.h"
 
 namespace fer_ddp {
@@ -55,16 +56,9 @@ std::string did_you_mean(std::string_view word, std::span<const std::string> kno
                          : fmt::format("Did you mean \"{}\"?", nearest);
 }
 
-// Where the reader is: for messages.
-struct Place {
-  std::string layer;   // "3.2"
-  std::string kind{};  // once it is known
-  FeatureShape shape;
-};
-
-class TableReader {
+class TableReader : private TableValues {
  public:
-  explicit TableReader(const std::string& where) : where_(where) {}
+  using TableValues::TableValues;
 
   Network read(const json& table) {
     if (!table.is_object())
@@ -86,17 +80,6 @@ class TableReader {
   }
 
  private:
-  [[noreturn]] void refuse_table(const std::string& what, const std::string& advice) const {
-    throw user_error(fmt::format("{}: {}", where_, what), advice);
-  }
-
-  [[noreturn]] void refuse(const Place& place, const std::string& what, const std::string& advice) const {
-    const std::string kind = place.kind.empty() ? std::string() : fmt::format(" ({})", place.kind);
-    throw user_error(
-        fmt::format("{}, layer {}{}: {}; the shape there is {}", where_, place.layer, kind, what, place.shape.text()),
-        advice);
-  }
-
   std::string read_network_name(const json& table) const {
     if (!table.contains("name")) return {};
     const json& name = table["name"];
@@ -140,7 +123,7 @@ class TableReader {
   std::vector<Layer> read_layers(const json& list, const std::string& prefix, FeatureShape shape) {
     std::vector<Layer> layers;
     for (size_t i = 0; i < list.size(); ++i) {
-      Place place{.layer = prefix + std::to_string(i + 1), .shape = shape};
+      TablePlace place{.layer = prefix + std::to_string(i + 1), .shape = shape};
       if (++layers_ > kMostLayers)
         refuse(place, fmt::format("the table has more than {} layers", kMostLayers), "Leave some out.");
       const bool before_batch_norm =
@@ -151,7 +134,7 @@ class TableReader {
     return layers;
   }
 
-  Layer read_layer(const json& object, Place& place, bool before_batch_norm) {
+  Layer read_layer(const json& object, TablePlace& place, bool before_batch_norm) {
     place.kind = kind_of(object, place);
     Layer read;
     read.place = place.layer;
@@ -174,7 +157,7 @@ class TableReader {
   }
 
   // The one kind of a layer, and nothing beside it that the kind does not know.
-  std::string kind_of(const json& object, const Place& place) const {
+  std::string kind_of(const json& object, const TablePlace& place) const {
     if (!object.is_object())
       refuse(place, fmt::format("{} is no layer", excerpt(object)), "A layer is an object such as {\"relu\": {}}.");
     const KindRule* found = nullptr;
@@ -197,7 +180,7 @@ class TableReader {
     return found->kind;
   }
 
-  void read_kind(Layer& read, const json& object, const Place& place, bool before_batch_norm) {
+  void read_kind(Layer& read, const json& object, const TablePlace& place, bool before_batch_norm) {
     const json& value = object.at(place.kind);
     if (place.kind == "convolution") {
       read_convolution(read, object, place, before_batch_norm);
@@ -229,7 +212,7 @@ class TableReader {
     }
   }
 
-  void read_convolution(Layer& read, const json& object, const Place& place, bool before_batch_norm) {
+  void read_convolution(Layer& read, const json& object, const TablePlace& place, bool before_batch_norm) {
     require_image(place);
     layer::Convolution options;
     options.channels = whole(object.at("convolution"), "the number of channels", 1, kMostChannels, place);
@@ -248,7 +231,7 @@ class TableReader {
     read.kind = options;
   }
 
-  layer::BatchNorm read_batch_norm(const json& object, const Place& place) const {
+  layer::BatchNorm read_batch_norm(const json& object, const TablePlace& place) const {
     static const std::vector<std::string> kOptions = {"epsilon", "momentum", "scale", "unbiased_variance"};
     if (!object.is_object())
       refuse(place, fmt::format("its value is {}, expected an object", excerpt(object)),
@@ -266,7 +249,7 @@ class TableReader {
     return options;
   }
 
-  int64_t read_pool(Layer& read, const json& value, const Place& place) const {
+  int64_t read_pool(Layer& read, const json& value, const TablePlace& place) const {
     require_image(place);
     const int64_t side = whole(value, "the side", 1, kMostSide, place);
     if (side > place.shape.height || side > place.shape.width)
@@ -276,7 +259,7 @@ class TableReader {
     return side;
   }
 
-  void read_dense(Layer& read, const json& object, const Place& place) {
+  void read_dense(Layer& read, const json& object, const TablePlace& place) {
     if (!place.shape.flat)
       refuse(place, "a dense layer wants a row of features",
              "Put {\"flatten\": {}} or {\"global_average_pool\": {}} before it.");
@@ -287,7 +270,7 @@ class TableReader {
     read.kind = options;
   }
 
-  void read_residual(Layer& read, const json& object, const Place& place) {
+  void read_residual(Layer& read, const json& object, const TablePlace& place) {
     const auto list = [&](const char* key) -> const json& {
       const json& value = object.at(key);
       if (!value.is_array()) refuse(place, fmt::format("{} is {}, expected a list of layers", key, excerpt(value)), "");
@@ -307,7 +290,7 @@ class TableReader {
     read.kind = std::move(residual);
   }
 
-  void name_layer(Layer& read, const json& object, const Place& place) {
+  void name_layer(Layer& read, const json& object, const TablePlace& place) {
     const char* counted = nullptr;
     size_t kind = 0;
     if (std::holds_alternative<layer::Convolution>(read.kind)) counted = "conv";
@@ -323,7 +306,7 @@ class TableReader {
     }
   }
 
-  std::string read_layer_name(const json& name, const Place& place) const {
+  std::string read_layer_name(const json& name, const TablePlace& place) const {
     const auto is_allowed = [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' ||
              c == '-';
@@ -342,56 +325,11 @@ class TableReader {
   void require_logits(const Layer& last) const {
     const auto* dense = std::get_if<layer::Dense>(&last.kind);
     if (dense != nullptr && dense->units == kExpressionCount) return;
-    const Place place{.layer = last.place, .kind = kind_name(last.kind), .shape = last.output};
+    const TablePlace place{.layer = last.place, .kind = kind_name(last.kind), .shape = last.output};
     refuse(place, fmt::format("the last layer must be {{\"dense\": {}}}", kExpressionCount),
            "Its outputs are the logits, one a class.");
   }
 
-  void require_image(const Place& place) const {
-    if (place.shape.flat)
-      refuse(place, "it wants an image of features, channels x height x width",
-             "Put it before the flatten or global_average_pool.");
-  }
-
-  void require_empty(const json& value, const Place& place) const {
-    if (!value.is_object() || !value.empty())
-      refuse(place, fmt::format("its value is {}, expected {{}}", excerpt(value)), "It has no options.");
-  }
-
-  struct Bounds {
-    double low, high;
-    bool low_excluded = false, high_excluded = false;
-  };
-
-  int64_t whole(const json& value, const char* what, int64_t low, int64_t high, const Place& place) const {
-    // What does not fit into 64 bits with a sign comes as another type.
-    if (value.is_number_integer() && !(value.is_number_unsigned() && value.get<uint64_t>() > uint64_t{1} << 62)) {
-      const auto found = value.get<int64_t>();
-      if (found >= low && found <= high) return found;
-    }
-    refuse(place, fmt::format("{} is {}, expected a whole number from {} to {}", what, excerpt(value), low, high), "");
-  }
-
-  double number(const json& value, const char* what, Bounds bounds, const Place& place) const {
-    if (value.is_number()) {
-      const auto found = value.get<double>();
-      const bool above = bounds.low_excluded ? found > bounds.low : found >= bounds.low;
-      const bool below = bounds.high_excluded ? found < bounds.high : found <= bounds.high;
-      if (above && below) return found;
-    }
-    refuse(place,
-           fmt::format("{} is {}, expected a number {} {} and {} {}", what, excerpt(value),
-                       bounds.low_excluded ? "above" : "at least", bounds.low,
-                       bounds.high_excluded ? "below" : "at most", bounds.high),
-           "");
-  }
-
-  bool truth(const json& value, const char* what, const Place& place) const {
-    if (!value.is_boolean()) refuse(place, fmt::format("{} is {}, expected true or false", what, excerpt(value)), "");
-    return value.get<bool>();
-  }
-
-  const std::string& where_;
   std::map<std::string, std::string, std::less<>> given_names_;  // and the places of their layers
   std::array<int, 3> counts_{};                                  // of the layers that the table does not name
   int64_t layers_ = 0;

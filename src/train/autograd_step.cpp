@@ -19,8 +19,8 @@ namespace {
 constexpr int64_t kUpdateGrain = 1 << 16;  // weights a thread updates at once
 
 SumOverRanks statistics_sum(Communicator& communicator, const Config& config) {
-  if (config.batch_norm == "local") return [](std::span<double>) {};
-  return [&communicator](std::span<double> sums) { communicator.all_reduce(sums, ReduceOperation::kSum); };
+  if (config.batch_norm == "local") return [](auto) {};
+  return [&communicator](auto sums) { communicator.all_reduce(sums, ReduceOperation::kSum); };
 }
 
 at::Tensor labels_of(const BatchShare& share) {
@@ -53,9 +53,10 @@ BatchSums AutogradStep::run(const BatchShare& share, double learning_rate) {
 }
 
 BatchSums AutogradStep::forward_and_backward(const BatchShare& share) {
-  const at::Tensor images = normalized_images(static_cast<int64_t>(share.rows.size()), [&](int64_t i) {
-    return share.images.data() + static_cast<int64_t>(share.rows[static_cast<size_t>(i)]) * kImagePixels;
-  });
+  const at::Tensor images =
+      input_images(model_.network().input, static_cast<int64_t>(share.rows.size()), [&](int64_t i) {
+        return share.images.data() + static_cast<int64_t>(share.rows[static_cast<size_t>(i)]) * kImagePixels;
+      });
   const at::Tensor labels = labels_of(share);
   const ForwardContext context{.training = true,
                                .epoch = share.epoch,

@@ -11,6 +11,7 @@
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "model/weights.h"
+#include "network/table.h"
 
 namespace fer_ddp {
 
@@ -82,7 +83,8 @@ CheckpointContent encode_checkpoint(const Checkpointed& parts) {
   const CheckpointState state{.training = parts.state,
                               .decisions = parts.decisions.state(),
                               .optimizer_steps = parts.optimizer.step_count(),
-                              .data_checksum = parts.data_checksum};
+                              .data_checksum = parts.data_checksum,
+                              .network = network_hash(parts.model.network())};
   CheckpointContent content = {
       {kState, [text = checkpoint_state_text(state)](const ByteSink& to) { to(std::as_bytes(std::span(text))); }},
       {kWeights, bytes_of(weight_sources(parts.model))},

@@ -212,7 +212,8 @@ std::string checkpoint_state_text(const CheckpointState& state) {
                    {"training", training_to_json(state.training)},
                    {"decisions", decisions_to_json(state.decisions)},
                    {"optimizer_steps", state.optimizer_steps},
-                   {"data_checksum", state.data_checksum ? Json(*state.data_checksum) : Json(nullptr)}};
+                   {"data_checksum", state.data_checksum ? Json(*state.data_checksum) : Json(nullptr)},
+                   {"network", state.network ? Json(*state.network) : Json(nullptr)}};
   return document.dump(2) + "\n";
 }
 
@@ -232,6 +233,8 @@ CheckpointState parse_checkpoint_state(std::string_view text, const std::string&
   if (version >= 2) {
     const Value checksum = value["data_checksum"];
     if (!checksum.is_null()) state.data_checksum = checksum.text();
+    const Value network = value["network"];
+    if (!network.is_null()) state.network = network.text();
   }
   return state;
 }

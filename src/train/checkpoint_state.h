@@ -2,7 +2,7 @@
 // is looked at number by number, so that a file that was damaged or written by hand ends in one message, whatever is in
 // it.
 //
-// Format 2 added data_checksum; format 1 is read as well, without it.
+// Format 2 added data_checksum and network; format 1 is read as well, without them.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,7 @@ struct CheckpointState {
   DecisionState decisions{};
   int64_t optimizer_steps = 0;
   std::optional<std::string> data_checksum{};  // Dataset::checksum() of what the run is trained on; none: format 1
+  std::optional<std::string> network{};        // network_hash() of what is trained; none: format 1
 };
 
 [[nodiscard]] std::string checkpoint_state_text(const CheckpointState& state);

@@ -8,8 +8,10 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "train/autograd_step.h"
@@ -22,6 +24,7 @@ namespace {
 // has stopped is noticed.
 constexpr size_t kMostPending = 4;
 constexpr int64_t kImagesEvaluatedAtOnce = 512;
+constexpr int64_t kKeptUnitsBytes = int64_t{1} << 26;  // of what dropout keeps, unless a step needs more
 
 at::Tensor bytes_on(at::Device device, std::span<const uint8_t> bytes, at::IntArrayRef shape) {
   const at::Tensor view = at::from_blob(const_cast<uint8_t*>(bytes.data()), shape, at::kByte);
@@ -41,9 +44,15 @@ class BackwardOnThisThread {
   bool before_ = c10::AutogradState::get_tls_state().get_multithreading_enabled();
 };
 
+struct DeviceStatisticsSum {
+  Reducer& reducer;
+  void operator()(std::span<float> sums) const { reducer.start_sum(sums)->wait(); }
+  void operator()(std::span<double> sums) const { reducer.all_reduce(sums, ReduceOperation::kSum); }
+};
+
 SumOverRanks statistics_sum(Reducer& reducer, const Config& config) {
-  if (config.batch_norm == "local") return [](std::span<double>) {};
-  return [&reducer](std::span<double> sums) { reducer.all_reduce(sums, ReduceOperation::kSum); };
+  if (config.batch_norm == "local") return [](auto) {};
+  return DeviceStatisticsSum{reducer};
 }
 
 }  // namespace
@@ -54,7 +63,7 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
       host_optimizer_(optimizer),
       runtime_(runtime),
       config_(config),
-      model_(make_empty_model(config, runtime.device())),
+      model_(std::make_unique<Model>(model.network(), config, runtime.device())),
       optimizer_(make_device_optimizer(config, static_cast<int64_t>(model.store().size()), runtime.device())),
       buckets_(model_->store(), runtime.reducer(), kSmallestGradientBucket),
       hooks_(model_->store(), buckets_),
@@ -66,28 +75,44 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
                       bytes_on(device, view.labels, {view.size()}).to(at::kLong)};
   }
   position_ = at::zeros({}, at::TensorOptions(at::kLong).device(device));
+  kept_begin_ = at::zeros_like(position_);
   loss_scale_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
-  sums_ = at::zeros({2}, at::TensorOptions(at::kDouble).device(device));
+  sums_ = at::zeros({2}, loss_scale_.options());
   reload();
 }
 
 void DeviceStep::begin_epoch(int epoch, std::span<const int32_t> order) {
   const auto rows = static_cast<int64_t>(order.size());
   const at::Tensor view = at::from_blob(const_cast<int32_t*>(order.data()), {rows}, at::kInt);
-  const at::Tensor kept = host_model_.draw_kept_units(epoch, 0, rows);
   // Recorded work knows the tensors' places: their content is replaced, never they themselves.
   if (!order_.defined()) {
     order_ = at::empty({rows}, position_.options());
-    if (kept.defined()) kept_units_ = at::empty(kept.sizes(), kept.options().device(runtime_.device()));
+    if (const int64_t units = host_model_.dropped_units(); units > 0) {
+      const int64_t room = std::clamp(kKeptUnitsBytes / units, std::min<int64_t>(config_.batch_size, rows), rows);
+      kept_units_ = at::empty({room, units}, at::TensorOptions(at::kByte).device(runtime_.device()));
+    }
   }
   order_.copy_(view.to(at::kLong));
-  if (kept.defined()) kept_units_.copy_(kept);
+  epoch_ = epoch;
+  kept_range_ = {0, 0};
+}
+
+// Draws what dropout keeps, from the step's first image as far as the memory for it reaches: in most networks that is
+// the epoch's end.
+void DeviceStep::provide_kept_units(int64_t first_position, int64_t images) {
+  const bool known = kept_range_.begin <= first_position && first_position + images <= kept_range_.end;
+  if (!kept_units_.defined() || images == 0 || known) return;
+  kept_range_ = {first_position, std::min(first_position + kept_units_.size(0), order_.size(0))};
+  const at::Tensor kept = host_model_.draw_kept_units(epoch_, kept_range_.begin, kept_range_.size());
+  kept_units_.narrow(0, 0, kept_range_.size()).copy_(kept);
+  kept_begin_.fill_(kept_range_.begin);
 }
 
 BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
   const auto images = static_cast<int64_t>(share.rows.size());
   BatchSums finished;
   if (pending_.size() >= kMostPending) finished = take_oldest();
+  provide_kept_units(share.first_position, images);
   position_.fill_(share.first_position);
   loss_scale_.fill_(1.0 / static_cast<double>(share.global_images));
   optimizer_->begin_step(learning_rate, ++steps_);
@@ -105,8 +130,9 @@ void DeviceStep::compute(int64_t images) {
   const at::Tensor labels = split.labels.index_select(0, rows);
   ForwardContext context{.training = true, .sum_statistics = sum_statistics_};
   context.tensor_operators = true;
-  if (kept_units_.defined()) context.kept_units = kept_units_.index_select(0, positions);
-  const at::Tensor logits = model_->forward(inputs(split.images.index_select(0, rows)), context);
+  if (kept_units_.defined()) context.kept_units = kept_units_.index_select(0, positions - kept_begin_);
+  const at::Tensor logits =
+      model_->forward(input_images(model_->network().input, split.images.index_select(0, rows)), context);
   const at::Tensor loss = summed_loss(logits, labels, config_.label_smoothing);
   {
     const BackwardOnThisThread here;
@@ -115,22 +141,15 @@ void DeviceStep::compute(int64_t images) {
   const at::NoGradGuard no_grad;
   buckets_.finish();
   optimizer_->update(model_->store().flat_weights(), model_->store().flat_gradients());
-  sums_.copy_(at::stack({loss.detach().to(at::kDouble), (logits.argmax(1) == labels).sum().to(at::kDouble)}));
-}
-
-// Grey bytes [n, 48, 48] as forward's input, with genuine channels_last strides.
-at::Tensor DeviceStep::inputs(const at::Tensor& bytes) const {
-  return bytes.to(at::kFloat)
-      .div_(255.0F)
-      .as_strided({bytes.size(0), 1, kImageSide, kImageSide}, {kImagePixels, 1, kImageSide, 1});
+  sums_.copy_(at::stack({loss.detach(), (logits.argmax(1) == labels).sum().to(at::kFloat)}));
 }
 
 BatchSums DeviceStep::take_oldest() {
   const Pending oldest = std::move(pending_.front());
   pending_.pop_front();
   const at::Tensor sums = oldest.sums->wait();
-  const double* values = sums.const_data_ptr<double>();
-  return {.loss = values[0], .correct = static_cast<int64_t>(values[1]), .images = oldest.images};
+  const float* values = sums.const_data_ptr<float>();
+  return {.loss = static_cast<double>(values[0]), .correct = static_cast<int64_t>(values[1]), .images = oldest.images};
 }
 
 BatchSums DeviceStep::finish() {
@@ -170,16 +189,17 @@ EvaluationSums DeviceStep::evaluate(const Dataset&, Split split, PositionRange r
   ForwardContext context;
   context.tensor_operators = true;
   // Counts by (label, called), then the loss: all that comes to the host.
-  at::Tensor sums = at::zeros({kExpressionCount * kExpressionCount + 1}, sums_.options());
+  at::Tensor sums = at::zeros({kExpressionCount * kExpressionCount + 1}, sums_.options().dtype(at::kDouble));
   at::Tensor confusion = sums.narrow(0, 0, kExpressionCount * kExpressionCount);
   at::Tensor loss = sums.narrow(0, kExpressionCount * kExpressionCount, 1);
   for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesEvaluatedAtOnce) {
     const int64_t count = std::min(kImagesEvaluatedAtOnce, rows.end - begin);
     const at::Tensor labels = images.labels.narrow(0, begin, count);
-    const at::Tensor logits = model_->forward(inputs(images.images.narrow(0, begin, count)), context);
+    const at::Tensor logits =
+        model_->forward(input_images(model_->network().input, images.images.narrow(0, begin, count)), context);
     loss.add_(summed_loss(logits, labels, config_.label_smoothing).to(at::kDouble));
     const at::Tensor cells = labels * kExpressionCount + logits.argmax(1);
-    confusion.index_add_(0, cells, at::ones({count}, sums_.options()));
+    confusion.index_add_(0, cells, at::ones({count}, sums.options()));
   }
   const at::Tensor values = runtime_.start_copy(sums)->wait();
   EvaluationSums result;

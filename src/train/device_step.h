@@ -1,5 +1,6 @@
-// The training step on a device: weights, optimizer, images, the epoch's order and dropout live there, and nothing but
-// a step's few numbers (where it begins, its learning rate) goes there in a step. Its work is recorded and replayed
+// The training step on a device, of any network: weights, optimizer, images, the epoch's order and dropout live there,
+// and nothing but a step's few numbers (where it begins, its learning rate) goes there in a step; dropout that takes
+// much memory comes a part of an epoch at a time. No step computes in fp64. Its work is recorded and replayed
 // where the runtime does so; loss and accuracy come back some steps later, so that the host never stops the device. The
 // host's model and optimizer hold the state whenever finish() has returned: checkpoints and evaluation at the end of a
 // run know nothing of devices.
@@ -36,8 +37,8 @@ class DeviceStep final : public TrainingStep {
     at::Tensor labels;  // int64 [n]
   };
 
+  void provide_kept_units(int64_t first_position, int64_t images);
   void compute(int64_t images);
-  [[nodiscard]] at::Tensor inputs(const at::Tensor& bytes) const;
   [[nodiscard]] BatchSums take_oldest();
 
   Model& host_model_;
@@ -50,12 +51,15 @@ class DeviceStep final : public TrainingStep {
   GradientBuckets buckets_;
   GradientHooks hooks_;
   SumOverRanks sum_statistics_;
-  at::Tensor order_;       // int64 [rows]: the epoch's row at each position
-  at::Tensor kept_units_;  // uint8 [rows, units], by position; undefined without dropout
-  at::Tensor position_;    // int64 []: of this rank's first image in the step
-  at::Tensor loss_scale_;  // fp32 []: 1 / images of the global batch
-  at::Tensor sums_;        // fp64 [2]: the step's loss and correct images
-  int64_t steps_ = 0;      // of the optimizer
+  at::Tensor order_;  // int64 [rows]: the epoch's row at each position
+  int epoch_ = 0;
+  PositionRange kept_range_{0, 0};  // positions of the epoch that kept_units_ knows
+  at::Tensor kept_units_;           // uint8 [rows, units], by position from kept_begin_; undefined without dropout
+  at::Tensor kept_begin_;           // int64 []
+  at::Tensor position_;             // int64 []: of this rank's first image in the step
+  at::Tensor loss_scale_;           // fp32 []: 1 / images of the global batch
+  at::Tensor sums_;                 // fp32 [2]: the step's loss and correct images
+  int64_t steps_ = 0;               // of the optimizer
   struct Pending {
     std::unique_ptr<PendingValues> sums;
     int64_t images;

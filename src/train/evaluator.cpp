@@ -17,8 +17,9 @@ namespace {
 constexpr int64_t kImagesAtOnce = 64;  // activations stay within the caches
 
 void add_batch(Model& model, const SplitView& split, PositionRange rows, double label_smoothing, EvaluationSums& sums) {
-  const at::Tensor images =
-      normalized_images(rows.size(), [&](int64_t i) { return split.images.data() + (rows.begin + i) * kImagePixels; });
+  const at::Tensor images = input_images(model.network().input, rows.size(), [&](int64_t i) {
+    return split.images.data() + (rows.begin + i) * kImagePixels;
+  });
   at::Tensor labels = at::empty({rows.size()}, at::kLong);
   for (int64_t i = 0; i < rows.size(); ++i)
     labels.data_ptr<int64_t>()[i] = split.labels[static_cast<size_t>(rows.begin + i)];

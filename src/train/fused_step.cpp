@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "network/engine_plan.h"
+
 namespace fer_ddp {
 
 using namespace fused_layout;
@@ -14,8 +16,17 @@ namespace {
 constexpr int64_t kUpdateGrain = 1 << 14;  // weights that are worth a thread
 constexpr int64_t kUpdateBlock = 1 << 12;  // summed and updated at once, while they are in the cache
 
-FusedOptions options_of(const Config& config, const Communicator& communicator) {
-  return {.dropout = config.dropout,
+// The share of the seed CNN's one dropout layer.
+double dropout_of(const Network& network) {
+  double share = 0;
+  for_each_layer(network.layers, [&](const Layer& layer) {
+    if (const auto* dropout = std::get_if<layer::Dropout>(&layer.kind)) share = dropout->share;
+  });
+  return share;
+}
+
+FusedOptions options_of(const Network& network, const Config& config, const Communicator& communicator) {
+  return {.dropout = dropout_of(network),
           .label_smoothing = config.label_smoothing,
           .most_images = (int64_t{config.batch_size} + communicator.size() - 1) / communicator.size(),
           .rank = communicator.rank(),
@@ -32,8 +43,8 @@ FusedNetwork::Running running_of(const Model& model) {
 
 }  // namespace
 
-std::string FusedStep::refusal(const Config& config) {
-  if (config.model != "seed_cnn") return "the fused step knows the model seed_cnn alone";
+std::string FusedStep::refusal(const Config& config, const Network& network) {
+  if (std::string refusal = fused_plan(network).refusal; !refusal.empty()) return refusal;
   if (config.precision != "fp32") return "the fused step computes in fp32 alone";
   return {};
 }
@@ -46,7 +57,8 @@ FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communica
       reducer_(communicator, kSize, kSecondPart.size(),
                std::chrono::duration<double>(config.collective_timeout_seconds)),
       optimizer_(make_optimizer(config, kSize)),
-      network_(options_of(config, communicator), reducer_.shared(), reducer_.own(), running_of(model)) {}
+      network_(options_of(model.network(), config, communicator), reducer_.shared(), reducer_.own(),
+               running_of(model)) {}
 
 BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
   load();

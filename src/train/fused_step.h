@@ -21,8 +21,8 @@ class FusedStep final : public TrainingStep {
   // All three outlive the step. Throws Error (our mistake) where the model is another.
   FusedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config);
 
-  // Why the step cannot run this configuration, or an empty text.
-  [[nodiscard]] static std::string refusal(const Config& config);
+  // Why the step cannot run this network and configuration, or an empty text.
+  [[nodiscard]] static std::string refusal(const Config& config, const Network& network);
 
   void begin_epoch(int, std::span<const int32_t>) override {}
   BatchSums run(const BatchShare& share, double learning_rate) override;

@@ -23,10 +23,10 @@ Config fitted(Config config, const Dataset& dataset) {
 
 }  // namespace
 
-void refuse_impossible_step(const Config& config) {
+void refuse_impossible_step(const Config& config, const Network& network) {
   if (config.step != "fused") return;
   const std::string advice = "Leave step at auto: it takes the fused step wherever that can run.";
-  const std::string refusal = FusedStep::refusal(config);
+  const std::string refusal = FusedStep::refusal(config, network);
   if (!refusal.empty()) throw user_error(fmt::format("step is fused, but {}", refusal), advice);
   if (config.device == "cuda") throw user_error("step is fused, which computes on a CPU, but device is cuda", advice);
 }
@@ -35,7 +35,7 @@ std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& mo
                                                  const Dataset& dataset, Communicator& communicator,
                                                  DeviceRuntime* device) {
   if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config);
-  if (config.step != "autograd" && FusedStep::refusal(config).empty())
+  if (config.step != "autograd" && FusedStep::refusal(config, model.network()).empty())
     return std::make_unique<FusedStep>(model, optimizer, communicator, fitted(config, dataset));
   keep_freed_memory();  // the step's tensors come and go
   return std::make_unique<AutogradStep>(model, optimizer, communicator, config);

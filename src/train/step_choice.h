@@ -15,7 +15,7 @@
 namespace fer_ddp {
 
 // Throws Error (the user's fault) where the configuration asks for a step that cannot run it.
-void refuse_impossible_step(const Config& config);
+void refuse_impossible_step(const Config& config, const Network& network);
 
 // device: null on the CPU. All else outlives the step.
 [[nodiscard]] std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,

@@ -13,6 +13,7 @@
 #include "core/error.h"
 #include "data/sampler.h"
 #include "model/weights.h"
+#include "network/table.h"
 #include "train/evaluator.h"
 #include "train/step_choice.h"
 
@@ -68,6 +69,7 @@ Trainer::~Trainer() = default;
 void Trainer::resume(const StoredCheckpoint& checkpoint) {
   const CheckpointState found = read_checkpoint_state(checkpoint);
   require_own_data(checkpoint, found);
+  require_own_network(checkpoint, found);
   require_position(checkpoint, found.training);
   decode_checkpoint(checkpoint, found, parts());
   state_.stop_reason = decisions_.stop_reason_of(state_);
@@ -80,6 +82,15 @@ void Trainer::require_own_data(const StoredCheckpoint& checkpoint, const Checkpo
   throw user_error(fmt::format("{}: the run was trained on other data (checksum {}) than {} (checksum {})",
                                checkpoint.path, *found.data_checksum, config_.data, own),
                    "Resume it with its own data, or start another run with another output.");
+}
+
+// Checkpoints of the time before tables name none: their tensors must fit.
+void Trainer::require_own_network(const StoredCheckpoint& checkpoint, const CheckpointState& found) const {
+  const std::string own = network_hash(model_.network());
+  if (!found.network || *found.network == own) return;
+  throw user_error(fmt::format("{}: is of another network (table {}) than the run's network.json (table {})",
+                               checkpoint.path, *found.network, own),
+                   "Put the table back that the run began with, or start another run with another output.");
 }
 
 void Trainer::require_position(const StoredCheckpoint& checkpoint, const TrainingState& found) const {

@@ -80,6 +80,7 @@ class Trainer {
   void announce(TrainingPhase phase);
   void report_step(int64_t steps);
   void require_own_data(const StoredCheckpoint& checkpoint, const CheckpointState& found) const;
+  void require_own_network(const StoredCheckpoint& checkpoint, const CheckpointState& found) const;
   void require_position(const StoredCheckpoint& checkpoint, const TrainingState& found) const;
   [[nodiscard]] Checkpointed parts();
 

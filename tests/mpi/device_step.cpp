@@ -1,10 +1,13 @@
 #include "train/device_step.h"
 
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "data/sampler.h"
 #include "tests/host_runtime.h"
@@ -47,6 +50,9 @@ struct Outcome {
 
 enum class Kind { kAutograd, kDevice };
 
+// What the test of fp64 does with the tensors of each operator: LibTorch calls functions without captures alone.
+std::function<void(const at::RecordFunction&, c10::ArrayRef<const c10::IValue>)> doubles_seen;
+
 // The world's sums; notes whether autograd may run the backward that starts them on threads of its own.
 class WatchedReducer final : public Reducer {
  public:
@@ -67,7 +73,8 @@ class WatchedReducer final : public Reducer {
 };
 
 // Two epochs, over all ranks; `reload_after` steps, the step is thrown away and made anew from the host's state.
-Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t reload_after = -1) {
+Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t reload_after = -1,
+                 bool evaluates = true) {
   Communicator& world = world_communicator();
   const Faces faces;
   const Dataset dataset = faces.dataset();
@@ -102,7 +109,8 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
     }
     outcome.sums += step->finish();
   }
-  outcome.validation = step->evaluate(dataset, Split::kValidation, rank_share({0, 9}, world.rank(), world.size()));
+  if (evaluates)
+    outcome.validation = step->evaluate(dataset, Split::kValidation, rank_share({0, 9}, world.rank(), world.size()));
   outcome.weights.assign(model->store().weights().begin(), model->store().weights().end());
   for (const Optimizer::Slot& slot : optimizer->slots()) outcome.slots.push_back(slot.values);
   for (const Buffer& buffer : model->buffers()) outcome.buffers.push_back(buffer.value.clone());
@@ -127,7 +135,7 @@ float distance(const std::vector<float>& a, const std::vector<float>& b) {
 }
 
 // In pictures of noise some pooling windows are nearly tied, and rounding decides: a few gradients differ.
-constexpr float kSlotTolerance = 5e-3F;
+constexpr float kSlotTolerance = 1e-2F;
 
 void expect_same(const Outcome& expected, const Outcome& found, float tolerance) {
   EXPECT_EQ(found.sums.images, expected.sums.images);
@@ -150,7 +158,7 @@ struct Rule {
 
 std::vector<Rule> rules() {
   const Config plain{.learning_rate = 1e-5, .batch_size = 8};
-  std::vector<Rule> all(5, {"Adam", plain});
+  std::vector<Rule> all(6, {"Adam", plain});
   all[1].name = "AdamW";
   all[1].config.optimizer = "AdamW";
   all[1].config.weight_decay = 0.1;
@@ -162,6 +170,8 @@ std::vector<Rule> rules() {
   all[3].config.label_smoothing = 0.1;
   all[4].name = "LocalBatchNorm";
   all[4].config.batch_norm = "local";
+  all[5].name = "AnotherNetwork";
+  all[5].config.model = "vgg8_16";
   return all;
 }
 
@@ -191,11 +201,43 @@ TEST(DeviceStep, RepeatsWorkUnderTheSameKeysOnAllRanks) {
   EXPECT_EQ(runtime.keys(), (std::vector<int64_t>{8, 8, 6, 8, 8, 6}));
 }
 
+// On most GPUs fp64 has a sixty-fourth of fp32's speed. Numbers of the program itself come to operators as fp64 tensors
+// that know it, and are none of the device's.
+TEST(DeviceStep, ComputesNothingInFp64) {
+  std::set<std::string> found;
+  const auto look = [&found](const at::RecordFunction& function, c10::ArrayRef<const c10::IValue> values) {
+    for (const c10::IValue& value : values) {
+      if (!value.isTensor()) continue;
+      const at::Tensor& tensor = value.toTensor();
+      if (tensor.defined() && tensor.scalar_type() == at::kDouble && !tensor.unsafeGetTensorImpl()->is_wrapped_number())
+        found.insert(function.name());
+    }
+  };
+  doubles_seen = look;
+  const at::CallbackHandle handle = at::addThreadLocalCallback(
+      at::RecordFunctionCallback(
+          [](const at::RecordFunction& function) -> std::unique_ptr<at::ObserverContext> {
+            doubles_seen(function, function.inputs());
+            return nullptr;
+          },
+          [](const at::RecordFunction& function, at::ObserverContext*) {
+            const std::vector<c10::IValue> outputs = function.outputs();
+            doubles_seen(function, c10::ArrayRef<const c10::IValue>(outputs.data(), outputs.size()));
+          })
+          .needsInputs(true)
+          .needsOutputs(true));
+  HostRuntime runtime(world_communicator());
+  (void)train_on(runtime, Kind::kDevice, {.batch_size = 8, .model = "vgg8_16"}, -1, false);
+  at::removeCallback(handle);
+  EXPECT_THAT(found, ::testing::IsEmpty());
+}
+
 // On a GPU the sums ask MPI for news of other ranks, and MPI is the main thread's.
 TEST(DeviceStep, StartsGradientSumsOnItsOwnThread) {
   WatchedReducer reducer;
   HostRuntime runtime(reducer);
-  (void)train_on(runtime, Kind::kDevice, {.batch_size = 8});
+  // No statistics to sum in forward, which runs on that thread anyhow.
+  (void)train_on(runtime, Kind::kDevice, {.batch_size = 8, .batch_norm = "local"});
   EXPECT_TRUE(reducer.started());
   EXPECT_FALSE(reducer.on_any_thread());
 }

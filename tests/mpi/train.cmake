@@ -1,4 +1,4 @@
 fer_ddp_mpi_test(train_mpi_test RANKS 1 2 3 4
-  SOURCES ${TEST_DIR}/train.cpp ${TEST_DIR}/device_step.cpp ${TEST_DIR}/divergence.cpp
+  SOURCES ${TEST_DIR}/train.cpp ${TEST_DIR}/device_step.cpp ${TEST_DIR}/divergence.cpp ${TEST_DIR}/random_networks.cpp
   LINKS fer_ddp_train)
 set_target_properties(train_mpi_test PROPERTIES BUILD_RPATH ${FER_DDP_TORCH_ROOT}/torch/lib)

@@ -34,6 +34,7 @@ CheckpointState made_state() {
                      .plateau = {.best = std::nullopt, .wait = 2, .cooldown_left = 3}};
   state.optimizer_steps = 27;
   state.data_checksum = "0123";
+  state.network = "4567";
   return state;
 }
 
@@ -62,6 +63,7 @@ TEST(CheckpointState, IsReadBackBitByBit) {
   EXPECT_EQ(state.training.history[1].loss, -kInfinity);
   EXPECT_EQ(state.decisions.plateau.cooldown_left, 3);
   EXPECT_EQ(state.data_checksum, "0123");
+  EXPECT_EQ(state.network, "4567");
 }
 
 TEST(CheckpointState, OfFormat1HasNoChecksumOfTheData) {
@@ -126,6 +128,7 @@ TEST(CheckpointState, RefusesEveryValueOutOfRange) {
       {"/decisions/plateau/best", true},
       {"/optimizer_steps", -1},
       {"/data_checksum", 7},
+      {"/network", 7},
   };
   for (const auto& [pointer, value] : cases)
     EXPECT_THAT(refusal(with(pointer, value)), HasSubstr("run/state.json: ")) << pointer << " " << value.dump();

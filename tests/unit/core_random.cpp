@@ -37,6 +37,20 @@ TEST(RandomStream, UniformNumbersFillTheUnitInterval) {
   EXPECT_NEAR(sum / 10000, 0.5, 0.02);
 }
 
+TEST(RandomStream, GoesToAnyOfItsNumbers) {
+  RandomStream all(7, RandomPurpose::kDropout, 0);
+  std::vector<uint32_t> numbers;
+  for (int i = 0; i < 12; ++i) numbers.push_back(all.next());
+  for (size_t i = 0; i < 12; ++i) {
+    RandomStream one(7, RandomPurpose::kDropout, 0);
+    one.next();
+    one.go_to(i);
+    EXPECT_EQ(one.next(), numbers[i]);
+  }
+  all.go_to((uint64_t{3} << 24) + 1);
+  EXPECT_EQ(all.next(), RandomStream(7, RandomPurpose::kDropout, 0).block(3 << 22)[1]);
+}
+
 TEST(RandomStream, BoundedNumbersStayBelowTheirBound) {
   RandomStream stream(7, RandomPurpose::kShuffle, 0);
   std::array<int, 3> seen{};

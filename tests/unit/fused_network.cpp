@@ -9,7 +9,6 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "kernels/instruction_sets.h"
-#include "model/batch_norm_layer.h"
 #include "model/model.h"
 #include "tests/faces.h"
 

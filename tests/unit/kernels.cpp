@@ -58,9 +58,13 @@ TEST(ReluMaxPool, NoImagesGiveNoImages) {
   EXPECT_EQ(relu_max_pool(x, false).sizes().vec(), (std::vector<int64_t>{0, 32, 23, 23}));
 }
 
+// With the seed CNN's options.
 BatchNormState fresh_state(int64_t channels) {
-  return {at::rand({channels}).set_requires_grad(true), at::randn({channels}).set_requires_grad(true),
-          at::zeros({channels}), at::ones({channels})};
+  return {.weight = at::rand({channels}).set_requires_grad(true),
+          .bias = at::randn({channels}).set_requires_grad(true),
+          .running_mean = at::zeros({channels}),
+          .running_var = at::ones({channels}),
+          .options = {.epsilon = 1e-3, .momentum = 0.01, .unbiased_variance = false}};
 }
 
 TEST(BatchNorm, EqualsFp64AutogradForwardAndBackward) {
@@ -69,7 +73,7 @@ TEST(BatchNorm, EqualsFp64AutogradForwardAndBackward) {
   BatchNormState state = fresh_state(37);
   ForwardContext context;
   context.training = true;
-  context.sum_statistics = [](std::span<double>) {};
+  context.sum_statistics = [](auto) {};
   const at::Tensor y = batch_norm(x, state, context);
   const at::Tensor gradient = at::randn(y.sizes());
   torch::autograd::backward({y}, {gradient});

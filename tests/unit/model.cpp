@@ -7,7 +7,9 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/error.h"
+#include "core/random.h"
 #include "model/weights.h"
+#include "network/table.h"
 
 namespace fer_ddp {
 
@@ -40,10 +42,10 @@ TEST(SeedCnn, AGradientEqualsTheFiniteDifference) {
   const auto model = make_model({.dropout = 0.0, .random_seed = 3});
   std::vector<uint8_t> pixels(4 * 48 * 48);
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
-  const at::Tensor images = normalized_images(4, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
+  const at::Tensor images = input_images(PixelScale::kUnit, 4, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
   ForwardContext context;
   context.training = true;
-  context.sum_statistics = [](std::span<double>) {};
+  context.sum_statistics = [](auto) {};
   const at::Tensor labels = at::tensor({0, 3, 5, 6}, at::kLong);
   const auto loss = [&] { return at::cross_entropy_loss(model->forward(images, context), labels); };
   model->store().clear_gradients();
@@ -62,10 +64,10 @@ TEST(SeedCnn, AGradientEqualsTheFiniteDifference) {
 TEST(SeedCnn, DropoutDependsOnTheGlobalPositionAlone) {
   const auto model = make_model({});
   std::vector<uint8_t> pixels(48 * 48, 100);
-  const at::Tensor images = normalized_images(2, [&](int64_t) { return pixels.data(); });
+  const at::Tensor images = input_images(PixelScale::kUnit, 2, [&](int64_t) { return pixels.data(); });
   ForwardContext context;
   context.training = true;
-  context.sum_statistics = [](std::span<double>) {};
+  context.sum_statistics = [](auto) {};
   context.first_position = 10;
   const at::NoGradGuard no_grad;
   const at::Tensor both = model->forward(images, context);
@@ -75,22 +77,59 @@ TEST(SeedCnn, DropoutDependsOnTheGlobalPositionAlone) {
   EXPECT_TRUE(at::allclose(both[1], shifted[0]));
 }
 
+// Number n * 2^24 + j of an image's stream decides value j of the n-th dropout layer, a layer without any share
+// counted.
+TEST(Dropout, GivesEachLayerNumbersOfItsOwn) {
+  const Network network = parse_network(
+      R"({"layers": [{"max_pool": 24}, {"dropout": 0.25}, {"dropout": 0}, {"flatten": {}}, {"dropout": 0.5},
+                     {"dense": 7}]})",
+      "table");
+  const Model model(network, {.random_seed = 9}, at::kCPU);
+  EXPECT_EQ(model.dropped_units(), 4 + 4);
+  const at::Tensor kept = model.draw_kept_units(3, 40, 2);
+  for (int64_t image = 0; image < 2; ++image) {
+    RandomStream stream(9, RandomPurpose::kDropout, 3, static_cast<uint64_t>(40 + image));
+    for (int64_t unit = 0; unit < 8; ++unit) {
+      if (unit == 4) stream.go_to(uint64_t{2} << 24);
+      const float share = unit < 4 ? 0.25F : 0.5F;
+      EXPECT_EQ(kept[image][unit].item<int>(), stream.next_uniform() < share ? 0 : 1) << image << " " << unit;
+    }
+  }
+}
+
+TEST(InputImages, AreStandardizedImageByImageByTheHostAndTheDeviceAlike) {
+  std::vector<uint8_t> pixels(3 * 48 * 48, 200);  // the last picture stays flat
+  for (size_t i = 0; i < 2 * 48 * 48; ++i) pixels[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
+  const auto gather = [&](int64_t i) { return pixels.data() + i * 48 * 48; };
+  const at::Tensor host = input_images(PixelScale::kStandardizeImage, 3, gather);
+  const at::Tensor unit = input_images(PixelScale::kUnit, 3, gather);
+  const at::Tensor bytes = at::from_blob(pixels.data(), {3, 48, 48}, at::kByte);
+  for (int64_t i = 0; i < 3; ++i) {
+    const at::Tensor x = unit[i].to(at::kDouble);
+    const at::Tensor expected = (x - x.mean()) / (x.std() + 0.05);
+    EXPECT_TRUE(at::allclose(host[i].to(at::kDouble), expected, 1e-5, 1e-5)) << i;
+  }
+  EXPECT_TRUE(at::allclose(input_images(PixelScale::kStandardizeImage, bytes), host, 1e-5, 1e-5));
+  EXPECT_TRUE(at::equal(input_images(PixelScale::kUnit, bytes), unit));
+  EXPECT_EQ(host.strides(), input_images(PixelScale::kStandardizeImage, bytes).strides());
+}
+
 // What a GPU runs, held against the CPU's kernels: logits, running statistics and every gradient.
 TEST(SeedCnn, TensorOperatorsComputeWhatTheKernelsDo) {
   constexpr int64_t kImages = 12;
   std::vector<uint8_t> pixels(kImages * 48 * 48);
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
-  const at::Tensor images = normalized_images(kImages, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
+  const at::Tensor images =
+      input_images(PixelScale::kUnit, kImages, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
   const at::Tensor labels = at::tensor({0, 3, 5, 6, 1, 2, 3, 4, 5, 6, 0, 1}, at::kLong);
-  const auto kernels = make_model({.random_seed = 5});
-  const auto tensors = make_empty_model({.random_seed = 5}, at::kCPU);
+  const auto kernels = make_model({.random_seed = 7});  // where no ReLU and no pool is a matter of rounding
+  const auto tensors = make_model({.random_seed = 6});
   set_weights(*tensors, copy_weights(*kernels), "the other model");
   std::vector<at::Tensor> logits;
   for (const auto* model : {&kernels, &tensors}) {
-    ForwardContext context{
-        .training = true, .epoch = 2, .first_position = 40, .sum_statistics = [](std::span<double>) {}};
+    ForwardContext context{.training = true, .epoch = 2, .first_position = 40, .sum_statistics = [](auto) {}};
     context.tensor_operators = model == &tensors;
-    if (context.tensor_operators) context.kept_units = (*model)->draw_kept_units(2, 40, kImages);
+    if (context.tensor_operators) context.kept_units = kernels->draw_kept_units(2, 40, kImages);
     for (int step = 0; step < 2; ++step) {
       (*model)->store().clear_gradients();
       const at::Tensor output = (*model)->forward(images, context);
@@ -135,9 +174,9 @@ class Autocast {
 TEST(SeedCnn, RoundsToBf16WhatAutocastRounds) {
   std::vector<uint8_t> pixels(8 * 48 * 48);
   for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
-  const at::Tensor images = normalized_images(8, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
+  const at::Tensor images = input_images(PixelScale::kUnit, 8, [&](int64_t i) { return pixels.data() + i * 48 * 48; });
   const at::Tensor labels = at::arange(8, at::kLong).remainder(7);
-  ForwardContext context{.training = true, .sum_statistics = [](std::span<double>) {}};
+  ForwardContext context{.training = true, .sum_statistics = [](auto) {}};
   context.tensor_operators = true;
   const auto train = [&](Model& model) {
     model.store().clear_gradients();

@@ -1,0 +1,100 @@
+// Networks drawn at random, between real MPI processes: two steps of any engine give the same numbers as in a world of
+// one, within rounding, whatever the world size, also where ranks have uneven shares or none; and the same bits when
+// they are run again.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "comm/identity_communicator.h"
+#include "data/sampler.h"
+#include "tests/faces.h"
+#include "tests/host_runtime.h"
+#include "tests/mpi/world.h"
+#include "tests/random_network.h"
+#include "train/autograd_step.h"
+#include "train/device_step.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int kNetworks = 10;
+
+struct Trained {
+  std::vector<float> gradients;   // of the first step
+  std::vector<float> statistics{};  // after it
+  double loss = 0;                // of the rank's share
+};
+
+enum class Engine { kAutograd, kDevice };
+
+Trained train(Engine engine, Communicator& communicator, const Network& network, const Faces& faces) {
+  const Config config{
+      .batch_size = static_cast<int>(faces.rows.size()), .optimizer = "SGD", .init = "uniform_fan_in", .momentum = 0.5};
+  const auto model = make_model(network, config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  HostRuntime runtime(communicator);
+  PerSplit<SplitView> splits;
+  splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
+  const Dataset dataset{Manifest{}, "faces", "", splits};
+  std::unique_ptr<TrainingStep> step;
+  if (engine == Engine::kAutograd)
+    step = std::make_unique<AutogradStep>(*model, *optimizer, communicator, config);
+  else
+    step = std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config);
+  const auto count = static_cast<int64_t>(faces.rows.size());
+  const PositionRange mine = rank_share({0, count}, communicator.rank(), communicator.size());
+  step->begin_epoch(0, faces.rows);
+  BatchSums sums = step->run(
+      {.images = faces.images,
+       .labels = faces.labels,
+       .rows = std::span(faces.rows).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
+       .global_images = count,
+       .first_position = mine.begin},
+      1.0);
+  sums += step->finish();
+  Trained trained{.gradients = optimizer->slots().at(0).values, .loss = sums.loss};
+  for (const Buffer& buffer : model->buffers())
+    trained.statistics.insert(trained.statistics.end(), buffer.value.const_data_ptr<float>(),
+                              buffer.value.const_data_ptr<float>() + buffer.value.numel());
+  return trained;
+}
+
+// As a share of the largest of b.
+double distance(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0;
+  double largest = 1e-12;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference = std::max(difference, std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i])));
+    largest = std::max(largest, std::abs(static_cast<double>(b[i])));
+  }
+  return difference / largest;
+}
+
+class RandomNetworksBy : public ::testing::TestWithParam<Engine> {};
+
+TEST_P(RandomNetworksBy, DoNotDependOnTheWorldSize) {
+  Communicator& world = world_communicator();
+  for (int i = 0; i < kNetworks; ++i) {
+    const Network network = RandomNetwork(static_cast<uint64_t>(i)).draw();
+    SCOPED_TRACE(network_to_json(network).dump());
+    const Faces faces = Faces::patches(3 + i % 7);
+    const Trained together = train(GetParam(), world, network, faces);
+    const Trained alone = train(GetParam(), *make_identity_communicator(), network, faces);
+    std::array<double, 1> loss = {together.loss};
+    world.all_reduce(std::span<double>(loss), ReduceOperation::kSum);
+    EXPECT_NEAR(loss[0], alone.loss, 1e-5 * alone.loss);
+    EXPECT_LT(distance(together.gradients, alone.gradients), 1e-3);
+    EXPECT_LT(distance(together.statistics, alone.statistics), 1e-5);
+    EXPECT_EQ(train(GetParam(), world, network, faces).gradients, together.gradients);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, RandomNetworksBy, ::testing::Values(Engine::kAutograd, Engine::kDevice),
+                         [](const auto& engine) {
+                           return std::string(engine.param == Engine::kAutograd ? "Autograd" : "Device");
+                         });
+
+}  // namespace
+
+}  // namespace fer_ddp

@@ -1,0 +1,178 @@
+// Every engine that runs any table, over networks drawn at random: loss, gradients, running statistics and update
+// against fp64 autograd that takes the engine's own decisions. FER_DDP_RANDOM_NETWORKS sets how many are drawn.
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cstdlib>
+
+#include "comm/identity_communicator.h"
+#include "tests/faces.h"
+#include "tests/host_runtime.h"
+#include "tests/random_network.h"
+#include "tests/reference_network.h"
+#include "train/autograd_step.h"
+#include "train/device_step.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int kDefaultNetworks = 40;
+constexpr double kLearningRate = 0.5;
+
+int networks() {
+  const char* asked = std::getenv("FER_DDP_RANDOM_NETWORKS");
+  return asked == nullptr ? kDefaultNetworks : std::atoi(asked);
+}
+
+Config config_of(uint64_t number) {
+  return {.batch_size = 64,
+          .optimizer = "SGD",
+          .init = "uniform_fan_in",
+          .label_smoothing = number % 3 == 0 ? 0.1 : 0.0,
+          .momentum = 0.5,  // so that the slots hold the gradients
+          .random_seed = static_cast<int64_t>(number)};
+}
+
+struct Stepped {
+  double loss = 0;
+  int64_t correct = 0;
+  std::map<std::string, at::Tensor> gradients{};
+  StoredTensors weights;  // after the step
+};
+
+// One step over all the faces. SGD's slot after its first step is -rate * gradient.
+Stepped step_once(TrainingStep& step, Model& model, Optimizer& optimizer, const Faces& faces) {
+  step.begin_epoch(0, faces.rows);
+  BatchSums sums = step.run(faces.batch(), kLearningRate);
+  sums += step.finish();
+  Stepped stepped{.loss = sums.loss, .correct = sums.correct, .weights = copy_weights(model)};
+  std::vector<float>& slot = optimizer.slots().at(0).values;
+  for (const Parameter& parameter : model.store().parameters())
+    stepped.gradients[parameter.name] =
+        at::from_blob(slot.data() + parameter.offset, parameter.value.sizes(), parameter.value.strides(), at::kFloat)
+            .to(at::kDouble) /
+        -kLearningRate;
+  return stepped;
+}
+
+double largest(const at::Tensor& values) { return values.abs().max().item<double>(); }
+
+// The fp64 reference after one step over all the faces; it decides as the engine does (tests/reference_network.h).
+class Reference {
+ public:
+  Reference(const Model& start, const Config& config, const Faces& faces, bool tensor_operators, double nudge) {
+    const auto images = static_cast<int64_t>(faces.rows.size());
+    const at::Tensor input =
+        input_images(start.network().input, images, [&](int64_t i) { return faces.images.data() + i * kImagePixels; });
+    ForwardContext context{.training = true, .sum_statistics = [](auto) {}};
+    context.tensor_operators = tensor_operators;
+    network_ = std::make_unique<ReferenceNetwork>(
+        start, start.draw_kept_units(0, 0, images),
+        [&](const Layer& layer) { return value_at(layer.place, start, config, input, context); }, nudge);
+    at::Tensor labels = at::empty({images}, at::kLong);
+    for (int64_t i = 0; i < images; ++i) labels[i] = int64_t{faces.labels[static_cast<size_t>(i)]};
+    const at::Tensor loss = summed_loss(network_->forward(input), labels, config.label_smoothing);
+    torch::autograd::backward({loss / static_cast<double>(images)}, {});
+    loss_ = loss.item<double>();
+  }
+
+  [[nodiscard]] double loss() const { return loss_; }
+  [[nodiscard]] at::Tensor gradient(const std::string& name) const { return network_->gradient(name); }
+  [[nodiscard]] at::Tensor tensor(const std::string& name) const { return network_->tensor(name).detach(); }
+
+ private:
+  std::unique_ptr<ReferenceNetwork> network_;
+  double loss_ = 0;
+};
+
+// How much rounding may change is seen from the reference, its weights nudged: BatchNorm of a channel that hardly
+// varies magnifies it. Gradients that vanish (of a bias before a BatchNorm) are held to the network's largest.
+void expect_as_reference(const Stepped& found, const Model& start, const Config& config, const Faces& faces,
+                         bool tensor_operators) {
+  constexpr double kNudge = 1e-5;
+  const Reference reference(start, config, faces, tensor_operators, 0);
+  const Reference nudged(start, config, faces, tensor_operators, kNudge);
+  EXPECT_NEAR(found.loss, reference.loss(), 1e-4 * reference.loss() + std::abs(reference.loss() - nudged.loss()));
+  double largest_of_all = 0;
+  for (const auto& [name, gradient] : found.gradients)
+    largest_of_all = std::max(largest_of_all, largest(reference.gradient(name)));
+  for (const auto& [name, gradient] : found.gradients) {
+    const at::Tensor expected = reference.gradient(name);
+    const double allowed =
+        1e-3 * largest(expected) + 1e-4 * largest_of_all + largest(expected - nudged.gradient(name));
+    EXPECT_LE(largest(gradient - expected), allowed) << name;
+    const StoredTensor& weights = found.weights.at(name);
+    const at::Tensor own = at::from_blob(const_cast<float*>(weights.values.data()), weights.shape, at::kFloat);
+    EXPECT_LE(largest(own - (reference.tensor(name) - kLearningRate * expected)), kLearningRate * allowed + 1e-6)
+        << name;
+  }
+  for (const Buffer& buffer : start.buffers()) {
+    const StoredTensor& values = found.weights.at(buffer.name);
+    const at::Tensor own = at::from_blob(const_cast<float*>(values.values.data()), values.shape, at::kFloat);
+    EXPECT_TRUE(at::allclose(own.to(at::kDouble), reference.tensor(buffer.name), 1e-4, 1e-6)) << buffer.name;
+  }
+}
+
+Dataset dataset_of(const Faces& faces) {
+  PerSplit<SplitView> splits;
+  splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
+  return {Manifest{}, "faces", "", splits};
+}
+
+// Calls test(network, config, faces) for each drawn network.
+template <typename Test>
+void for_each_network(const Test& test) {
+  for (int i = 0; i < networks(); ++i) {
+    const auto number = static_cast<uint64_t>(i);
+    const Network network = RandomNetwork(number).draw();
+    SCOPED_TRACE("network " + std::to_string(i) + ": " + network_to_json(network).dump());
+    test(network, config_of(number), Faces::patches(9 + i % 7));
+    if (::testing::Test::HasFailure()) return;
+  }
+}
+
+TEST(RandomNetworks, AutogradComputesWhatFp64Does) {
+  for_each_network([](const Network& network, const Config& config, const Faces& faces) {
+    const auto start = make_model(network, config);
+    const auto model = make_model(network, config);
+    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto communicator = make_identity_communicator();
+    AutogradStep step(*model, *optimizer, *communicator, config);
+    expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces, false);
+  });
+}
+
+TEST(RandomNetworks, TheDeviceStepComputesWhatFp64Does) {
+  for_each_network([](const Network& network, const Config& config, const Faces& faces) {
+    const auto start = make_model(network, config);
+    const auto model = make_model(network, config);
+    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto communicator = make_identity_communicator();
+    HostRuntime runtime(*communicator);
+    const Dataset dataset = dataset_of(faces);
+    DeviceStep step(*model, *optimizer, dataset, runtime, config);
+    expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces, true);
+  });
+}
+
+// Evaluation by each engine: BatchNorm by its running statistics, no dropout.
+TEST(RandomNetworks, EveryEngineEvaluatesAlike) {
+  for_each_network([](const Network& network, const Config& config, const Faces& faces) {
+    const auto model = make_model(network, config);
+    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto communicator = make_identity_communicator();
+    HostRuntime runtime(*communicator);
+    const Dataset dataset = dataset_of(faces);
+    AutogradStep autograd(*model, *optimizer, *communicator, config);
+    DeviceStep device(*model, *optimizer, dataset, runtime, config);
+    const PositionRange rows{0, static_cast<int64_t>(faces.rows.size())};
+    const EvaluationSums expected = autograd.evaluate(dataset, Split::kTrain, rows);
+    EXPECT_NEAR(device.evaluate(dataset, Split::kTrain, rows).loss, expected.loss, 1e-4 * expected.loss);
+  });
+}
+
+}  // namespace
+
+}  // namespace fer_ddp
