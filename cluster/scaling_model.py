@@ -16,7 +16,7 @@ GPUS_PER_NODE = 8
 BATCH_PER_GPU = 128
 TRAINING_IMAGES = 25120  # 70 % of FER2013's 35,887 rows
 
-# Counted: what each layer holds, last layer first, as GradientBuckets cuts it (src/train/gradient_buckets.h).
+# Counted: what each layer holds, last layer first, as GradientBuckets cuts it (src/step/autograd/gradient_buckets.h).
 PARAMETERS = [7, 128 * 7, 128, 6400 * 128, 64, 64, 64, 64 * 32 * 9, 32, 32, 32, 32 * 9]
 SMALLEST_BUCKET = (1 << 20) // 4
 # BatchNorm sums two fp64 numbers a channel and the row count, forward and backward (src/model/tensor_batch_norm.cpp).

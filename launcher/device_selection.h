@@ -7,7 +7,7 @@
 
 #include "core/config.h"
 #include "launcher/command.h"
-#include "train/device_plugin.h"
+#include "step/device/device_plugin.h"
 
 namespace fer_ddp {
 

@@ -16,8 +16,8 @@
 #include "launcher/thread_share.h"
 #include "model/weights.h"
 #include "network/table.h"
-#include "train/evaluator.h"
-#include "train/step_choice.h"
+#include "step/evaluator.h"
+#include "step/step_choice.h"
 
 namespace fer_ddp {
 

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "comm/communicator.h"
-#include "train/device_plugin.h"
+#include "step/device/device_plugin.h"
 
 namespace fer_ddp {
 

@@ -28,7 +28,7 @@
 #include "launcher/thread_share.h"
 #include "model/weights.h"
 #include "network/table.h"
-#include "train/step_choice.h"
+#include "step/step_choice.h"
 #include "train/stop_signal.h"
 #include "train/trainer.h"
 

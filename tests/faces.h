@@ -8,7 +8,7 @@
 
 #include "core/expressions.h"
 #include "core/random.h"
-#include "train/training_step.h"
+#include "step/training_step.h"
 
 namespace fer_ddp {
 

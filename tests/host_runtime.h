@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "train/device_runtime.h"
+#include "step/device/device_runtime.h"
 
 namespace fer_ddp {
 

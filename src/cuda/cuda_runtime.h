@@ -11,7 +11,7 @@
 
 #include "cuda/graph_recorder.h"
 #include "cuda/nccl_reducer.h"
-#include "train/device_runtime.h"
+#include "step/device/device_runtime.h"
 
 namespace fer_ddp {
 

@@ -5,7 +5,7 @@
 
 #include "cuda/cuda_error.h"
 #include "cuda/cuda_runtime.h"
-#include "train/device_plugin.h"
+#include "step/device/device_plugin.h"
 
 namespace fer_ddp {
 

@@ -36,24 +36,6 @@ at::Tensor as_input(const at::Tensor& rows) {
   return rows.as_strided({rows.size(0), 1, kImageSide, kImageSide}, {kImagePixels, 1, kImageSide, 1});
 }
 
-void scale_pixels(const uint8_t* pixels, PixelScale scale, float* values) {
-  for (int64_t i = 0; i < kImagePixels; ++i) values[i] = static_cast<float>(pixels[i]) / 255.0F;
-  if (scale == PixelScale::kUnit) return;
-  // Sums of bytes are exact: the same bits however images are grouped.
-  int64_t sum = 0;
-  int64_t squares = 0;
-  for (int64_t i = 0; i < kImagePixels; ++i) {
-    sum += pixels[i];
-    squares += int64_t{pixels[i]} * pixels[i];
-  }
-  const auto count = static_cast<double>(kImagePixels);
-  const double mean = static_cast<double>(sum) / count;
-  const double variance = (static_cast<double>(squares) - static_cast<double>(sum) * mean) / (count - 1);
-  const auto offset = static_cast<float>(mean / 255.0);
-  const auto deviation = static_cast<float>(std::sqrt(std::max(variance, 0.0)) / 255.0 + kStandardizeOffset);
-  for (int64_t i = 0; i < kImagePixels; ++i) values[i] = (values[i] - offset) / deviation;
-}
-
 void draw_parameters(Model& model, Initialization initialization, uint64_t random_seed) {
   const at::NoGradGuard no_grad;
   for (const NetworkTensor& tensor : network_tensors(model.network())) {
@@ -131,6 +113,24 @@ std::unique_ptr<Model> make_model(const Network& network, const Config& config) 
 }
 
 std::unique_ptr<Model> make_model(const Config& config) { return make_model(configured_network(config), config); }
+
+void scale_pixels(const uint8_t* pixels, PixelScale scale, float* values) {
+  for (int64_t i = 0; i < kImagePixels; ++i) values[i] = static_cast<float>(pixels[i]) / 255.0F;
+  if (scale == PixelScale::kUnit) return;
+  // Sums of bytes are exact: the same bits however images are grouped.
+  int64_t sum = 0;
+  int64_t squares = 0;
+  for (int64_t i = 0; i < kImagePixels; ++i) {
+    sum += pixels[i];
+    squares += int64_t{pixels[i]} * pixels[i];
+  }
+  const auto count = static_cast<double>(kImagePixels);
+  const double mean = static_cast<double>(sum) / count;
+  const double variance = (static_cast<double>(squares) - static_cast<double>(sum) * mean) / (count - 1);
+  const auto offset = static_cast<float>(mean / 255.0);
+  const auto deviation = static_cast<float>(std::sqrt(std::max(variance, 0.0)) / 255.0 + kStandardizeOffset);
+  for (int64_t i = 0; i < kImagePixels; ++i) values[i] = (values[i] - offset) / deviation;
+}
 
 at::Tensor input_images(PixelScale scale, int64_t count, const std::function<const uint8_t*(int64_t)>& gather) {
   at::Tensor rows = at::empty({count, kImagePixels}, at::kFloat);

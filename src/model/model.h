@@ -106,6 +106,9 @@ class Model {
 // That of config.model, by configured_network().
 [[nodiscard]] std::unique_ptr<Model> make_model(const Config& config);
 
+// 48 x 48 grey bytes of an image as a network's input.
+void scale_pixels(const uint8_t* pixels, PixelScale scale, float* values);
+
 // Grey bytes, `count` images of 48 x 48, as the input of a network: fp32, scaled as its table says, with genuine
 // channels_last strides (for one channel `contiguous(ChannelsLast)` would do nothing and the convolution would run in
 // NCHW). `gather(i)` gives the i-th image.

@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "comm/communicator.h"
-#include "train/training_step.h"
+#include "step/training_step.h"
 
 namespace fer_ddp {
 

@@ -14,8 +14,8 @@
 #include "data/sampler.h"
 #include "model/weights.h"
 #include "network/table.h"
-#include "train/evaluator.h"
-#include "train/step_choice.h"
+#include "step/evaluator.h"
+#include "step/step_choice.h"
 
 namespace fer_ddp {
 

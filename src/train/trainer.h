@@ -13,13 +13,13 @@
 #include "core/config.h"
 #include "data/dataset.h"
 #include "model/model.h"
+#include "step/device/device_runtime.h"
+#include "step/evaluator.h"
+#include "step/training_step.h"
 #include "train/checkpoint.h"
 #include "train/decision_maker.h"
-#include "train/device_runtime.h"
-#include "train/evaluator.h"
 #include "train/step_vote.h"
 #include "train/training_observer.h"
-#include "train/training_step.h"
 
 namespace fer_ddp {
 

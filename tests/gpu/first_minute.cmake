@@ -5,7 +5,7 @@ set_tests_properties(gpu.first_minute PROPERTIES LABELS gpu TIMEOUT 1800 PROCESS
 
 # The executable on device=cuda with the host's memory in a GPU's place.
 add_library(host_plugin MODULE ${TEST_DIR}/host_plugin.cpp $<TARGET_OBJECTS:fer_ddp_build_hash>)
-target_include_directories(host_plugin PRIVATE ${CMAKE_SOURCE_DIR} $<TARGET_PROPERTY:fer_ddp_train,INTERFACE_INCLUDE_DIRECTORIES>
+target_include_directories(host_plugin PRIVATE ${CMAKE_SOURCE_DIR} $<TARGET_PROPERTY:fer_ddp_step,INTERFACE_INCLUDE_DIRECTORIES>
   $<TARGET_PROPERTY:fer_ddp_model,INTERFACE_INCLUDE_DIRECTORIES> $<TARGET_PROPERTY:fer_ddp_comm,INTERFACE_INCLUDE_DIRECTORIES>)
 target_link_libraries(host_plugin PRIVATE torch::torch_cpu fer_ddp_core fer_ddp_compile_options)
 set_target_properties(host_plugin PROPERTIES CXX_VISIBILITY_PRESET hidden BUILD_RPATH ${FER_DDP_TORCH_ROOT}/torch/lib)

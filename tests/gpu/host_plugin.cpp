@@ -5,8 +5,8 @@
 
 #include <cstdlib>
 
+#include "step/device/device_plugin.h"
 #include "tests/host_runtime.h"
-#include "train/device_plugin.h"
 
 namespace {
 

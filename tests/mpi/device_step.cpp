@@ -1,4 +1,4 @@
-#include "train/device_step.h"
+#include "step/device/device_step.h"
 
 #include <ATen/ATen.h>
 #include <ATen/record_function.h>
@@ -10,9 +10,9 @@
 #include <set>
 
 #include "data/sampler.h"
+#include "step/autograd/autograd_step.h"
 #include "tests/host_runtime.h"
 #include "tests/mpi/world.h"
-#include "train/autograd_step.h"
 
 namespace fer_ddp {
 

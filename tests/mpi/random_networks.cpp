@@ -7,12 +7,12 @@
 
 #include "comm/identity_communicator.h"
 #include "data/sampler.h"
+#include "step/autograd/autograd_step.h"
+#include "step/device/device_step.h"
 #include "tests/faces.h"
 #include "tests/host_runtime.h"
 #include "tests/mpi/world.h"
 #include "tests/random_network.h"
-#include "train/autograd_step.h"
-#include "train/device_step.h"
 
 namespace fer_ddp {
 
@@ -21,9 +21,9 @@ namespace {
 constexpr int kNetworks = 10;
 
 struct Trained {
-  std::vector<float> gradients;   // of the first step
+  std::vector<float> gradients;     // of the first step
   std::vector<float> statistics{};  // after it
-  double loss = 0;                // of the rank's share
+  double loss = 0;                  // of the rank's share
 };
 
 enum class Engine { kAutograd, kDevice };

@@ -7,12 +7,12 @@
 
 #include "comm/identity_communicator.h"
 #include "data/sampler.h"
+#include "step/autograd/autograd_step.h"
+#include "step/evaluator.h"
+#include "step/fused/fused_step.h"
 #include "tests/faces.h"
 #include "tests/mpi/world.h"
-#include "train/autograd_step.h"
 #include "train/decision_maker.h"
-#include "train/evaluator.h"
-#include "train/fused_step.h"
 #include "train/step_vote.h"
 
 namespace fer_ddp {

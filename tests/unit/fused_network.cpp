@@ -1,6 +1,6 @@
 // The fused network against fp64 autograd that takes the same winners in each pooling window: those are a matter of
 // rounding where two values are equal, and everything else follows from them smoothly.
-#include "model/fused_network.h"
+#include "step/fused/fused_network.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>

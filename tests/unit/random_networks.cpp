@@ -7,12 +7,12 @@
 #include <cstdlib>
 
 #include "comm/identity_communicator.h"
+#include "step/autograd/autograd_step.h"
+#include "step/device/device_step.h"
 #include "tests/faces.h"
 #include "tests/host_runtime.h"
 #include "tests/random_network.h"
 #include "tests/reference_network.h"
-#include "train/autograd_step.h"
-#include "train/device_step.h"
 
 namespace fer_ddp {
 
@@ -100,8 +100,7 @@ void expect_as_reference(const Stepped& found, const Model& start, const Config&
     largest_of_all = std::max(largest_of_all, largest(reference.gradient(name)));
   for (const auto& [name, gradient] : found.gradients) {
     const at::Tensor expected = reference.gradient(name);
-    const double allowed =
-        1e-3 * largest(expected) + 1e-4 * largest_of_all + largest(expected - nudged.gradient(name));
+    const double allowed = 1e-3 * largest(expected) + 1e-4 * largest_of_all + largest(expected - nudged.gradient(name));
     EXPECT_LE(largest(gradient - expected), allowed) << name;
     const StoredTensor& weights = found.weights.at(name);
     const at::Tensor own = at::from_blob(const_cast<float*>(weights.values.data()), weights.shape, at::kFloat);

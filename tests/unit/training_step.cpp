@@ -8,10 +8,10 @@
 
 #include "comm/identity_communicator.h"
 #include "model/weights.h"
+#include "step/autograd/autograd_step.h"
+#include "step/evaluator.h"
+#include "step/fused/fused_step.h"
 #include "tests/faces.h"
-#include "train/autograd_step.h"
-#include "train/evaluator.h"
-#include "train/fused_step.h"
 
 namespace fer_ddp {
 

@@ -17,8 +17,8 @@
 #include "kernels/aligned_buffer.h"
 #include "kernels/classifier.h"
 #include "kernels/sparse_gradient.h"
-#include "model/fused_layout.h"
-#include "model/fused_normalization.h"
+#include "step/fused/fused_layout.h"
+#include "step/fused/fused_normalization.h"
 
 namespace fer_ddp {
 
@@ -68,7 +68,7 @@ class FusedNetwork {
   struct Running {
     std::span<float> first_mean, first_variance, second_mean, second_variance;
   };
-  // weights, gradients: in the layout of model/fused_layout.h; they live with the caller as well.
+  // weights, gradients: in the layout of step/fused/fused_layout.h; they live with the caller as well.
   FusedNetwork(const FusedOptions& options, std::span<float> weights, std::span<float> gradients,
                const Running& running);
 

@@ -1,4 +1,4 @@
-#include "train/gradient_buckets.h"
+#include "step/autograd/gradient_buckets.h"
 
 namespace fer_ddp {
 

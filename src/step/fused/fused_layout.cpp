@@ -1,4 +1,4 @@
-#include "model/fused_layout.h"
+#include "step/fused/fused_layout.h"
 
 #include <ATen/ops/from_blob.h>
 #include <fmt/format.h>

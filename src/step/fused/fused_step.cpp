@@ -1,20 +1,16 @@
-#include "train/fused_step.h"
-
-#include <ATen/Parallel.h>
+#include "step/fused/fused_step.h"
 
 #include <algorithm>
 #include <vector>
 
 #include "network/engine_plan.h"
+#include "step/fused/shared_update.h"
 
 namespace fer_ddp {
 
 using namespace fused_layout;
 
 namespace {
-
-constexpr int64_t kUpdateGrain = 1 << 14;  // weights that are worth a thread
-constexpr int64_t kUpdateBlock = 1 << 12;  // summed and updated at once, while they are in the cache
 
 // The share of the seed CNN's one dropout layer.
 double dropout_of(const Network& network) {
@@ -81,7 +77,7 @@ BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
   sum(second_sums);
   const FusedResult result = network_.dense_layers(second_sums, images);
   backward(images);
-  update(learning_rate);
+  update_shared_weights(reducer_, *optimizer_, learning_rate, network_.clock(), {kSumOverRanks, kUpdateWeights});
   return {.loss = result.loss, .correct = result.correct, .images = rows};
 }
 
@@ -106,25 +102,6 @@ void FusedStep::backward(int64_t images) {
   }
   network_.first_block_gradient();
   reducer_.start_sum(kFirstPart);
-}
-
-void FusedStep::update(double learning_rate) {
-  optimizer_->begin_step(learning_rate);
-  reducer_.wait_for_sums();
-  network_.clock().lap(kSumOverRanks);
-  const FlatRange mine = reducer_.slice();
-  at::parallel_for(static_cast<int64_t>(mine.begin), static_cast<int64_t>(mine.end), kUpdateGrain,
-                   [&](int64_t first, int64_t last) {
-                     for (int64_t begin = first; begin < last; begin += kUpdateBlock) {
-                       const auto from = static_cast<size_t>(begin);
-                       const auto to = static_cast<size_t>(std::min(begin + kUpdateBlock, last));
-                       reducer_.add_up({from, to});
-                       optimizer_->update(reducer_.shared(), reducer_.own(), from, to);
-                     }
-                   });
-  network_.clock().lap(kUpdateWeights);
-  reducer_.barrier();
-  network_.clock().lap(kSumOverRanks);
 }
 
 BatchSums FusedStep::finish() {

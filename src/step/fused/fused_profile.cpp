@@ -3,7 +3,7 @@
 #include <array>
 
 #include "kernels/winograd_convolution.h"
-#include "model/fused_network.h"
+#include "step/fused/fused_network.h"
 
 namespace fer_ddp {
 

@@ -12,11 +12,11 @@
 #include "data/dataset.h"
 #include "model/model.h"
 #include "optim/optimizer.h"
-#include "train/device_optimizer.h"
-#include "train/device_runtime.h"
-#include "train/gradient_buckets.h"
-#include "train/gradient_hooks.h"
-#include "train/training_step.h"
+#include "step/autograd/gradient_buckets.h"
+#include "step/autograd/gradient_hooks.h"
+#include "step/device/device_optimizer.h"
+#include "step/device/device_runtime.h"
+#include "step/training_step.h"
 
 namespace fer_ddp {
 

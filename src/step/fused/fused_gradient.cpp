@@ -7,7 +7,7 @@
 #include "kernels/first_convolution.h"
 #include "kernels/pooled_convolution_gradient.h"
 #include "kernels/tree_sum.h"
-#include "model/fused_network.h"
+#include "step/fused/fused_network.h"
 
 namespace fer_ddp {
 

@@ -1,4 +1,4 @@
-#include "train/autograd_step.h"
+#include "step/autograd/autograd_step.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "core/expressions.h"
-#include "train/evaluator.h"
+#include "step/evaluator.h"
 
 namespace fer_ddp {
 

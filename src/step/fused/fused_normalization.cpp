@@ -1,4 +1,4 @@
-#include "model/fused_normalization.h"
+#include "step/fused/fused_normalization.h"
 
 #include <algorithm>
 #include <cmath>

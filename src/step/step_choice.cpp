@@ -1,4 +1,4 @@
-#include "train/step_choice.h"
+#include "step/step_choice.h"
 
 #include <fmt/format.h>
 
@@ -6,9 +6,9 @@
 
 #include "core/cpu_placement.h"
 #include "core/error.h"
-#include "train/autograd_step.h"
-#include "train/device_step.h"
-#include "train/fused_step.h"
+#include "step/autograd/autograd_step.h"
+#include "step/device/device_step.h"
+#include "step/fused/fused_step.h"
 
 namespace fer_ddp {
 

@@ -8,9 +8,9 @@
 #include "comm/communicator.h"
 #include "model/model.h"
 #include "optim/optimizer.h"
-#include "train/gradient_buckets.h"
-#include "train/gradient_hooks.h"
-#include "train/training_step.h"
+#include "step/autograd/gradient_buckets.h"
+#include "step/autograd/gradient_hooks.h"
+#include "step/training_step.h"
 
 namespace fer_ddp {
 

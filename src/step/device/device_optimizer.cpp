@@ -1,4 +1,4 @@
-#include "train/device_optimizer.h"
+#include "step/device/device_optimizer.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros.h>

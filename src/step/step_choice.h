@@ -9,8 +9,8 @@
 #include "data/dataset.h"
 #include "model/model.h"
 #include "optim/optimizer.h"
-#include "train/device_runtime.h"
-#include "train/training_step.h"
+#include "step/device/device_runtime.h"
+#include "step/training_step.h"
 
 namespace fer_ddp {
 

@@ -1,4 +1,4 @@
-#include "train/device_step.h"
+#include "step/device/device_step.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -14,7 +14,7 @@
 #include <algorithm>
 #include <array>
 
-#include "train/autograd_step.h"
+#include "step/autograd/autograd_step.h"
 
 namespace fer_ddp {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "comm/communicator.h"
-#include "train/device_runtime.h"
+#include "step/device/device_runtime.h"
 
 namespace fer_ddp {
 

@@ -1,4 +1,4 @@
-#include "model/fused_network.h"
+#include "step/fused/fused_network.h"
 
 #include <ATen/Parallel.h>
 

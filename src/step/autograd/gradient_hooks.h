@@ -2,7 +2,7 @@
 #pragma once
 
 #include "model/parameter_store.h"
-#include "train/gradient_buckets.h"
+#include "step/autograd/gradient_buckets.h"
 
 namespace fer_ddp {
 

@@ -7,7 +7,7 @@
 #include "core/evaluation.h"
 #include "data/dataset.h"
 #include "model/model.h"
-#include "train/training_step.h"
+#include "step/training_step.h"
 
 namespace fer_ddp {
 

@@ -1,4 +1,4 @@
-#include "train/evaluator.h"
+#include "step/evaluator.h"
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -8,7 +8,7 @@
 #include <cmath>
 
 #include "data/sampler.h"
-#include "train/autograd_step.h"
+#include "step/autograd/autograd_step.h"
 
 namespace fer_ddp {
 

@@ -1,7 +1,8 @@
-// The training step by hand-planned kernels (model/fused_network.h): the seed CNN, fp32, on the CPU. The same numbers
-// as AutogradStep within rounding, several times as fast, and the same bits at any number of threads and at 1, 2, 4 and
-// 8 ranks of a host. Weights are one copy a host, in the kernels' own layout, and each rank adds up and updates a slice
-// of them (comm/hierarchical_reducer.h); finish() brings weights and optimizer back to where checkpoints look for them.
+// The training step by hand-planned kernels (step/fused/fused_network.h): the seed CNN, fp32, on the CPU. The same
+// numbers as AutogradStep within rounding, several times as fast, and the same bits at any number of threads and at 1,
+// 2, 4 and 8 ranks of a host. Weights are one copy a host, in the kernels' own layout, and each rank adds up and
+// updates a slice of them (comm/hierarchical_reducer.h); finish() brings weights and optimizer back to where
+// checkpoints look for them.
 #pragma once
 
 #include <memory>
@@ -9,10 +10,10 @@
 
 #include "comm/communicator.h"
 #include "comm/hierarchical_reducer.h"
-#include "model/fused_network.h"
 #include "model/model.h"
 #include "optim/optimizer.h"
-#include "train/training_step.h"
+#include "step/fused/fused_network.h"
+#include "step/training_step.h"
 
 namespace fer_ddp {
 
@@ -35,7 +36,6 @@ class FusedStep final : public TrainingStep {
   void load();
   void sum(std::span<double> sums);
   void backward(int64_t images);
-  void update(double learning_rate);
 
   Model& model_;
   Optimizer& model_optimizer_;
