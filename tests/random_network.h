@@ -1,5 +1,6 @@
 // Small networks drawn at random, as tables: depth, widths, kernels, strides, paddings, where BatchNorm stands, pools,
-// residuals with and without a shortcut's layers, dropout, dense layers. A pure function of the number.
+// residuals with and without a shortcut's layers, dropout, dense layers. Of any kind, or such as the fused engine has
+// stages for. A pure function of the number.
 #pragma once
 
 #include <algorithm>
@@ -16,7 +17,6 @@ class RandomNetwork {
   explicit RandomNetwork(uint64_t number) : random_(number, RandomPurpose::kSyntheticFaces, 0) {}
 
   [[nodiscard]] Network draw() {
-    using nlohmann::json;
     json layers = json::array();
     // Small images from the start: the test is about every kind of layer, not about large ones.
     add(layers, {{one_of({"max_pool", "average_pool"}), number(2, 4)}});
@@ -33,13 +33,46 @@ class RandomNetwork {
       add(layers, relu());
       if (chance(2)) add(layers, dropout());
     }
-    add(layers, {{"dense", 7}});
-    const json table = {{"input", one_of({"unit", "standardize_image"})}, {"layers", layers}};
-    return parse_network(table.dump(), "random network");
+    return finished(layers);
+  }
+
+  // Of layers that the fused engine has stages for.
+  [[nodiscard]] Network draw_staged() {
+    json layers = json::array();
+    // The first convolution sees the whole image; pools make it small at once.
+    add_stage(layers, false);
+    for (int i = 0; i < 2; ++i) {
+      add(layers, {{"max_pool", 2}});
+      side_ /= 2;
+    }
+    for (int64_t block = number(1, 3); block > 0; --block) {
+      if (chance(2))
+        add_staged_residual(layers);
+      else
+        add_stage(layers, true);
+    }
+    if (side_ > 6 || chance(2)) {
+      add(layers, {{"global_average_pool", json::object()}});
+    } else {
+      add(layers, {{"flatten", json::object()}});
+    }
+    if (chance(3)) add(layers, dropout());
+    if (chance(2)) {
+      add(layers, {{"dense", 16 * number(1, 3)}, {"bias", chance(2)}});
+      add(layers, relu());
+      if (chance(2)) add(layers, dropout());
+    }
+    return finished(layers);
   }
 
  private:
   using json = nlohmann::json;
+
+  [[nodiscard]] Network finished(json& layers) {
+    add(layers, {{"dense", 7}});
+    const json table = {{"input", one_of({"unit", "standardize_image"})}, {"layers", layers}};
+    return parse_network(table.dump(), "random network");
+  }
 
   static void add(json& layers, json layer) { layers.push_back(std::move(layer)); }
   [[nodiscard]] int64_t number(int64_t low, int64_t high) {
@@ -111,6 +144,54 @@ class RandomNetwork {
     }
     add(layers, layer);
     if (!chance(4)) add(layers, relu());
+  }
+
+  // A convolution of a branch's middle or trunk, and what may follow it.
+  void add_stage(json& layers, bool may_pool) {
+    const int64_t channels = 16 * number(1, 3);
+    const bool direct = channels_ > 1 && side_ >= 4 && chance(5);
+    const int64_t kernel = direct && chance(2) ? 1 : 3;
+    add(layers, convolution(channels, kernel, direct ? number(1, 2) : 1, kernel == 3 && side_ >= 3 ? number(0, 1) : 0));
+    const int64_t norm = number(0, 3);  // before the ReLU twice as often, after it, or none
+    if (norm <= 1) add(layers, batch_norm());
+    add(layers, relu());
+    if (may_pool && side_ >= 4 && chance(2)) {
+      add(layers, {{chance(4) ? "average_pool" : "max_pool", 2}});
+      side_ /= 2;
+    }
+    if (norm == 2) add(layers, batch_norm());
+  }
+
+  void add_staged_residual(json& layers) {
+    const bool halve = side_ % 2 == 0 && side_ > 2 && chance(2);
+    const int64_t before = channels_;
+    const int64_t side = side_;
+    const int64_t channels = halve ? 16 * number(1, 3) : before;
+    json body = json::array();
+    if (halve || chance(2)) {
+      add(body, convolution(channels, 3, halve ? 2 : 1, 1));
+      if (!chance(3)) add(body, batch_norm());
+      add(body, relu());
+    }
+    add(body, convolution(channels, 3, 1, 1));
+    if (!chance(3)) add(body, batch_norm());
+    json layer = {{"residual", body}};
+    if (halve) {
+      layer["shortcut"] = json::array({{{"average_pool", 2}}});
+      side_ = side / 2;
+    }
+    if (halve || chance(4)) {
+      channels_ = before;
+      if (!layer.contains("shortcut")) layer["shortcut"] = json::array();
+      add(layer["shortcut"], convolution(channels, 1, 1, 0));
+      if (chance(2)) add(layer["shortcut"], batch_norm());
+    }
+    add(layers, layer);
+    add(layers, relu());
+    if (side_ >= 4 && chance(3)) {
+      add(layers, {{"max_pool", 2}});
+      side_ /= 2;
+    }
   }
 
   [[nodiscard]] int64_t one_in_three_is_large() { return chance(3) ? 5 : number(1, 3); }

@@ -58,7 +58,8 @@ inline at::Tensor value_at(const std::string& place, const Model& like, const Co
 
 class ReferenceNetwork {
  public:
-  using EngineValue = std::function<at::Tensor(const Layer& layer)>;  // what the engine has behind the layer
+  // What the engine has behind the layer; undefined where that cannot be seen, and the reference's own has to do.
+  using EngineValue = std::function<at::Tensor(const Layer& layer)>;
 
   // kept: as Model::draw_kept_units(). nudge: every weight is moved by a share of it, up or down.
   ReferenceNetwork(const Model& model, at::Tensor kept, EngineValue engine_value, double nudge = 0)
@@ -117,7 +118,8 @@ class ReferenceNetwork {
     return x * factor.view(channels) + (part(layer, ".bias") - mean * factor).view(channels);
   }
   at::Tensor apply(const Layer& layer, const layer::Relu&, const at::Tensor& x) {
-    const at::Tensor alive = engine_value_(layer) > 0;
+    const at::Tensor engines = engine_value_(layer);
+    const at::Tensor alive = (engines.defined() ? engines : x.detach()) > 0;
     const at::Tensor margin = x.detach().abs().max() * kMargin;
     EXPECT_TRUE(((alive == (x > 0)) | (x.abs() <= margin)).all().item<bool>()) << "ReLU at " << layer.place;
     return x * alive.to(at::kDouble);

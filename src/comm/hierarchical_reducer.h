@@ -38,7 +38,7 @@ class HierarchicalReducer {
   void barrier();
 
   // Every rank ends with the sums, the same bits on all. At most kMostDoubles at once.
-  static constexpr size_t kMostDoubles = 512;
+  static constexpr size_t kMostDoubles = 4096;
   void all_reduce(std::span<double> values);
 
   // own()[range] becomes the sum over all ranks. At most `reducible` floats.

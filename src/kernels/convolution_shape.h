@@ -41,7 +41,7 @@ struct MappedValues {
 struct MappedGradient {
   const float* gradient = nullptr;   // of the activation, [height][width][channels], or of the pooled one
   const uint8_t* winners = nullptr;  // null: not pooled; else as pooling.h writes them, as large as `gradient`
-  MappedValues z;
+  MappedValues z{};
   const float* from_gradient = nullptr;
   const float* from_value = nullptr;
   const float* constant = nullptr;

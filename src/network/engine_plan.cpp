@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "network/stage_plan.h"
 #include "network/table.h"
 
 namespace fer_ddp {
@@ -20,19 +21,6 @@ ordered_json layers_but_shares(Network network) {
   for (Layer& each : network.layers)
     if (auto* dropout = std::get_if<layer::Dropout>(&each.kind)) dropout->share = 0;
   return network_to_json(network)["layers"];
-}
-
-// Where a network is not the seed CNN, or an empty text.
-std::string difference_from_seed_cnn(const Network& network) {
-  static const Network kSeedCnn = load_network("seed_cnn");
-  static const ordered_json kExpected = layers_but_shares(kSeedCnn);
-  if (network.input != kSeedCnn.input) return "its input is standardize_image";
-  const ordered_json found = layers_but_shares(network);
-  for (size_t i = 0; i < std::min(found.size(), kExpected.size()); ++i)
-    if (found[i] != kExpected[i])
-      return fmt::format("layer {} ({}) is another", network.layers[i].place, kind_name(network.layers[i].kind));
-  if (found.size() == kExpected.size()) return {};
-  return fmt::format("it has {} layers instead of {}", found.size(), kExpected.size());
 }
 
 struct OperatorOf {
@@ -74,13 +62,22 @@ EnginePlan operators(const char* engine, const Network& network, bool own_kernel
 
 }  // namespace
 
+bool is_seed_cnn(const Network& network) {
+  static const Network kSeedCnn = load_network("seed_cnn");
+  static const ordered_json kExpected = layers_but_shares(kSeedCnn);
+  return network.input == kSeedCnn.input && layers_but_shares(network) == kExpected;
+}
+
 EnginePlan fused_plan(const Network& network) {
   EnginePlan plan{.engine = "fused",
                   .sameness =
                       "the same bits at 1, 2, 4 and 8 ranks of a host and any number of threads; other numbers "
                       "of ranks agree within rounding"};
-  if (const std::string difference = difference_from_seed_cnn(network); !difference.empty()) {
-    plan.refusal = "the fused engine knows the layers of seed_cnn alone, and " + difference;
+  if (!is_seed_cnn(network)) {
+    StagePlan stages = plan_stages(network);
+    plan.refusal = stages.refusal.empty() ? "" : "the fused engine has no stage for it: " + stages.refusal;
+    if (stages.refusal.empty())
+      for_each_layer(network.layers, [&](const Layer& layer) { plan.kernels.push_back(stages.kernels[layer.place]); });
     return plan;
   }
   plan.kernels = {"first convolution + ReLU + pool",

@@ -17,6 +17,9 @@ struct EnginePlan {
   std::string sameness{};              // between numbers of ranks and threads
 };
 
+// Whether the layers are the study's CNN's, which has kernels of its own; any share of dropout is as good.
+[[nodiscard]] bool is_seed_cnn(const Network& network);
+
 [[nodiscard]] EnginePlan fused_plan(const Network& network);
 [[nodiscard]] EnginePlan autograd_plan(const Network& network);
 [[nodiscard]] EnginePlan device_plan(const Network& network);

@@ -6,9 +6,11 @@
 
 #include "core/cpu_placement.h"
 #include "core/error.h"
+#include "network/engine_plan.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
 #include "step/fused/fused_step.h"
+#include "step/fused/stages/staged_step.h"
 
 namespace fer_ddp {
 
@@ -35,8 +37,11 @@ std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& mo
                                                  const Dataset& dataset, Communicator& communicator,
                                                  DeviceRuntime* device) {
   if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config);
-  if (config.step != "autograd" && FusedStep::refusal(config, model.network()).empty())
-    return std::make_unique<FusedStep>(model, optimizer, communicator, fitted(config, dataset));
+  if (config.step != "autograd" && FusedStep::refusal(config, model.network()).empty()) {
+    if (is_seed_cnn(model.network()))
+      return std::make_unique<FusedStep>(model, optimizer, communicator, fitted(config, dataset));
+    return std::make_unique<StagedStep>(model, optimizer, communicator, fitted(config, dataset));
+  }
   keep_freed_memory();  // the step's tensors come and go
   return std::make_unique<AutogradStep>(model, optimizer, communicator, config);
 }

@@ -3,12 +3,14 @@
 // they are run again.
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 
 #include "comm/identity_communicator.h"
 #include "data/sampler.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
+#include "step/fused/stages/staged_step.h"
 #include "tests/faces.h"
 #include "tests/host_runtime.h"
 #include "tests/mpi/world.h"
@@ -26,7 +28,7 @@ struct Trained {
   double loss = 0;                  // of the rank's share
 };
 
-enum class Engine { kAutograd, kDevice };
+enum class Engine { kAutograd, kDevice, kStages };
 
 Trained train(Engine engine, Communicator& communicator, const Network& network, const Faces& faces) {
   const Config config{
@@ -40,6 +42,8 @@ Trained train(Engine engine, Communicator& communicator, const Network& network,
   std::unique_ptr<TrainingStep> step;
   if (engine == Engine::kAutograd)
     step = std::make_unique<AutogradStep>(*model, *optimizer, communicator, config);
+  else if (engine == Engine::kStages)
+    step = std::make_unique<StagedStep>(*model, *optimizer, communicator, config);
   else
     step = std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config);
   const auto count = static_cast<int64_t>(faces.rows.size());
@@ -87,6 +91,22 @@ TEST_P(RandomNetworksBy, DoNotDependOnTheWorldSize) {
     EXPECT_LT(distance(together.gradients, alone.gradients), 1e-3);
     EXPECT_LT(distance(together.statistics, alone.statistics), 1e-5);
     EXPECT_EQ(train(GetParam(), world, network, faces).gradients, together.gradients);
+  }
+}
+
+// At 1, 2, 4 and 8 ranks the stages add up the same numbers in the same order.
+TEST(RandomStages, HaveTheSameBitsAtAnyPowerOfTwo) {
+  Communicator& world = world_communicator();
+  for (int i = 0; i < kNetworks; ++i) {
+    const Network network = RandomNetwork(static_cast<uint64_t>(i)).draw_staged();
+    SCOPED_TRACE(network_to_json(network).dump());
+    const Faces faces = Faces::patches(2 + i % 7);
+    const Trained together = train(Engine::kStages, world, network, faces);
+    const Trained alone = train(Engine::kStages, *make_identity_communicator(), network, faces);
+    EXPECT_LT(distance(together.gradients, alone.gradients), 1e-3);
+    if (!std::has_single_bit(static_cast<unsigned>(world.size()))) continue;
+    EXPECT_EQ(together.gradients, alone.gradients);
+    EXPECT_EQ(together.statistics, alone.statistics);
   }
 }
 

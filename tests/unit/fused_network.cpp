@@ -84,8 +84,8 @@ struct Reference {
   at::Tensor& operator[](const std::string& name) { return parameters.at(name); }
 
   at::Tensor normalize(const at::Tensor& x, const std::string& name) {
-    return at::batch_norm(x, parameters.at(name + ".weight"), parameters.at(name + ".bias"), {}, {}, true, 0.0,
-                          kBatchNormEpsilon, false);
+    return at::batch_norm(x, parameters.at(name + ".weight"), parameters.at(name + ".bias"), {}, {}, true, 0.0, 1e-3,
+                          false);
   }
 
   Reference(const Model& model, const Faces& faces, const Step& step) {

@@ -162,13 +162,31 @@ TEST(FusedPlan, TakesTheSeedCnnWithAnyShareOfDropout) {
   EXPECT_EQ(fused_plan(parse_network(table, "table")).refusal, "");
 }
 
-TEST(FusedPlan, SaysWhichLayerIsAnother) {
+TEST(FusedPlan, TakesEveryBuiltInTable) {
+  for (const BuiltInTable& table : built_in_tables()) EXPECT_EQ(fused_plan(load_network(table.name)).refusal, "");
+}
+
+TEST(FusedPlan, SaysWhichLayerMatchesNoStage) {
   std::string table(built_in_tables().front().text);
   table.replace(table.find("\"convolution\": 64"), 17, "\"convolution\": 63");
-  EXPECT_THAT(fused_plan(parse_network(table, "table")).refusal, HasSubstr("layer 5 (convolution) is another"));
-  EXPECT_THAT(fused_plan(load_network("vgg8")).refusal, HasSubstr("its input is standardize_image"));
-  EXPECT_THAT(fused_plan(with_layers(R"({"convolution": 32}, {"flatten": {}}, {"dense": 7})")).refusal,
-              HasSubstr("layer 2 (flatten) is another"));
+  EXPECT_THAT(fused_plan(parse_network(table, "table")).refusal,
+              HasSubstr("layer 5 (convolution) has channels that are no multiple of 16"));
+  const auto refusal = [](const std::string& layers) { return fused_plan(with_layers(layers.c_str())).refusal; };
+  const std::string end = R"(, {"global_average_pool": {}}, {"dense": 7})";
+  const std::string convolution = R"({"convolution": 32}, {"relu": {}})";
+  EXPECT_THAT(refusal(R"({"convolution": 32}, {"flatten": {}}, {"dense": 7})"), HasSubstr("layer 2 (flatten)"));
+  EXPECT_THAT(refusal(R"({"max_pool": 4}, {"flatten": {}}, {"dense": 7})"), HasSubstr("layer 1 (max_pool)"));
+  EXPECT_THAT(refusal(R"({"flatten": {}}, {"dense": 7})"), HasSubstr("layer 1 (flatten)"));
+  EXPECT_THAT(refusal(convolution + R"(, {"convolution": 32, "kernel": 5})" + end), HasSubstr("layer 3 (convolution)"));
+  EXPECT_THAT(refusal(convolution + R"(, {"dropout": 0.5})" + end), HasSubstr("layer 3 (dropout)"));
+  EXPECT_THAT(refusal(convolution + R"(, {"max_pool": 3})" + end), HasSubstr("layer 3 (max_pool)"));
+  EXPECT_THAT(refusal(convolution + R"(, {"residual": [{"convolution": 32, "padding": 1}]})" + end),
+              HasSubstr("layer 3 (residual) has no ReLU behind it"));
+  EXPECT_THAT(
+      refusal(convolution + R"(, {"residual": [{"relu": {}}, {"convolution": 32, "padding": 1}]}, {"relu": {}})" + end),
+      HasSubstr("layer 3.1 (relu)"));
+  EXPECT_THAT(refusal(convolution + R"(, {"global_average_pool": {}}, {"dense": 20}, {"dense": 7})"),
+              HasSubstr("layer 4 (dense) has units that are no multiple of 16"));
 }
 
 }  // namespace

@@ -7,8 +7,10 @@
 #include <cstdlib>
 
 #include "comm/identity_communicator.h"
+#include "kernels/mapped_values.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
+#include "step/fused/stages/staged_step.h"
 #include "tests/faces.h"
 #include "tests/host_runtime.h"
 #include "tests/random_network.h"
@@ -59,21 +61,53 @@ Stepped step_once(TrainingStep& step, Model& model, Optimizer& optimizer, const 
 
 double largest(const at::Tensor& values) { return values.abs().max().item<double>(); }
 
+at::Tensor input_of(const Network& network, const Faces& faces) {
+  return input_images(network.input, static_cast<int64_t>(faces.rows.size()),
+                      [&](int64_t i) { return faces.images.data() + i * kImagePixels; });
+}
+
+// The values of an engine that is made of LibTorch's operators.
+ReferenceNetwork::EngineValue values_of(const Model& start, const Config& config, const Faces& faces,
+                                        bool tensor_operators) {
+  return [&start, &config, &faces, tensor_operators](const Layer& layer) {
+    ForwardContext context{.training = true, .sum_statistics = [](auto) {}};
+    context.tensor_operators = tensor_operators;
+    return value_at(layer.place, start, config, input_of(start.network(), faces), context);
+  };
+}
+
+// Those of the stages' newest step, behind the layers whose values a stage has.
+ReferenceNetwork::EngineValue values_of(const StagedStep& step, const Faces& faces) {
+  return [&step, &faces](const Layer& layer) {
+    const auto is_layer = [&layer](const Layer* other) { return other != nullptr && other->place == layer.place; };
+    for (size_t i = 0; i < step.plan().stages.size(); ++i) {
+      const StageSpec& spec = step.plan().stages[i];
+      const bool is_whole = is_layer(spec.pool) || (spec.kind != StageSpec::Kind::kConvolution && is_layer(spec.layer));
+      if (!is_whole && !is_layer(spec.relu)) continue;
+      const Stage& stage = step.network().stage(i);
+      const FeatureShape& shape = layer.output;
+      const auto images = static_cast<int64_t>(faces.rows.size());
+      at::Tensor values = at::empty({images, shape.height, shape.width, shape.channels});
+      for (int image = 0; image < images; ++image)
+        apply_map(is_whole ? stage.activation().seen(image) : stage.before_pool(image), shape.height * shape.width,
+                  static_cast<int>(shape.channels), values.data_ptr<float>() + image * shape.size());
+      return values.permute({0, 3, 1, 2});
+    }
+    return at::Tensor();
+  };
+}
+
 // The fp64 reference after one step over all the faces; it decides as the engine does (tests/reference_network.h).
 class Reference {
  public:
-  Reference(const Model& start, const Config& config, const Faces& faces, bool tensor_operators, double nudge) {
+  Reference(const Model& start, const Config& config, const Faces& faces, const ReferenceNetwork::EngineValue& values,
+            double nudge) {
     const auto images = static_cast<int64_t>(faces.rows.size());
-    const at::Tensor input =
-        input_images(start.network().input, images, [&](int64_t i) { return faces.images.data() + i * kImagePixels; });
-    ForwardContext context{.training = true, .sum_statistics = [](auto) {}};
-    context.tensor_operators = tensor_operators;
-    network_ = std::make_unique<ReferenceNetwork>(
-        start, start.draw_kept_units(0, 0, images),
-        [&](const Layer& layer) { return value_at(layer.place, start, config, input, context); }, nudge);
+    network_ = std::make_unique<ReferenceNetwork>(start, start.draw_kept_units(0, 0, images), values, nudge);
     at::Tensor labels = at::empty({images}, at::kLong);
     for (int64_t i = 0; i < images; ++i) labels[i] = int64_t{faces.labels[static_cast<size_t>(i)]};
-    const at::Tensor loss = summed_loss(network_->forward(input), labels, config.label_smoothing);
+    const at::Tensor loss =
+        summed_loss(network_->forward(input_of(start.network(), faces)), labels, config.label_smoothing);
     torch::autograd::backward({loss / static_cast<double>(images)}, {});
     loss_ = loss.item<double>();
   }
@@ -90,10 +124,10 @@ class Reference {
 // How much rounding may change is seen from the reference, its weights nudged: BatchNorm of a channel that hardly
 // varies magnifies it. Gradients that vanish (of a bias before a BatchNorm) are held to the network's largest.
 void expect_as_reference(const Stepped& found, const Model& start, const Config& config, const Faces& faces,
-                         bool tensor_operators) {
+                         const ReferenceNetwork::EngineValue& values) {
   constexpr double kNudge = 1e-5;
-  const Reference reference(start, config, faces, tensor_operators, 0);
-  const Reference nudged(start, config, faces, tensor_operators, kNudge);
+  const Reference reference(start, config, faces, values, 0);
+  const Reference nudged(start, config, faces, values, kNudge);
   EXPECT_NEAR(found.loss, reference.loss(), 1e-4 * reference.loss() + std::abs(reference.loss() - nudged.loss()));
   double largest_of_all = 0;
   for (const auto& [name, gradient] : found.gradients)
@@ -108,8 +142,8 @@ void expect_as_reference(const Stepped& found, const Model& start, const Config&
         << name;
   }
   for (const Buffer& buffer : start.buffers()) {
-    const StoredTensor& values = found.weights.at(buffer.name);
-    const at::Tensor own = at::from_blob(const_cast<float*>(values.values.data()), values.shape, at::kFloat);
+    const StoredTensor& moved = found.weights.at(buffer.name);
+    const at::Tensor own = at::from_blob(const_cast<float*>(moved.values.data()), moved.shape, at::kFloat);
     EXPECT_TRUE(at::allclose(own.to(at::kDouble), reference.tensor(buffer.name), 1e-4, 1e-6)) << buffer.name;
   }
 }
@@ -120,31 +154,35 @@ Dataset dataset_of(const Faces& faces) {
   return {Manifest{}, "faces", "", splits};
 }
 
+enum class Drawn { kAny, kStaged };
+
 // Calls test(network, config, faces) for each drawn network.
 template <typename Test>
-void for_each_network(const Test& test) {
+void for_each_network(Drawn drawn, const Test& test) {
   for (int i = 0; i < networks(); ++i) {
     const auto number = static_cast<uint64_t>(i);
-    const Network network = RandomNetwork(number).draw();
+    RandomNetwork random(number);
+    const Network network = drawn == Drawn::kAny ? random.draw() : random.draw_staged();
     SCOPED_TRACE("network " + std::to_string(i) + ": " + network_to_json(network).dump());
-    test(network, config_of(number), Faces::patches(9 + i % 7));
+    test(network, config_of(number), Faces::patches(drawn == Drawn::kAny ? 9 + i % 7 : 2 + i % 9));
     if (::testing::Test::HasFailure()) return;
   }
 }
 
 TEST(RandomNetworks, AutogradComputesWhatFp64Does) {
-  for_each_network([](const Network& network, const Config& config, const Faces& faces) {
+  for_each_network(Drawn::kAny, [](const Network& network, const Config& config, const Faces& faces) {
     const auto start = make_model(network, config);
     const auto model = make_model(network, config);
     const auto optimizer = make_optimizer(config, model->store().size());
     const auto communicator = make_identity_communicator();
     AutogradStep step(*model, *optimizer, *communicator, config);
-    expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces, false);
+    expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces,
+                        values_of(*start, config, faces, false));
   });
 }
 
 TEST(RandomNetworks, TheDeviceStepComputesWhatFp64Does) {
-  for_each_network([](const Network& network, const Config& config, const Faces& faces) {
+  for_each_network(Drawn::kAny, [](const Network& network, const Config& config, const Faces& faces) {
     const auto start = make_model(network, config);
     const auto model = make_model(network, config);
     const auto optimizer = make_optimizer(config, model->store().size());
@@ -152,13 +190,28 @@ TEST(RandomNetworks, TheDeviceStepComputesWhatFp64Does) {
     HostRuntime runtime(*communicator);
     const Dataset dataset = dataset_of(faces);
     DeviceStep step(*model, *optimizer, dataset, runtime, config);
-    expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces, true);
+    expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces,
+                        values_of(*start, config, faces, true));
+  });
+}
+
+// Winograd's transforms round a little more than products do.
+TEST(RandomNetworks, TheFusedStagesComputeWhatFp64Does) {
+  for_each_network(Drawn::kStaged, [](const Network& network, const Config& config, const Faces& faces) {
+    ASSERT_EQ(plan_stages(network).refusal, "");
+    const auto start = make_model(network, config);
+    const auto model = make_model(network, config);
+    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto communicator = make_identity_communicator();
+    StagedStep step(*model, *optimizer, *communicator, config);
+    const Stepped stepped = step_once(step, *model, *optimizer, faces);
+    expect_as_reference(stepped, *start, config, faces, values_of(step, faces));
   });
 }
 
 // Evaluation by each engine: BatchNorm by its running statistics, no dropout.
 TEST(RandomNetworks, EveryEngineEvaluatesAlike) {
-  for_each_network([](const Network& network, const Config& config, const Faces& faces) {
+  for_each_network(Drawn::kAny, [](const Network& network, const Config& config, const Faces& faces) {
     const auto model = make_model(network, config);
     const auto optimizer = make_optimizer(config, model->store().size());
     const auto communicator = make_identity_communicator();

@@ -21,6 +21,8 @@ constexpr int kLeaves = 16;
 // The hidden layer's gradient is large and each leaf costs a pass of additions: as many as ranks with the same bits.
 constexpr int kDenseLeaves = 8;
 constexpr int kEvaluatedAtOnce = 128;
+// As in the seed CNN's table, and Keras'.
+constexpr layer::BatchNorm kBatchNorm{.epsilon = 1e-3, .momentum = 0.01, .scale = true, .unbiased_variance = false};
 
 size_t floats(int64_t count, int64_t size) { return static_cast<size_t>(count * size); }
 
@@ -42,8 +44,8 @@ FusedNetwork::FusedNetwork(const FusedOptions& options, std::span<float> weights
       weights_(weights),
       gradients_(gradients),
       running_(running),
-      first_(kFirstBlock.output_channels),
-      second_(kSecondBlock.output_channels),
+      first_(kFirstBlock.output_channels, kBatchNorm),
+      second_(kSecondBlock.output_channels, kBatchNorm),
       units_(static_cast<int>(options.most_images), kHiddenLayer.units, own_leaves(kDenseLeaves, options)),
       first_sums_(kFirstSums),
       second_sums_(kSecondSums),

@@ -1,0 +1,69 @@
+#include "step/fused/stages/staged_layout.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+
+#include <algorithm>
+
+namespace fer_ddp {
+
+StagedLayout::StagedLayout(const StagePlan& plan, const ParameterStore& store) : stages_(plan.stages.size()) {
+  for (const Layer* layer : plan.head)
+    if (std::holds_alternative<layer::Dense>(layer->kind))
+      head_.push_back(
+          {.weights = add(store, layer->name + ".weight", false), .bias = add_if_there(store, layer->name + ".bias")});
+  head_range_ = {0, size_};
+  for (size_t i = plan.stages.size(); i-- > 0;)
+    if (plan.stages[i].kind == StageSpec::Kind::kConvolution)
+      stages_[i].weights = add(store, plan.stages[i].layer->name + ".weight", true);
+  channel_range_.begin = size_;
+  for (size_t i = plan.stages.size(); i-- > 0;) {
+    const StageSpec& stage = plan.stages[i];
+    const bool is_convolution = stage.kind == StageSpec::Kind::kConvolution;
+    const Layer* norm = stage.kind == StageSpec::Kind::kBatchNorm ? stage.layer : stage.batch_norm;
+    if (norm != nullptr) {
+      stages_[i].gamma = add_if_there(store, norm->name + ".weight");
+      stages_[i].beta = add_if_there(store, norm->name + ".bias");
+    }
+    if (is_convolution) stages_[i].bias = add_if_there(store, stage.layer->name + ".bias");
+  }
+  channel_range_.end = size_;
+}
+
+FlatRange StagedLayout::add_if_there(const ParameterStore& store, const std::string& name) {
+  const bool is_there = std::any_of(store.parameters().begin(), store.parameters().end(),
+                                    [&](const Parameter& parameter) { return parameter.name == name; });
+  return is_there ? add(store, name, false) : FlatRange{};
+}
+
+// A convolution's weights [output][tap][input] become [tap][input][output].
+FlatRange StagedLayout::add(const ParameterStore& store, const std::string& name, bool is_convolution) {
+  const Parameter& parameter = *std::find_if(store.parameters().begin(), store.parameters().end(),
+                                             [&](const Parameter& each) { return each.name == name; });
+  const FlatRange range{size_, size_ + parameter.size};
+  size_ = (range.end + 15) / 16 * 16;
+  const auto size = static_cast<int64_t>(parameter.size);
+  Place place{range, {size}, {1}, parameter.offset};
+  if (is_convolution) {
+    const int64_t outputs = parameter.value.size(0);
+    place.extents = {outputs, size / outputs};
+    place.strides = {1, outputs};
+  }
+  places_.push_back(place);
+  return range;
+}
+
+void StagedLayout::to_fused(std::span<const float> stored, std::span<float> fused) const {
+  for (const Place& place : places_)
+    at::from_blob(fused.data() + place.range.begin, place.extents, place.strides, at::kFloat)
+        .copy_(at::from_blob(const_cast<float*>(stored.data()) + place.offset, place.extents, at::kFloat));
+}
+
+void StagedLayout::to_stored(std::span<const float> fused, std::span<float> stored) const {
+  for (const Place& place : places_)
+    at::from_blob(stored.data() + place.offset, place.extents, at::kFloat)
+        .copy_(at::from_blob(const_cast<float*>(fused.data()) + place.range.begin, place.extents, place.strides,
+                             at::kFloat));
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,50 @@
+// Where a table's parameters lie for the fused engine: one flat buffer in the kernels' own layouts, the last layer
+// first, as backward finishes them; at its end what normalisations and biases before a ReLU take, whose gradients are
+// sums that all ranks have already. Parameters begin at multiples of 16 floats; what lies between stays zero.
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/flat_range.h"
+#include "model/parameter_store.h"
+#include "network/stage_plan.h"
+#include "step/fused/stages/stage.h"
+
+namespace fer_ddp {
+
+class StagedLayout {
+ public:
+  StagedLayout(const StagePlan& plan, const ParameterStore& store);
+
+  [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] const StageRanges& of_stage(size_t index) const { return stages_[index]; }
+  [[nodiscard]] const std::vector<StageRanges>& of_head() const { return head_; }
+  [[nodiscard]] FlatRange head_range() const { return head_range_; }
+  // What is not summed over the ranks leaf by leaf.
+  [[nodiscard]] FlatRange channel_range() const { return channel_range_; }
+
+  // stored: the store's flat order; fused: the kernels'. Weights, or an optimizer's values for them.
+  void to_fused(std::span<const float> stored, std::span<float> fused) const;
+  void to_stored(std::span<const float> fused, std::span<float> stored) const;
+
+ private:
+  // One parameter: the store's memory holds its elements [extents] in a row, the fused buffer by these strides.
+  struct Place {
+    FlatRange range;  // of the fused buffer
+    std::vector<int64_t> extents, strides;
+    size_t offset = 0;  // in the store
+  };
+
+  FlatRange add(const ParameterStore& store, const std::string& name, bool is_convolution);
+  FlatRange add_if_there(const ParameterStore& store, const std::string& name);
+
+  std::vector<Place> places_;
+  std::vector<StageRanges> stages_, head_;
+  FlatRange head_range_, channel_range_;
+  size_t size_ = 0;
+};
+
+}  // namespace fer_ddp

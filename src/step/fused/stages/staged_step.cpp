@@ -1,0 +1,112 @@
+#include "step/fused/stages/staged_step.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "step/fused/shared_update.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int64_t kFewestEvaluated = 128;  // images at once, for the threads to have enough
+
+StagedNetwork::Options options_of(const Config& config, const Communicator& communicator) {
+  const int64_t share = (int64_t{config.batch_size} + communicator.size() - 1) / communicator.size();
+  return {.most_images = std::max(share, std::min<int64_t>(config.batch_size, kFewestEvaluated)),
+          .rank = communicator.rank(),
+          .world_size = communicator.size()};
+}
+
+}  // namespace
+
+StagedStep::StagedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
+    : model_(model),
+      model_optimizer_(optimizer),
+      label_smoothing_(config.label_smoothing),
+      statistics_are_global_(config.batch_norm == "global"),
+      plan_(plan_stages(model.network())),
+      layout_(plan_, model.store()),
+      reducer_(communicator, layout_.size(), 0, std::chrono::duration<double>(config.collective_timeout_seconds)),
+      optimizer_(make_optimizer(config, layout_.size())),
+      network_(options_of(config, communicator), plan_, layout_, model, reducer_.shared(), reducer_.own(),
+               {.statistics =
+                    [this](std::span<double> sums) {
+                      if (statistics_are_global_) reducer_.all_reduce(sums);
+                    },
+                .gradients_are_there = [this](FlatRange range) { start_sum(range); }}) {}
+
+// What follows from global statistics is every rank's already.
+void StagedStep::start_sum(FlatRange range) {
+  const bool is_summed = statistics_are_global_ && range.begin == layout_.channel_range().begin;
+  if (range.size() > 0 && !is_summed) reducer_.start_sum(range);
+}
+
+BatchSums StagedStep::run(const BatchShare& share, double learning_rate) {
+  load();
+  PassClock& clock = network_.clock();
+  clock.start();
+  const auto rows = static_cast<int64_t>(share.rows.size());
+  const at::Tensor kept = model_.draw_kept_units(share.epoch, share.first_position, rows);
+  clock.lap(network_.pass(StagedNetwork::kDrawDropout));
+  const ShareImages images(share, model_.network().input, label_smoothing_);
+  const HeadResult result = network_.step(
+      {.share = images,
+       .global_images = share.global_images,
+       .begin = share.first_position - share.batch_position,
+       .statistics_images = statistics_are_global_ ? share.global_images : rows,
+       .kept = kept.defined() ? std::span(kept.const_data_ptr<uint8_t>(), static_cast<size_t>(kept.numel()))
+                              : std::span<const uint8_t>()});
+  update_shared_weights(reducer_, *optimizer_, learning_rate, clock,
+                        {network_.pass(StagedNetwork::kSumOverRanks), network_.pass(StagedNetwork::kUpdateWeights)});
+  return {.loss = result.loss, .correct = result.correct, .images = rows};
+}
+
+BatchSums StagedStep::finish() {
+  if (!is_loaded_) return {};  // the model's own are the newest
+  layout_.to_stored(reducer_.shared(), model_.store().weights());
+  for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot) {
+    reducer_.gather_slices(optimizer_->slots()[slot].values);
+    layout_.to_stored(optimizer_->slots()[slot].values, model_optimizer_.slots()[slot].values);
+  }
+  model_optimizer_.set_step_count(optimizer_->step_count());
+  return {};
+}
+
+// The host's shared weights follow at the next collective call: this one may be made where others fail.
+void StagedStep::reload() { is_loaded_ = false; }
+
+void StagedStep::load() {
+  if (is_loaded_) return;
+  is_loaded_ = true;
+  std::vector<float> weights(layout_.size());
+  layout_.to_fused(model_.store().weights(), weights);
+  const FlatRange mine = reducer_.slice();
+  reducer_.barrier();  // nobody reads the old ones any more
+  std::copy_n(weights.data() + mine.begin, mine.size(), reducer_.shared().data() + mine.begin);
+  for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot)
+    layout_.to_fused(model_optimizer_.slots()[slot].values, optimizer_->slots()[slot].values);
+  optimizer_->set_step_count(model_optimizer_.step_count());
+  reducer_.barrier();
+  network_.reload_running();  // what values are centred on takes the convolutions' biases into account
+}
+
+EvaluationSums StagedStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {
+  load();
+  const SplitView& view = dataset.split(split);
+  EvaluationSums sums;
+  // Each row is its own share's only one, without what training changes.
+  const auto write_image = [&](int64_t image, float* pixels) {
+    scale_pixels(view.images.data() + image * kImagePixels, model_.network().input, pixels);
+  };
+  network_.evaluate(rows.begin, rows.end, write_image, [&](int64_t image, const float* logits) {
+    const int label = view.labels[static_cast<size_t>(image)];
+    sums.loss += smoothed_cross_entropy(logits, label, label_smoothing_);
+    const auto called = std::max_element(logits, logits + kExpressionCount) - logits;
+    ++sums.confusion[static_cast<size_t>(int64_t{label} * kExpressionCount + called)];
+  });
+  return sums;
+}
+
+}  // namespace fer_ddp
