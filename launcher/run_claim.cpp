@@ -27,10 +27,11 @@ namespace {
 void require_same_past(const Config& config, const fs::path& folder) {
   const Config before = load_config(folder / run_file::kConfig);
   for (const Option& option : option_table()) {
-    if (option.free_on_resume || option.value(config) == option.value(before)) continue;
-    throw user_error(fmt::format("{}: the run was started with {} {}, and cannot be resumed with {}", folder.string(),
-                                 option.key, json_text(option.value(before)), json_text(option.value(config))),
-                     "Resume it as it was, or start another run with another output.");
+    if (option.may_change(before) || option.value(config) == option.value(before)) continue;
+    std::string what = fmt::format("{}: the run was started with {} {}, and cannot be resumed with {}", folder.string(),
+                                   option.key, json_text(option.value(before)), json_text(option.value(config)));
+    if (option.free_on_resume) what += fmt::format(": its schedule, {}, depends on it", before.schedule);
+    throw user_error(what, "Resume it as it was, or start another run with another output.");
   }
 }
 

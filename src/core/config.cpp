@@ -58,7 +58,8 @@ std::optional<ordered_json> parsed(std::string_view text) {
   }
 }
 
-void apply_override(Config& config, const std::string& assignment) {
+// Returns the key.
+std::string apply_override(Config& config, const std::string& assignment) {
   const size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0)
     throw user_error(fmt::format("--set {}: expected key=value", assignment),
@@ -71,6 +72,27 @@ void apply_override(Config& config, const std::string& assignment) {
   const bool is_bare =
       !json || (option.type_name() == "string" && !json->is_string() && !(json->is_null() && option.nullable()));
   option.set(config, is_bare ? ordered_json(text) : *json, where);
+  return option.key;
+}
+
+// A schedule knows when it ends, so that what would end it before is for those who ask for it.
+void leave_the_end_to_the_schedule(Config& config, const std::set<std::string>& given) {
+  if (config.schedule == "constant") return;
+  if (!given.contains("early_stopping_patience")) config.early_stopping_patience = std::nullopt;
+  if (!given.contains("lr_patience")) config.lr_patience = std::nullopt;
+  if (!given.contains("restore_best_weights")) config.restore_best_weights = false;
+}
+
+void check_schedule(const Config& config, const std::string& where) {
+  if (config.schedule == "constant") return;
+  if (config.warm_up_epochs >= config.epochs)
+    throw user_error(fmt::format("{}: warm_up_epochs is {}, but epochs is {}: the learning rate would only rise", where,
+                                 config.warm_up_epochs, config.epochs),
+                     "Set warm_up_epochs below epochs.");
+  if (config.final_learning_rate > config.learning_rate)
+    throw user_error(fmt::format("{}: final_learning_rate is {}, above learning_rate, {}", where,
+                                 config.final_learning_rate, config.learning_rate),
+                     "learning_rate is the schedule's highest.");
 }
 
 void check_together(const Config& config, const std::string& where) {
@@ -88,6 +110,7 @@ void check_together(const Config& config, const std::string& where) {
                                  config.min_learning_rate, config.learning_rate),
                      "The plateau only ever lowers the learning rate.");
   }
+  check_schedule(config, where);
   if (config.init != "glorot_uniform" && config.init != "uniform_fan_in" && !config.init.ends_with(".safetensors")) {
     throw user_error(fmt::format("{}: init is \"{}\", expected glorot_uniform, uniform_fan_in or a .safetensors file",
                                  where, config.init));
@@ -110,8 +133,13 @@ Config parse_config(std::string_view text, const std::filesystem::path& path,
   const std::string where = path.string();
   Config config;
   const ordered_json object = parse_object(text, where);
-  for (const auto& [key, value] : object.items()) find_option(key, where).set(config, value, where);
-  for (const std::string& assignment : overrides) apply_override(config, assignment);
+  std::set<std::string> given;
+  for (const auto& [key, value] : object.items()) {
+    find_option(key, where).set(config, value, where);
+    given.insert(key);
+  }
+  for (const std::string& assignment : overrides) given.insert(apply_override(config, assignment));
+  leave_the_end_to_the_schedule(config, given);
   if (config.name.empty()) config.name = path.stem().string();
   if (config.output.empty()) config.output = "runs/" + config.name;
   check_together(config, where);

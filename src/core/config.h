@@ -33,6 +33,9 @@ struct Config {
   double lr_min_delta = 1e-4;
   int lr_cooldown = 0;
   double min_learning_rate = 0.0;
+  std::string schedule = "constant";
+  double warm_up_epochs = 0.0;
+  double final_learning_rate = 0.0;
   bool terminate_on_nan = true;
 
   std::string name{};    // empty: the config file's stem

@@ -59,7 +59,9 @@ std::string config_table_markdown() {
   }
   std::vector<std::string> free;
   for (const Option& option : option_table())
-    if (option.free_on_resume) free.push_back("`" + option.key + "`");
+    if (option.free_on_resume)
+      free.push_back(
+          fmt::format("`{}`{}", option.key, option.fixed_by_schedule ? " (unless `schedule` needs it)" : ""));
   table += fmt::format("\n`--resume` may change {}; everything else stays what the run was started with.\n",
                        fmt::join(free, ", "));
   return table;

@@ -17,7 +17,7 @@ struct EpochRecord {
   double accuracy = kMissing;  // share of training images, in [0, 1]
   double val_loss = kMissing;
   double val_accuracy = kMissing;
-  double learning_rate = 0;      // as used in this epoch
+  double learning_rate = 0;      // of the epoch's first step
   double seconds = 0;            // the whole epoch, evaluation included
   double images_per_second = 0;  // training images over the time spent training
 

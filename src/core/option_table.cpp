@@ -23,7 +23,16 @@ Option free_on_resume(Option option) {
   return option;
 }
 
+Option free_unless_scheduled(Option option) {
+  option.fixed_by_schedule = true;
+  return free_on_resume(std::move(option));
+}
+
 }  // namespace
+
+bool Option::may_change(const Config& before) const {
+  return free_on_resume && !(fixed_by_schedule && before.schedule != "constant");
+}
 
 std::span<const Option> option_table() {
   constexpr Range kPositive{.low = 0, .low_excluded = true};
@@ -32,7 +41,7 @@ std::span<const Option> option_table() {
   static const std::vector<Option> kTable = {
       {"learning_rate", &Config::learning_rate, "learning rate of the first epoch", kPositive},
       {"loss", &Config::loss, "what is minimised", {}, {"categorical_crossentropy"}},
-      free_on_resume({"epochs", &Config::epochs, "most passes over the training images", kAtLeastOne}),
+      free_unless_scheduled({"epochs", &Config::epochs, "most passes over the training images", kAtLeastOne}),
       {"batch_size", &Config::batch_size,
        "global batch: images a step over all ranks, so a run is the same at any world size", kAtLeastOne},
       free_on_resume({"early_stopping_patience", &Config::early_stopping_patience,
@@ -63,6 +72,16 @@ std::span<const Option> option_table() {
        "smallest change that counts as an improvement for the plateau (absolute)", kNotNegative},
       {"lr_cooldown", &Config::lr_cooldown, "epochs to wait after a reduction before counting again", kNotNegative},
       {"min_learning_rate", &Config::min_learning_rate, "the plateau never goes below this", kNotNegative},
+      {"schedule",
+       &Config::schedule,
+       "the learning rate from step to step, times what the plateau leaves of it; with another than constant, "
+       "early_stopping_patience, lr_patience and restore_best_weights are off unless given",
+       {},
+       {"constant", "cosine", "one_cycle"}},
+      {"warm_up_epochs", &Config::warm_up_epochs, "epochs in which the learning rate rises from 0, step by step",
+       kNotNegative},
+      {"final_learning_rate", &Config::final_learning_rate,
+       "the last step's, at which cosine (half a wave) and one_cycle (a straight line) arrive", kNotNegative},
       free_on_resume({"terminate_on_nan", &Config::terminate_on_nan,
                       "end the run as diverged once its training loss or its weights are not finite; false: go on, as "
                       "Keras does without its callback of that name"}),

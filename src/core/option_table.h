@@ -32,7 +32,11 @@ struct Option {
   std::string help;                    // one sentence, no full stop
   Range range{};                       // numbers
   std::vector<std::string> choices{};  // texts; empty: any
-  bool free_on_resume = false;         // a resumed run may change it
+  bool free_on_resume = false;         // a resumed run may change it,
+  bool fixed_by_schedule = false;      // unless its learning rate depends on it
+
+  // Whether a run that was started with `before` may be resumed with another value.
+  [[nodiscard]] bool may_change(const Config& before) const;
 
   [[nodiscard]] std::string type_name() const;  // JSON Schema's: "number", "integer", "boolean", "string", "array"
   [[nodiscard]] bool nullable() const;

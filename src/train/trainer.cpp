@@ -59,6 +59,8 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
       step_(make_training_step(config, model, *optimizer_, surroundings_.dataset, surroundings_.communicator,
                                surroundings_.device)),
       decisions_(config),
+      steps_per_epoch_(steps_per_epoch(surroundings_.dataset.split(Split::kTrain).size(), config.batch_size)),
+      schedule_(config, steps_per_epoch_),
       vote_(surroundings_.communicator, surroundings_.stop_requested, checkpoint_interval(config)),
       start_(Clock::now()) {
   state_.learning_rate = config.learning_rate;
@@ -94,10 +96,9 @@ void Trainer::require_own_network(const StoredCheckpoint& checkpoint, const Chec
 }
 
 void Trainer::require_position(const StoredCheckpoint& checkpoint, const TrainingState& found) const {
-  const int64_t steps = steps_per_epoch(surroundings_.dataset.split(Split::kTrain).size(), config_.batch_size);
-  if (found.step > steps)
+  if (found.step > steps_per_epoch_)
     throw user_error(fmt::format("{}: stands after step {} of its epoch, which has {} with this data and batch_size",
-                                 checkpoint.path, found.step, steps),
+                                 checkpoint.path, found.step, steps_per_epoch_),
                      "Resume the run with its own data.");
   if (found.step > 0 && found.epoch >= config_.epochs)
     throw user_error(fmt::format("{}: stands in epoch {}, but epochs is {}: nothing is trained", checkpoint.path,
@@ -119,14 +120,13 @@ TrainingOutcome Trainer::run() {
 bool Trainer::train_epoch() {
   announce(TrainingPhase::kTraining);
   const int64_t rows = surroundings_.dataset.split(Split::kTrain).size();
-  const int64_t steps = steps_per_epoch(rows, config_.batch_size);
   const std::vector<int32_t> order =
       epoch_order(rows, config_.shuffle, static_cast<uint64_t>(config_.random_seed), state_.epoch);
   step_->begin_epoch(state_.epoch, order);
-  while (state_.step < steps) {
+  while (state_.step < steps_per_epoch_) {
     const VoteResult vote = run_step(order);
     if (has_diverged()) return false;
-    report_step(steps);
+    report_step();
     if (vote.stop || vote.checkpoint) {
       finish_steps();
       if (has_diverged()) return false;
@@ -180,7 +180,7 @@ VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
                   .first_position = mine.begin,
                   .batch_position = batch.begin,
                   .epoch = state_.epoch},
-                 state_.learning_rate);
+                 learning_rate_of(state_.step));
   const VoteResult vote = vote_.cast(share);
   add_progress(vote.sums);
   note_divergence(vote.diverged);
@@ -212,7 +212,7 @@ void Trainer::record(const Evaluation& validation) {
                             .accuracy = static_cast<double>(progress.correct) / images,
                             .val_loss = validation.loss,
                             .val_accuracy = validation.accuracy(),
-                            .learning_rate = state_.learning_rate,
+                            .learning_rate = learning_rate_of(0),
                             .seconds = progress.seconds,
                             .images_per_second = images / progress.training_seconds});
 }
@@ -282,15 +282,20 @@ void Trainer::announce(TrainingPhase phase) {
   for (TrainingObserver* observer : observers_) observer->on_phase(phase);
 }
 
-void Trainer::report_step(int64_t steps) {
+// Of a step of the running epoch: what the plateau leaves, by the schedule.
+double Trainer::learning_rate_of(int64_t step) const {
+  return state_.learning_rate * schedule_.share(state_.epoch * steps_per_epoch_ + step);
+}
+
+void Trainer::report_step() {
   const EpochProgress& progress = state_.progress;
   const auto images = static_cast<double>(progress.images);
   const double seconds_a_step = progress.training_seconds / static_cast<double>(state_.step);
-  const int64_t steps_left = (config_.epochs - state_.epoch) * steps - state_.step;
+  const int64_t steps_left = (config_.epochs - state_.epoch) * steps_per_epoch_ - state_.step;
   const StepReport report{.epoch = state_.epoch,
                           .steps_done = state_.step,
-                          .steps_per_epoch = steps,
-                          .learning_rate = state_.learning_rate,
+                          .steps_per_epoch = steps_per_epoch_,
+                          .learning_rate = learning_rate_of(state_.step - 1),
                           .images = progress.images,
                           .loss = progress.loss / images,
                           .accuracy = static_cast<double>(progress.correct) / images,

@@ -18,6 +18,7 @@
 #include "step/training_step.h"
 #include "train/checkpoint.h"
 #include "train/decision_maker.h"
+#include "train/schedule.h"
 #include "train/step_vote.h"
 #include "train/training_observer.h"
 
@@ -78,7 +79,8 @@ class Trainer {
   void synchronize_replicas();
   void save_checkpoint();
   void announce(TrainingPhase phase);
-  void report_step(int64_t steps);
+  void report_step();
+  [[nodiscard]] double learning_rate_of(int64_t step) const;
   void require_own_data(const StoredCheckpoint& checkpoint, const CheckpointState& found) const;
   void require_own_network(const StoredCheckpoint& checkpoint, const CheckpointState& found) const;
   void require_position(const StoredCheckpoint& checkpoint, const TrainingState& found) const;
@@ -91,6 +93,8 @@ class Trainer {
   std::unique_ptr<Optimizer> optimizer_;
   std::unique_ptr<TrainingStep> step_;
   DecisionMaker decisions_;
+  int64_t steps_per_epoch_;
+  Schedule schedule_;
   StepVote vote_;
   TrainingState state_;
   int64_t steps_run_ = 0;

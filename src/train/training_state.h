@@ -21,9 +21,9 @@ struct EpochProgress {
 };
 
 struct TrainingState {
-  int epoch = 0;     // the one that is running, or comes next
-  int64_t step = 0;  // steps of it that are done; all of them: its evaluation is still to come
-  double learning_rate = 0;
+  int epoch = 0;             // the one that is running, or comes next
+  int64_t step = 0;          // steps of it that are done; all of them: its evaluation is still to come
+  double learning_rate = 0;  // what the plateau leaves; the schedule is not in it
   EpochProgress progress;
   std::vector<EpochRecord> history;
   std::optional<int> best_epoch;               // whose weights early stopping keeps

@@ -119,22 +119,42 @@ TEST_F(ConfigFile, AnOverrideIsCheckedLikeTheFile) {
   EXPECT_THAT(error_of("{}", {"epochs=\xff"}), HasSubstr("epochs is \"\xEF\xBF\xBD\", expected"));
 }
 
+TEST_F(ConfigFile, AScheduleEndsTheRunUnlessTheFileSaysOtherwise) {
+  const Config scheduled = load(R"({"schedule": "cosine"})");
+  EXPECT_FALSE(scheduled.early_stopping_patience.has_value());
+  EXPECT_FALSE(scheduled.lr_patience.has_value());
+  EXPECT_FALSE(scheduled.restore_best_weights);
+  const Config asked = load(R"({"schedule": "one_cycle", "lr_patience": 5})",
+                            {"early_stopping_patience=7", "restore_best_weights=true"});
+  EXPECT_EQ(asked.early_stopping_patience, 7);
+  EXPECT_EQ(asked.lr_patience, 5);
+  EXPECT_TRUE(asked.restore_best_weights);
+  EXPECT_EQ(config_to_json(load(config_to_json(asked).dump())), config_to_json(asked));
+}
+
+TEST_F(ConfigFile, AScheduleThatNeverFallsIsRefused) {
+  EXPECT_THAT(error_of(R"({"schedule": "cosine", "epochs": 5, "warm_up_epochs": 5})"),
+              HasSubstr("warm_up_epochs is 5, but epochs is 5"));
+  EXPECT_THAT(error_of(R"({"schedule": "cosine", "final_learning_rate": 0.1})"),
+              HasSubstr("final_learning_rate is 0.1, above learning_rate, 0.001"));
+}
+
 // Whoever adds, drops or renames a key changes what users' files may hold: it is to be meant.
 TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
   std::vector<std::string> keys;
   const auto resolved = config_to_json(Config{});
   for (const auto& [key, value] : resolved.items()) keys.push_back(key);
   EXPECT_THAT(
-      keys,
-      ::testing::ElementsAre(
-          "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
-          "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
-          "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
-          "min_learning_rate", "terminate_on_nan", "name", "output", "data", "split", "model", "dropout", "init",
-          "batch_norm", "label_smoothing", "momentum", "weight_decay", "random_seed", "device", "precision", "step",
-          "cuda_graph", "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
-          "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
-          "status_token_file", "metrics_address", "metrics_in_the_clear"));
+      keys, ::testing::ElementsAre(
+                "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+                "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
+                "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
+                "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
+                "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
+                "weight_decay", "random_seed", "device", "precision", "step", "cuda_graph", "threads",
+                "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds", "keep_checkpoints",
+                "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
+                "status_token_file", "metrics_address", "metrics_in_the_clear"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {
