@@ -81,7 +81,7 @@ Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& conf
       throw user_error(fmt::format("{}: no images in the split {}", shards.string(), request.split),
                        "Choose another one by --split, or other shards by --data.");
   });
-  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().size());
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
   Evaluation evaluation;
   {
     const std::unique_ptr<TrainingStep> step =

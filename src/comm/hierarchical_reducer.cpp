@@ -87,6 +87,7 @@ HierarchicalReducer::HierarchicalReducer(Communicator& communicator, size_t floa
   shared_ = take_floats(floats);
   total_ = take_floats(total_floats);
   for (size_t i = 0; i < members; ++i) own_.push_back(take_floats(floats));
+  for (int member = 0; member < members_; ++member) parts_.push_back({slice_of({0, floats_}, member)});
 }
 
 FlatRange HierarchicalReducer::slice_of(FlatRange range, int member) const {
@@ -140,6 +141,16 @@ void HierarchicalReducer::all_reduce(std::span<double> values) {
   for (size_t i = 0; i < values.size(); ++i) values[i] = sum_tree(places, i);
 }
 
+// On one host as a sum, to which zeros add nothing; hosts hold the same values, of which the largest is any.
+void HierarchicalReducer::gather(std::span<double> values) {
+  if (!on_one_host_) {
+    communicator_.all_reduce(values, ReduceOperation::kMax);
+    return;
+  }
+  for (size_t begin = 0; begin < values.size(); begin += kMostDoubles)
+    all_reduce(values.subspan(begin, std::min(kMostDoubles, values.size() - begin)));
+}
+
 void HierarchicalReducer::all_reduce(FlatRange range) {
   const std::span<float> mine = range.of(own());
   if (mine.size() > total_.size()) throw machine_error("a hierarchical sum of floats is longer than its memory");
@@ -181,15 +192,12 @@ void HierarchicalReducer::sum_members(FlatRange range, float* out) const {
 }
 
 void HierarchicalReducer::gather_slices(std::span<float> values) {
-  const FlatRange mine = slice();
-  std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(mine.begin), mine.size(),
-              own().begin() + static_cast<std::ptrdiff_t>(mine.begin));
+  for (const FlatRange& mine : parts_[static_cast<size_t>(member_)])
+    std::copy_n(values.data() + mine.begin, mine.size(), own().data() + mine.begin);
   barrier();
-  for (int other = 0; other < members_; ++other) {
-    const FlatRange theirs = slice_of({0, floats_}, other);
-    std::copy_n(own_[static_cast<size_t>(other)].begin() + static_cast<std::ptrdiff_t>(theirs.begin), theirs.size(),
-                values.begin() + static_cast<std::ptrdiff_t>(theirs.begin));
-  }
+  for (size_t other = 0; other < parts_.size(); ++other)
+    for (const FlatRange& theirs : parts_[other])
+      std::copy_n(own_[other].data() + theirs.begin, theirs.size(), values.data() + theirs.begin);
   barrier();
 }
 

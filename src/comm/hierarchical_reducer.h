@@ -34,6 +34,9 @@ class HierarchicalReducer {
   [[nodiscard]] std::span<float> own() { return own_[static_cast<size_t>(member_)]; }
   // Not collective. What this rank works on for its host; the ranks' slices are the whole.
   [[nodiscard]] FlatRange slice() const { return slice_of({0, floats_}, member_); }
+  // Not collective. This rank among those of its host, and how many they are.
+  [[nodiscard]] int member() const { return member_; }
+  [[nodiscard]] int members() const { return members_; }
 
   void barrier();
 
@@ -46,14 +49,20 @@ class HierarchicalReducer {
 
   // Begins to sum own()[range] over all ranks. It must not be touched until wait_for_sums() has returned.
   void start_sum(FlatRange range);
-  // Afterwards this rank may add_up() its slice.
+  // Afterwards this rank may add_up() its slice, or whatever the ranks have shared out otherwise among them.
   void wait_for_sums();
-  // Not collective; threads may take parts of the slice at once. own()[part] becomes the sum over all ranks, where it
-  // lies in ranges that were summed. Between that, or writing one's slice of shared(), and anybody's reading shared()
-  // or writing own() again stands a barrier().
+  // Not collective; threads may take parts at once, each of which one rank alone adds up. own()[part] becomes the sum
+  // over all ranks, where it lies in ranges that were summed. Between that, or writing one's share of shared(), and
+  // anybody's reading shared() or writing own() again stands a barrier().
   void add_up(FlatRange part);
 
-  // The slices that the host's ranks hold of a buffer of theirs become the whole on each. Overwrites own().
+  // Every rank ends with all values, of which each of the host's ranks holds some, and zeros in place of the others'.
+  void gather(std::span<double> values);
+
+  // Not collective, the same on all ranks: what each member of the host holds of a buffer that is to be gathered. At
+  // first it is their slices.
+  void share_out(std::vector<std::vector<FlatRange>> parts) { parts_ = std::move(parts); }
+  // The parts that the host's ranks hold of a buffer of theirs become the whole on each. Overwrites own().
   void gather_slices(std::span<float> values);
 
  private:
@@ -75,8 +84,9 @@ class HierarchicalReducer {
   std::span<Ticket> tickets_{};     // [members]: how often each has come to a barrier
   std::vector<double*> doubles_{};  // [2][members] of kMostDoubles
   std::span<float> shared_{};
-  std::span<float> total_{};             // of all_reduce(range), added up slice by slice
-  std::vector<std::span<float>> own_{};  // [members]
+  std::span<float> total_{};                     // of all_reduce(range), added up slice by slice
+  std::vector<std::span<float>> own_{};          // [members]
+  std::vector<std::vector<FlatRange>> parts_{};  // [members]
   uint64_t meetings_ = 0;
   uint64_t double_sums_ = 0;
   std::vector<FlatRange> started_{};  // since wait_for_sums()

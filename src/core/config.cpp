@@ -83,6 +83,22 @@ void leave_the_end_to_the_schedule(Config& config, const std::set<std::string>& 
   if (!given.contains("restore_best_weights")) config.restore_best_weights = false;
 }
 
+// A resolved configuration of the time before schedules holds all keys that there were, and a weight_decay that was
+// AdamW's alone.
+void forget_unused_decay(Config& config, const std::set<std::string>& given) {
+  if (!given.contains("metrics_in_the_clear") || given.contains("schedule") || !given.contains("weight_decay")) return;
+  if (config.optimizer != "AdamW" || config.weight_decay == 0.004) config.weight_decay = std::nullopt;
+}
+
+void check_optimizer(const Config& config, const std::string& where) {
+  if (config.optimizer == "Adam" && config.weight_decay.value_or(0.0) > 0)
+    throw user_error(fmt::format("{}: weight_decay is {}, but Adam has none", where, *config.weight_decay),
+                     "AdamW is Adam with weight decay.");
+  if (config.optimizer == "SGD" && config.nesterov && config.momentum == 0)
+    throw user_error(fmt::format("{}: nesterov is true, but momentum is 0: there is nothing to look ahead by", where),
+                     "Set momentum, such as 0.9.");
+}
+
 void check_schedule(const Config& config, const std::string& where) {
   if (config.schedule == "constant") return;
   if (config.warm_up_epochs >= config.epochs)
@@ -111,6 +127,7 @@ void check_together(const Config& config, const std::string& where) {
                      "The plateau only ever lowers the learning rate.");
   }
   check_schedule(config, where);
+  check_optimizer(config, where);
   if (config.init != "glorot_uniform" && config.init != "uniform_fan_in" && !config.init.ends_with(".safetensors")) {
     throw user_error(fmt::format("{}: init is \"{}\", expected glorot_uniform, uniform_fan_in or a .safetensors file",
                                  where, config.init));
@@ -138,6 +155,7 @@ Config parse_config(std::string_view text, const std::filesystem::path& path,
     find_option(key, where).set(config, value, where);
     given.insert(key);
   }
+  forget_unused_decay(config, given);
   for (const std::string& assignment : overrides) given.insert(apply_override(config, assignment));
   leave_the_end_to_the_schedule(config, given);
   if (config.name.empty()) config.name = path.stem().string();

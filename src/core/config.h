@@ -49,7 +49,14 @@ struct Config {
   std::string batch_norm = "global";
   double label_smoothing = 0.0;
   double momentum = 0.0;
-  double weight_decay = 0.004;
+  bool nesterov = false;
+  std::optional<double> weight_decay{};  // none: AdamW's is 0.004, all others' 0
+  bool decay_biases = true;
+  std::optional<double> gradient_clip_norm{};
+  double other_learning_rate = 0.05;
+  double other_momentum = 0.85;
+  double other_weight_decay = 5e-4;
+  std::optional<double> average_weights{};
   int64_t random_seed = 0;
 
   std::string device = "auto";

@@ -38,6 +38,7 @@ std::span<const Option> option_table() {
   constexpr Range kPositive{.low = 0, .low_excluded = true};
   constexpr Range kNotNegative{.low = 0};
   constexpr Range kAtLeastOne{.low = 1};
+  constexpr Range kShare{.low = 0, .high = 1, .high_excluded = true};
   static const std::vector<Option> kTable = {
       {"learning_rate", &Config::learning_rate, "learning rate of the first epoch", kPositive},
       {"loss", &Config::loss, "what is minimised", {}, {"categorical_crossentropy"}},
@@ -53,7 +54,12 @@ std::span<const Option> option_table() {
        &Config::lr_reduction_factor,
        "what the learning rate is multiplied by",
        {.low = 0, .high = 1, .low_excluded = true, .high_excluded = true}},
-      {"optimizer", &Config::optimizer, "update rule, each as Keras defines it", {}, {"Adam", "AdamW", "SGD"}},
+      {"optimizer",
+       &Config::optimizer,
+       "update rule, each as Keras defines it; Muon: filters of more than one channel by Newton-Schulz, all else by "
+       "SGD",
+       {},
+       {"Adam", "AdamW", "SGD", "Muon"}},
       {"num_classes", &Config::num_classes, "expressions told apart; FER2013 has 7", {.low = 7, .high = 7}},
       {"input_shape", &Config::input_shape, "height, width, channels of an image; FER2013 has [48, 48, 1]"},
       {"shuffle", &Config::shuffle, "draw a new order of the training images each epoch"},
@@ -106,8 +112,20 @@ std::span<const Option> option_table() {
        &Config::label_smoothing,
        "share of each target spread evenly over all classes",
        {.low = 0, .high = 1, .high_excluded = true}},
-      {"momentum", &Config::momentum, "SGD's momentum", {.low = 0, .high = 1, .high_excluded = true}},
-      {"weight_decay", &Config::weight_decay, "AdamW's decoupled weight decay", kNotNegative},
+      {"momentum", &Config::momentum, "SGD's momentum, and Muon's of the filters", kShare},
+      {"nesterov", &Config::nesterov, "SGD looks ahead by its momentum, as Muon always does"},
+      {"weight_decay", &Config::weight_decay,
+       "AdamW's and, of the filters, Muon's: decoupled; SGD's: added to the gradient; null: 0.004 for AdamW, 0 for the "
+       "others",
+       kNotNegative},
+      {"decay_biases", &Config::decay_biases, "weight decay is of biases and BatchNorm's weights as well"},
+      {"gradient_clip_norm", &Config::gradient_clip_norm,
+       "the gradient is scaled down to this norm, of all weights together, where it is larger; null: off", kPositive},
+      {"other_learning_rate", &Config::other_learning_rate,
+       "Muon's of what it leaves to SGD; schedule and plateau lower it alike", kNotNegative},
+      {"other_momentum", &Config::other_momentum, "Muon's, by Nesterov, of what it leaves to SGD", kShare},
+      {"other_weight_decay", &Config::other_weight_decay, "Muon's of what it leaves to SGD, added to the gradient",
+       kNotNegative},
       {"random_seed", &Config::random_seed, "key of every random stream: initialisation, shuffling, dropout",
        kNotNegative},
       free_on_resume({"device", &Config::device, "auto: a GPU where there is one", {}, {"auto", "cpu", "cuda"}}),

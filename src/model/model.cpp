@@ -59,12 +59,28 @@ Model::Model(const Network& network, const Config& config, at::Device device)
     buffers_.push_back({tensor.name, at::full(tensor.shape, tensor.fill, store_.flat_weights().options())});
     tensors_[tensor.name] = buffers_.back().value;
   }
+  if (config.average_weights)
+    for (const Buffer& buffer : buffers_) averaged_buffers_.push_back({buffer.name, buffer.value.clone()});
   for_each_layer(network_.layers, [&](const Layer& layer) {
     const auto* dropout = std::get_if<layer::Dropout>(&layer.kind);
     if (dropout == nullptr || dropout->share == 0) return;
     dropouts_.push_back({dropout->number, static_cast<float>(dropout->share), dropped_units_, layer.output.size()});
     dropped_units_ += layer.output.size();
   });
+}
+
+void Model::begin_averages() {
+  for (size_t i = 0; i < averaged_buffers_.size(); ++i) averaged_buffers_[i].value.copy_(buffers_[i].value);
+}
+
+void Model::average_buffers(const at::Tensor& share) {
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < averaged_buffers_.size(); ++i)
+    averaged_buffers_[i].value.add_((buffers_[i].value - averaged_buffers_[i].value).mul_(share));
+}
+
+void Model::average_buffers(double share) {
+  if (!averaged_buffers_.empty()) average_buffers(at::full({}, share, at::kFloat));
 }
 
 at::Tensor Model::forward(const at::Tensor& images, const ForwardContext& context) const {
@@ -109,6 +125,7 @@ std::unique_ptr<Model> make_model(const Network& network, const Config& config) 
   } else {
     load_weights(*model, config.init);
   }
+  model->begin_averages();
   return model;
 }
 

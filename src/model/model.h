@@ -78,6 +78,13 @@ class Model {
   [[nodiscard]] const ParameterStore& store() const { return store_; }
   [[nodiscard]] const std::vector<Buffer>& buffers() const { return buffers_; }
 
+  // Where config.average_weights asks for averages: those of buffers(), which begin as these are; else none.
+  [[nodiscard]] const std::vector<Buffer>& averaged_buffers() const { return averaged_buffers_; }
+  void begin_averages();
+  // average += share * (buffer - average). share: fp32 [], on the model's device.
+  void average_buffers(const at::Tensor& share);
+  void average_buffers(double share);
+
   // Names and shapes of all parameters and buffers as one text: ranks compare it before the first step.
   [[nodiscard]] std::string description() const;
 
@@ -95,6 +102,7 @@ class Model {
   uint64_t random_seed_;
   ParameterStore store_;
   std::vector<Buffer> buffers_;
+  std::vector<Buffer> averaged_buffers_;
   std::map<std::string, at::Tensor> tensors_;  // parameters and buffers by name
   std::vector<DropoutPlace> dropouts_;
   int64_t dropped_units_ = 0;

@@ -52,6 +52,13 @@ const at::Tensor& ParameterStore::operator[](const std::string& name) const {
   return found->value;
 }
 
+ParameterLayout ParameterStore::layout() const {
+  ParameterLayout layout{.size = size()};
+  for (auto parameter = parameters_.rbegin(); parameter != parameters_.rend(); ++parameter)
+    layout.places.push_back(parameter_place(parameter->name, parameter->value.sizes().vec(), parameter->offset));
+  return layout;
+}
+
 void ParameterStore::clear_gradients() {
   gradients_.zero_();
   for (size_t i = 0; i < parameters_.size(); ++i) parameters_[i].value.mutable_grad() = gradient_views_[i];

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "core/parameter_layout.h"
+
 namespace fer_ddp {
 
 struct ParameterSpec {
@@ -38,6 +40,7 @@ class ParameterStore {
   [[nodiscard]] std::span<float> weights() { return {weights_.data_ptr<float>(), size()}; }
   [[nodiscard]] std::span<float> gradients() { return {gradients_.data_ptr<float>(), size()}; }
   [[nodiscard]] size_t size() const { return static_cast<size_t>(weights_.numel()); }
+  [[nodiscard]] ParameterLayout layout() const;
 
   // Zeroes all gradients, which hold nothing before, and makes every parameter's gradient its piece of the flat buffer,
   // which backward then adds to.

@@ -55,7 +55,7 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
     : config_(config),
       model_(model),
       surroundings_(std::move(surroundings)),
-      optimizer_(make_optimizer(config, model.store().size())),
+      optimizer_(make_optimizer(config, model.store().layout())),
       step_(make_training_step(config, model, *optimizer_, surroundings_.dataset, surroundings_.communicator,
                                surroundings_.device)),
       decisions_(config),

@@ -79,7 +79,7 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
   const Faces faces;
   const Dataset dataset = faces.dataset();
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   const auto make = [&]() -> std::unique_ptr<TrainingStep> {
     if (kind == Kind::kAutograd) return std::make_unique<AutogradStep>(*model, *optimizer, world, config);
     return std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config);
@@ -113,7 +113,8 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
     outcome.validation = step->evaluate(dataset, Split::kValidation, rank_share({0, 9}, world.rank(), world.size()));
   outcome.weights.assign(model->store().weights().begin(), model->store().weights().end());
   for (const Optimizer::Slot& slot : optimizer->slots()) outcome.slots.push_back(slot.values);
-  for (const Buffer& buffer : model->buffers()) outcome.buffers.push_back(buffer.value.clone());
+  for (const auto* buffers : {&model->buffers(), &model->averaged_buffers()})
+    for (const Buffer& buffer : *buffers) outcome.buffers.push_back(buffer.value.clone());
   EXPECT_EQ(optimizer->step_count(), done);
   return outcome;
 }
@@ -158,7 +159,7 @@ struct Rule {
 
 std::vector<Rule> rules() {
   const Config plain{.learning_rate = 1e-5, .batch_size = 8};
-  std::vector<Rule> all(6, {"Adam", plain});
+  std::vector<Rule> all(10, {"Adam", plain});
   all[1].name = "AdamW";
   all[1].config.optimizer = "AdamW";
   all[1].config.weight_decay = 0.1;
@@ -172,6 +173,25 @@ std::vector<Rule> rules() {
   all[4].config.batch_norm = "local";
   all[5].name = "AnotherNetwork";
   all[5].config.model = "vgg8_16";
+  all[6].name = "SgdByNesterovWithDecay";
+  all[6].config.optimizer = "SGD";
+  all[6].config.momentum = 0.5;
+  all[6].config.nesterov = true;
+  all[6].config.weight_decay = 0.1;
+  all[6].config.decay_biases = false;
+  all[7].name = "ClippedAdamWWithoutBiases";
+  all[7].config.optimizer = "AdamW";
+  all[7].config.decay_biases = false;
+  all[7].config.gradient_clip_norm = 0.1;
+  all[8].name = "Averaged";
+  all[8].config.average_weights = 0.3;
+  all[9].name = "Muon";
+  all[9].config.model = "vgg8_16";
+  all[9].config.optimizer = "Muon";
+  all[9].config.learning_rate = 1e-4;
+  all[9].config.other_learning_rate = 1e-5;
+  all[9].config.momentum = 0.6;
+  all[9].config.weight_decay = 0.1;
   return all;
 }
 
@@ -186,7 +206,7 @@ INSTANTIATE_TEST_SUITE_P(All, DeviceStepRules, ::testing::ValuesIn(rules()),
                          [](const auto& rule) { return std::string(rule.param.name); });
 
 TEST(DeviceStep, GoesOnFromTheHostsStateAsIfNothingHadHappened) {
-  const Config config{.learning_rate = 1e-4, .batch_size = 8};
+  const Config config{.learning_rate = 1e-4, .batch_size = 8, .average_weights = 0.9};
   const Outcome whole = train(Kind::kDevice, config);
   const Outcome resumed = train(Kind::kDevice, config, 4);
   EXPECT_EQ(resumed.weights, whole.weights);
@@ -227,7 +247,10 @@ TEST(DeviceStep, ComputesNothingInFp64) {
           .needsInputs(true)
           .needsOutputs(true));
   HostRuntime runtime(world_communicator());
-  (void)train_on(runtime, Kind::kDevice, {.batch_size = 8, .model = "vgg8_16"}, -1, false);
+  (void)train_on(
+      runtime, Kind::kDevice,
+      {.batch_size = 8, .optimizer = "Muon", .model = "vgg8_16", .gradient_clip_norm = 1.0, .average_weights = 0.9}, -1,
+      false);
   at::removeCallback(handle);
   EXPECT_THAT(found, ::testing::IsEmpty());
 }

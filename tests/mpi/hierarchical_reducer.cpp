@@ -87,6 +87,30 @@ TEST(HierarchicalReducer, SlicesOfTheSumsMakeOneSharedBuffer) {
   }
 }
 
+TEST(HierarchicalReducer, GathersWhatIsSharedOutOtherwise) {
+  HierarchicalReducer reducer = make_reducer();
+  // Three lines to each in turns.
+  std::vector<std::vector<FlatRange>> parts(static_cast<size_t>(reducer.members()));
+  for (size_t begin = 0; begin < kFloats; begin += 48)
+    parts[begin / 48 % parts.size()].push_back({begin, std::min<size_t>(begin + 48, kFloats)});
+  std::vector<float> values(kFloats, -1.0F);
+  for (const FlatRange& mine : parts[static_cast<size_t>(reducer.member())])
+    for (size_t i = mine.begin; i < mine.end; ++i) values[i] = static_cast<float>(i);
+  reducer.share_out(parts);
+  reducer.gather_slices(values);
+  for (size_t i = 0; i < kFloats; ++i) ASSERT_EQ(values[i], static_cast<float>(i));
+}
+
+TEST(HierarchicalReducer, GathersNumbersOfWhichEachRankHasSome) {
+  HierarchicalReducer reducer = make_reducer();
+  std::vector<double> values(3 * HierarchicalReducer::kMostDoubles - 5, 0.0);
+  for (size_t i = 0; i < values.size(); ++i)
+    if (i % static_cast<size_t>(reducer.members()) == static_cast<size_t>(reducer.member()))
+      values[i] = 1.0 / (1.0 + static_cast<double>(i));
+  reducer.gather(values);
+  for (size_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], 1.0 / (1.0 + static_cast<double>(i)));
+}
+
 TEST(HierarchicalReducer, GatheredSlicesAreTheSameOnEveryRank) {
   HierarchicalReducer reducer = make_reducer();
   std::vector<float> values(kFloats, -1.0F);

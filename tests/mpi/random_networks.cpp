@@ -34,7 +34,7 @@ Trained train(Engine engine, Communicator& communicator, const Network& network,
   const Config config{
       .batch_size = static_cast<int>(faces.rows.size()), .optimizer = "SGD", .init = "uniform_fan_in", .momentum = 0.5};
   const auto model = make_model(network, config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   HostRuntime runtime(communicator);
   PerSplit<SplitView> splits;
   splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};

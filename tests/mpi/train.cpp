@@ -27,12 +27,11 @@ struct Trained {
 };
 
 template <typename Step>
-std::vector<float> weights_after_steps(Communicator& communicator, const Faces& faces) {
-  Config config;
+std::vector<float> weights_after_steps(Communicator& communicator, const Faces& faces, Config config = {}) {
   config.random_seed = 3;
   config.batch_size = static_cast<int>(faces.rows.size());
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   Step step(*model, *optimizer, communicator, config);
   const auto count = static_cast<int64_t>(faces.rows.size());
   const PositionRange mine = rank_share({0, count}, communicator.rank(), communicator.size());
@@ -44,7 +43,12 @@ std::vector<float> weights_after_steps(Communicator& communicator, const Faces& 
               .first_position = mine.begin},
              1e-3);
   step.finish();
-  return {model->store().weights().begin(), model->store().weights().end()};
+  std::vector<float> all(model->store().weights().begin(), model->store().weights().end());
+  for (const Optimizer::Slot& slot : optimizer->slots()) all.insert(all.end(), slot.values.begin(), slot.values.end());
+  for (const Buffer& buffer : model->averaged_buffers())
+    all.insert(all.end(), buffer.value.const_data_ptr<float>(),
+               buffer.value.const_data_ptr<float>() + buffer.value.numel());
+  return all;
 }
 
 // Two steps over all of `faces`: the gradients of the first one and the sums of both. Later gradients are no measure:
@@ -53,7 +57,7 @@ Trained train(Communicator& communicator, const Faces& faces) {
   Config config;
   config.random_seed = 3;
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   AutogradStep step(*model, *optimizer, communicator, config);
   StepVote vote(
       communicator, [] { return false; }, std::nullopt);
@@ -126,6 +130,45 @@ TEST_P(FusedStepOver, DoesNotDependOnTheWorldSize) {
 
 INSTANTIATE_TEST_SUITE_P(Counts, FusedStepOver, ::testing::Values(1, 2, 3, 13, 32, 100));
 
+struct Rule {
+  const char* name;
+  Config config;
+};
+
+std::vector<Rule> rules() {
+  return {{"AdamWWithoutBiases", {.optimizer = "AdamW", .decay_biases = false}},
+          {"SgdByNesterov", {.optimizer = "SGD", .momentum = 0.9, .nesterov = true, .weight_decay = 1e-3}},
+          {"Clipped", {.optimizer = "SGD", .momentum = 0.9, .gradient_clip_norm = 0.01}},
+          {"Muon", {.optimizer = "Muon", .momentum = 0.6, .weight_decay = 1e-3}},
+          {"ClippedMuonAveraged",
+           {.optimizer = "Muon", .momentum = 0.6, .gradient_clip_norm = 0.01, .average_weights = 0.2}},
+          {"Averaged", {.average_weights = 0.9}}};
+}
+
+class FusedStepBy : public ::testing::TestWithParam<Rule> {};
+
+// The weights, whatever the optimizer keeps, and the averages.
+TEST_P(FusedStepBy, DoesNotDependOnTheWorldSize) {
+  if (world_communicator().size() == 3) GTEST_SKIP() << "the leaves' tree is another";
+  const Faces faces = Faces::noise(32);
+  EXPECT_EQ(weights_after_steps<FusedStep>(world_communicator(), faces, GetParam().config),
+            weights_after_steps<FusedStep>(*make_identity_communicator(), faces, GetParam().config));
+}
+
+TEST_P(FusedStepBy, TrainsAsTheAutogradStepDoes) {
+  const Faces faces = Faces::patches(32);
+  Config config = GetParam().config;
+  config.dropout = 0.0;
+  const std::vector<float> fused = weights_after_steps<FusedStep>(world_communicator(), faces, config);
+  const std::vector<float> autograd = weights_after_steps<AutogradStep>(world_communicator(), faces, config);
+  double difference = 0;
+  for (size_t i = 0; i < fused.size(); ++i) difference += std::abs(fused[i] - autograd[i]);
+  EXPECT_LT(difference / static_cast<double>(fused.size()), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, FusedStepBy, ::testing::ValuesIn(rules()),
+                         [](const auto& rule) { return std::string(rule.param.name); });
+
 TEST(StepVote, OneRanksSignalStopsAll) {
   Communicator& world = world_communicator();
   const int last = world.size() - 1;
@@ -174,7 +217,7 @@ Evaluation evaluation_by(Communicator& communicator) {
   const Faces faces = Faces::noise(37);
   const Config config;
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   Step step(*model, *optimizer, communicator, config);
   PerSplit<SplitView> splits;
   splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};

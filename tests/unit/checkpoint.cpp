@@ -15,7 +15,7 @@ class Checkpoint : public ::testing::Test {
   struct Parts {
     Config config{};
     std::unique_ptr<Model> model = make_model(config);
-    std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().size());
+    std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
     TrainingState state{};
     DecisionMaker decisions{config};
     std::optional<StoredTensors> best{};

@@ -84,7 +84,7 @@ TEST_F(ConfigFile, AValueOutOfRangeIsRefused) {
   EXPECT_THAT(error_of(R"({"lr_reduction_factor": 1})"), HasSubstr("above 0 and below 1"));
   EXPECT_THAT(error_of(R"({"random_seed": 9223372036854775808})"), HasSubstr("random_seed is 9223372036854775808"));
   EXPECT_THAT(error_of(R"({"input_shape": [4294967344, 48, 1]})"), HasSubstr("expected a list of whole numbers"));
-  EXPECT_THAT(error_of(R"({"optimizer": "Adamm"})"), HasSubstr("Adam, AdamW or SGD"));
+  EXPECT_THAT(error_of(R"({"optimizer": "Adamm"})"), HasSubstr("Adam, AdamW, SGD or Muon"));
   EXPECT_THAT(error_of(R"({"input_shape": [48, 48, 3]})"), HasSubstr("[48,48,3]"));
 }
 
@@ -132,6 +132,25 @@ TEST_F(ConfigFile, AScheduleEndsTheRunUnlessTheFileSaysOtherwise) {
   EXPECT_EQ(config_to_json(load(config_to_json(asked).dump())), config_to_json(asked));
 }
 
+TEST_F(ConfigFile, WhatAnOptimizerCannotDoIsRefused) {
+  EXPECT_THAT(error_of(R"({"weight_decay": 0.1})"), HasSubstr("weight_decay is 0.1, but Adam has none"));
+  EXPECT_THAT(error_of(R"({"optimizer": "SGD", "nesterov": true})"), HasSubstr("momentum is 0"));
+}
+
+// It meant nothing there, and was written all the same.
+TEST_F(ConfigFile, ARunOfTheTimeBeforeSchedulesDecaysAsItDid) {
+  auto old = config_to_json(load("{}"));
+  old.erase("schedule");
+  old["weight_decay"] = 0.004;
+  for (const char* rule : {"Adam", "SGD", "AdamW"}) {
+    old["optimizer"] = rule;
+    EXPECT_FALSE(load(old.dump()).weight_decay.has_value()) << rule;
+  }
+  old["weight_decay"] = 0.01;
+  EXPECT_EQ(load(old.dump()).weight_decay, 0.01);
+  EXPECT_EQ(load(R"({"optimizer": "SGD", "weight_decay": 0.004})").weight_decay, 0.004);
+}
+
 TEST_F(ConfigFile, AScheduleThatNeverFallsIsRefused) {
   EXPECT_THAT(error_of(R"({"schedule": "cosine", "epochs": 5, "warm_up_epochs": 5})"),
               HasSubstr("warm_up_epochs is 5, but epochs is 5"));
@@ -145,21 +164,23 @@ TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
   const auto resolved = config_to_json(Config{});
   for (const auto& [key, value] : resolved.items()) keys.push_back(key);
   EXPECT_THAT(
-      keys, ::testing::ElementsAre(
-                "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
-                "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
-                "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
-                "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
-                "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
-                "weight_decay", "random_seed", "device", "precision", "step", "cuda_graph", "threads",
-                "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds", "keep_checkpoints",
-                "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
-                "status_token_file", "metrics_address", "metrics_in_the_clear"));
+      keys,
+      ::testing::ElementsAre(
+          "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+          "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
+          "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
+          "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
+          "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
+          "nesterov", "weight_decay", "decay_biases", "gradient_clip_norm", "other_learning_rate", "other_momentum",
+          "other_weight_decay", "random_seed", "device", "precision", "step", "cuda_graph",
+          "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
+          "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
+          "status_token_file", "metrics_address", "metrics_in_the_clear"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {
   const auto schema = config_schema();
-  EXPECT_EQ(schema["properties"]["optimizer"]["enum"].size(), 3U);
+  EXPECT_EQ(schema["properties"]["optimizer"]["enum"].size(), 4U);
   EXPECT_EQ(schema["properties"]["early_stopping_patience"]["type"], (nlohmann::ordered_json{"integer", "null"}));
   EXPECT_EQ(schema["properties"]["learning_rate"]["exclusiveMinimum"], 0.0);
   EXPECT_FALSE(schema["additionalProperties"].get<bool>());

@@ -173,7 +173,7 @@ TEST(RandomNetworks, AutogradComputesWhatFp64Does) {
   for_each_network(Drawn::kAny, [](const Network& network, const Config& config, const Faces& faces) {
     const auto start = make_model(network, config);
     const auto model = make_model(network, config);
-    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
     AutogradStep step(*model, *optimizer, *communicator, config);
     expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces,
@@ -185,7 +185,7 @@ TEST(RandomNetworks, TheDeviceStepComputesWhatFp64Does) {
   for_each_network(Drawn::kAny, [](const Network& network, const Config& config, const Faces& faces) {
     const auto start = make_model(network, config);
     const auto model = make_model(network, config);
-    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
     HostRuntime runtime(*communicator);
     const Dataset dataset = dataset_of(faces);
@@ -213,7 +213,7 @@ TEST(RandomNetworks, TheFusedStagesComputeWhatFp64Does) {
 TEST(RandomNetworks, EveryEngineEvaluatesAlike) {
   for_each_network(Drawn::kAny, [](const Network& network, const Config& config, const Faces& faces) {
     const auto model = make_model(network, config);
-    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
     HostRuntime runtime(*communicator);
     const Dataset dataset = dataset_of(faces);

@@ -13,6 +13,6 @@ fer_ddp_test(train_test
 foreach(_test core_test kernels_test model_test optimizer_test train_test)
   target_include_directories(${_test} PRIVATE ${TEST_DIR} ${CMAKE_SOURCE_DIR})
 endforeach()
-foreach(_test kernels_test model_test train_test)
+foreach(_test kernels_test model_test optimizer_test train_test)
   set_target_properties(${_test} PROPERTIES BUILD_RPATH ${FER_DDP_TORCH_ROOT}/torch/lib)
 endforeach()

@@ -28,7 +28,7 @@ template <typename Step>
 void expect_learning_by_heart() {
   const Config config{.batch_size = 14, .dropout = 0.0};
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   Step step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::stripes(14);
@@ -45,7 +45,7 @@ TEST(AutogradStep, GivesTheSameBitsTwice) {
   const auto train = [] {
     const Config config;
     const auto model = make_model(config);
-    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
     AutogradStep step(*model, *optimizer, *communicator, config);
     for (int i = 0; i < 3; ++i) step.run(Faces::stripes(10).batch(), 0.001);
@@ -59,7 +59,7 @@ std::vector<float> weights_after_three_steps(int threads) {
   at::set_num_threads(threads);
   const Config config{.batch_size = 37};
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   Step step(*model, *optimizer, *communicator, config);
   for (int i = 0; i < 3; ++i) step.run(Faces::noise(37).batch(), 0.001);
@@ -88,7 +88,7 @@ TEST(FusedStep, LearnsAFewFacesByHeart) { expect_learning_by_heart<FusedStep>();
 TEST(FusedStep, EvaluatesAsTheModelDoes) {
   const Config config{.batch_size = 40};
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   FusedStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::noise(300);
@@ -122,7 +122,7 @@ TEST(AutogradStep, LabelSmoothingSpreadsTheTarget) {
 TEST(Evaluator, CountsEveryImageOnce) {
   const Config config;
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   AutogradStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::stripes(150);

@@ -1,6 +1,5 @@
 #include "step/autograd/autograd_step.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
@@ -11,12 +10,11 @@
 
 #include "core/expressions.h"
 #include "step/evaluator.h"
+#include "step/piecewise_update.h"
 
 namespace fer_ddp {
 
 namespace {
-
-constexpr int64_t kUpdateGrain = 1 << 16;  // weights a thread updates at once
 
 SumOverRanks statistics_sum(Communicator& communicator, const Config& config) {
   if (config.batch_norm == "local") return [](auto) {};
@@ -76,12 +74,8 @@ EvaluationSums AutogradStep::evaluate(const Dataset& dataset, Split split, Posit
 }
 
 void AutogradStep::update(double learning_rate) {
-  optimizer_.begin_step(learning_rate);
-  const std::span<float> weights = model_.store().weights();
-  const std::span<const float> gradients = model_.store().gradients();
-  at::parallel_for(0, static_cast<int64_t>(weights.size()), kUpdateGrain, [&](int64_t begin, int64_t end) {
-    optimizer_.update(weights, gradients, static_cast<size_t>(begin), static_cast<size_t>(end));
-  });
+  update_all_pieces(optimizer_, learning_rate, model_.store().weights(), model_.store().gradients());
+  model_.average_buffers(optimizer_.average_share());
 }
 
 }  // namespace fer_ddp

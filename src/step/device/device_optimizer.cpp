@@ -1,12 +1,18 @@
 #include "step/device/device_optimizer.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
 
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "core/error.h"
+#include "optim/newton_schulz.h"
 
 namespace fer_ddp {
 
@@ -14,69 +20,192 @@ namespace {
 
 at::Tensor scalar(at::Device device) { return at::zeros({}, at::TensorOptions(at::kFloat).device(device)); }
 
-at::Tensor zeros(int64_t size, at::Device device) {
-  return at::zeros({size}, at::TensorOptions(at::kFloat).device(device));
+at::Tensor zeros(size_t size, at::Device device) {
+  return at::zeros({static_cast<int64_t>(size)}, at::TensorOptions(at::kFloat).device(device));
+}
+
+at::Tensor piece(const at::Tensor& flat, const ParameterPlace& place) {
+  return flat.narrow(0, static_cast<int64_t>(place.range.begin), static_cast<int64_t>(place.range.size()));
+}
+
+// A number for each element, by its parameter.
+template <typename NumberOf>
+at::Tensor by_parameter(const ParameterLayout& layout, at::Device device, NumberOf number_of) {
+  at::Tensor numbers = zeros(layout.size, device);
+  for (const ParameterPlace& place : layout.places) piece(numbers, place).fill_(number_of(place));
+  return numbers;
+}
+
+// 1 where weights decay; undefined: everywhere.
+at::Tensor decay_mask(const ParameterLayout& layout, bool vectors_decay, at::Device device) {
+  if (vectors_decay) return {};
+  return by_parameter(layout, device,
+                      [](const ParameterPlace& place) { return place.kind == ParameterKind::kVector ? 0.0 : 1.0; });
 }
 
 class DeviceAdam final : public DeviceOptimizer {
  public:
-  DeviceAdam(int64_t size, double weight_decay, at::Device device)
-      : weight_decay_(weight_decay), rate_(scalar(device)), keep_(scalar(device)) {
-    slots_ = {zeros(size, device), zeros(size, device)};
+  DeviceAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device)
+      : weight_decay_(weight_decay),
+        mask_(decay_mask(layout, vectors_decay, device)),
+        rate_(scalar(device)),
+        keep_(scalar(device)) {
+    slots_ = {zeros(layout.size, device), zeros(layout.size, device)};
   }
 
-  void begin_step(double learning_rate, int64_t step) override {
+ private:
+  void prepare(double learning_rate, int64_t step) override {
     const AdamFactors factors = adam_factors(learning_rate, weight_decay_, step);
     rate_.fill_(factors.rate);
     keep_.fill_(factors.keep);
   }
 
-  void update(at::Tensor& weights, const at::Tensor& gradient) override {
+  void apply(at::Tensor& weights, const at::Tensor& gradient) override {
     at::Tensor& m = slots_[0];
     at::Tensor& v = slots_[1];
     m.add_((gradient - m).mul_(kAdamNewShare1));
     v.add_((gradient * gradient).sub_(v).mul_(kAdamNewShare2));
     const at::Tensor change = (m * rate_).div_(v.sqrt().add_(kAdamEpsilon));
-    if (weight_decay_ > 0) weights.mul_(keep_);
+    if (weight_decay_ > 0) weights.mul_(mask_.defined() ? (mask_ * (keep_ - 1.0F)).add_(1.0F) : keep_);
     weights.sub_(change);
   }
 
- private:
   double weight_decay_;
+  at::Tensor mask_;
   at::Tensor rate_;
   at::Tensor keep_;
 };
 
 class DeviceSgd final : public DeviceOptimizer {
  public:
-  DeviceSgd(int64_t size, double momentum, at::Device device) : momentum_(momentum), rate_(scalar(device)) {
-    if (momentum > 0) slots_ = {zeros(size, device)};
-  }
-
-  void begin_step(double learning_rate, int64_t) override { rate_.fill_(learning_rate); }
-
-  void update(at::Tensor& weights, const at::Tensor& gradient) override {
-    if (slots_.empty()) {
-      weights.sub_(gradient * rate_);
-    } else {
-      slots_[0].mul_(momentum_).sub_(gradient * rate_);
-      weights.add_(slots_[0]);
-    }
+  DeviceSgd(const ParameterLayout& layout, const Config& config, at::Device device)
+      : momentum_(config.momentum),
+        nesterov_(config.nesterov),
+        weight_decay_(weight_decay_of(config)),
+        mask_(decay_mask(layout, config.decay_biases, device)),
+        rate_(scalar(device)) {
+    if (momentum_ > 0) slots_ = {zeros(layout.size, device)};
   }
 
  private:
+  void prepare(double learning_rate, int64_t) override { rate_.fill_(learning_rate); }
+
+  void apply(at::Tensor& weights, const at::Tensor& gradient) override {
+    at::Tensor change = gradient;
+    if (weight_decay_ > 0) change = change + (mask_.defined() ? weights * mask_ : weights) * weight_decay_;
+    change = change * rate_;
+    if (momentum_ == 0) {
+      weights.sub_(change);
+      return;
+    }
+    slots_[0].mul_(momentum_).sub_(change);
+    weights.add_(nesterov_ ? (slots_[0] * momentum_).sub_(change) : slots_[0]);
+  }
+
   double momentum_;
+  bool nesterov_;
+  double weight_decay_;
+  at::Tensor mask_;
   at::Tensor rate_;
 };
 
-}  // namespace
+// Both of its rules over the whole buffers, with numbers by element; only the filters' directions go through
+// Newton-Schulz between, those of one shape at once.
+class DeviceMuon final : public DeviceOptimizer {
+ public:
+  DeviceMuon(const ParameterLayout& layout, const Config& config, at::Device device)
+      : weight_decay_(weight_decay_of(config)),
+        other_rate_(config.other_learning_rate / config.learning_rate),
+        drop_(scalar(device)),
+        rate_(scalar(device)) {
+    const auto choose = [&](double of_filters, double of_others, double of_vectors) {
+      return by_parameter(layout, device, [=](const ParameterPlace& place) {
+        if (place.kind == ParameterKind::kFilters) return of_filters;
+        return place.kind == ParameterKind::kVector ? of_vectors : of_others;
+      });
+    };
+    momentum_ = choose(config.momentum, config.other_momentum, config.other_momentum);
+    added_decay_ = choose(0.0, config.other_weight_decay, config.decay_biases ? config.other_weight_decay : 0.0);
+    is_filter_ = choose(1.0, 0.0, 0.0);
+    rates_ = choose(1.0, other_rate_, other_rate_);
+    for (const ParameterPlace& place : layout.places)
+      if (place.kind == ParameterKind::kFilters) filters_[{place.rows, place.columns}].push_back(place);
+    slots_ = {zeros(layout.size, device)};
+  }
 
-std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config, int64_t size, at::Device device) {
-  if (config.optimizer == "Adam") return std::make_unique<DeviceAdam>(size, 0.0, device);
-  if (config.optimizer == "AdamW") return std::make_unique<DeviceAdam>(size, config.weight_decay, device);
-  if (config.optimizer == "SGD") return std::make_unique<DeviceSgd>(size, config.momentum, device);
+ private:
+  void prepare(double learning_rate, int64_t) override {
+    rate_.fill_(learning_rate);
+    drop_.fill_(learning_rate * weight_decay_);
+  }
+
+  void apply(at::Tensor& weights, const at::Tensor& gradient) override {
+    const at::Tensor decayed = gradient + weights * added_decay_;
+    slots_[0].mul_(momentum_).add_(decayed);
+    at::Tensor direction = decayed + slots_[0] * momentum_;
+    for (const auto& [shape, places] : filters_) orthogonalize(direction, places);
+    if (weight_decay_ > 0) weights.mul_((is_filter_ * drop_).neg_().add_(1.0F));
+    weights.sub_(direction.mul_(rates_).mul_(rate_));
+  }
+
+  static void orthogonalize(at::Tensor& direction, const std::vector<ParameterPlace>& places) {
+    std::vector<at::Tensor> matrices;
+    for (const ParameterPlace& place : places)
+      matrices.push_back(piece(direction, place).view({place.rows, place.columns}));
+    const at::Tensor orthogonal = newton_schulz(at::stack(matrices)).mul_(muon_scale(places.front()));
+    for (size_t i = 0; i < matrices.size(); ++i) matrices[i].copy_(orthogonal.select(0, static_cast<int64_t>(i)));
+  }
+
+  double weight_decay_;
+  double other_rate_;
+  at::Tensor momentum_, added_decay_, is_filter_, rates_;  // by element
+  at::Tensor drop_, rate_;
+  std::map<std::pair<int64_t, int64_t>, std::vector<ParameterPlace>> filters_;  // by shape
+};
+
+std::unique_ptr<DeviceOptimizer> make_rule(const Config& config, const ParameterLayout& layout, at::Device device) {
+  if (config.optimizer == "Adam") return std::make_unique<DeviceAdam>(layout, 0.0, true, device);
+  if (config.optimizer == "AdamW")
+    return std::make_unique<DeviceAdam>(layout, weight_decay_of(config), config.decay_biases, device);
+  if (config.optimizer == "SGD") return std::make_unique<DeviceSgd>(layout, config, device);
+  if (config.optimizer == "Muon") return std::make_unique<DeviceMuon>(layout, config, device);
   throw machine_error(
       fmt::format("optimizer {} is in the option table but has no rule for a device", config.optimizer));
+}
+
+}  // namespace
+
+void DeviceOptimizer::begin_step(double learning_rate, int64_t step) {
+  if (average_share_.defined()) average_share_.fill_(fer_ddp::average_share(average_decay_, step));
+  prepare(learning_rate, step);
+}
+
+void DeviceOptimizer::update(at::Tensor& weights, const at::Tensor& gradient) {
+  if (clip_norm_) {
+    const at::Tensor norm = (gradient * gradient).sum().sqrt_();
+    apply(weights, gradient * norm.clamp_min(*clip_norm_).reciprocal().mul_(*clip_norm_));
+  } else {
+    apply(weights, gradient);
+  }
+  if (!average_share_.defined()) return;
+  at::Tensor& average = slots_.back();
+  average.add_((weights - average).mul_(average_share_));
+}
+
+void DeviceOptimizer::begin_average(const at::Tensor& weights) {
+  if (average_share_.defined()) slots_.back().copy_(weights);
+}
+
+std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config, const ParameterLayout& layout,
+                                                       at::Device device) {
+  std::unique_ptr<DeviceOptimizer> optimizer = make_rule(config, layout, device);
+  optimizer->clip_norm_ = config.gradient_clip_norm;
+  if (config.average_weights) {
+    optimizer->average_decay_ = *config.average_weights;
+    optimizer->average_share_ = scalar(device);
+    optimizer->slots_.push_back(zeros(layout.size, device));
+  }
+  return optimizer;
 }
 
 }  // namespace fer_ddp

@@ -64,7 +64,7 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
       runtime_(runtime),
       config_(config),
       model_(std::make_unique<Model>(model.network(), config, runtime.device())),
-      optimizer_(make_device_optimizer(config, static_cast<int64_t>(model.store().size()), runtime.device())),
+      optimizer_(make_device_optimizer(config, model.store().layout(), runtime.device())),
       buckets_(model_->store(), runtime.reducer(), kSmallestGradientBucket),
       hooks_(model_->store(), buckets_),
       sum_statistics_(statistics_sum(runtime.reducer(), config)) {
@@ -141,6 +141,7 @@ void DeviceStep::compute(int64_t images) {
   const at::NoGradGuard no_grad;
   buckets_.finish();
   optimizer_->update(model_->store().flat_weights(), model_->store().flat_gradients());
+  if (optimizer_->average_share().defined()) model_->average_buffers(optimizer_->average_share());
   sums_.copy_(at::stack({loss.detach(), (logits.argmax(1) == labels).sum().to(at::kFloat)}));
 }
 
@@ -159,14 +160,16 @@ BatchSums DeviceStep::finish() {
   std::vector<std::unique_ptr<PendingValues>> copies;
   copies.push_back(runtime_.start_copy(model_->store().flat_weights()));
   for (const at::Tensor& slot : optimizer_->slots()) copies.push_back(runtime_.start_copy(slot));
-  for (const Buffer& buffer : model_->buffers()) copies.push_back(runtime_.start_copy(buffer.value));
+  for (const auto* buffers : {&model_->buffers(), &model_->averaged_buffers()})
+    for (const Buffer& buffer : *buffers) copies.push_back(runtime_.start_copy(buffer.value));
   size_t next = 0;
   host_model_.store().flat_weights().copy_(copies[next++]->wait());
   for (Optimizer::Slot& slot : host_optimizer_.slots()) {
     const at::Tensor values = copies[next++]->wait();
     std::copy_n(values.const_data_ptr<float>(), slot.values.size(), slot.values.data());
   }
-  for (const Buffer& buffer : host_model_.buffers()) at::Tensor(buffer.value).copy_(copies[next++]->wait());
+  for (const auto* buffers : {&host_model_.buffers(), &host_model_.averaged_buffers()})
+    for (const Buffer& buffer : *buffers) at::Tensor(buffer.value).copy_(copies[next++]->wait());
   host_optimizer_.set_step_count(steps_);
   return sums;
 }
@@ -181,6 +184,9 @@ void DeviceStep::reload() {
   }
   for (size_t i = 0; i < model_->buffers().size(); ++i)
     at::Tensor(model_->buffers()[i].value).copy_(host_model_.buffers()[i].value);
+  for (size_t i = 0; i < model_->averaged_buffers().size(); ++i)
+    at::Tensor(model_->averaged_buffers()[i].value).copy_(host_model_.averaged_buffers()[i].value);
+  if (steps_ == 0) optimizer_->begin_average(model_->store().flat_weights());
 }
 
 EvaluationSums DeviceStep::evaluate(const Dataset&, Split split, PositionRange rows) {

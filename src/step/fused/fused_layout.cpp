@@ -3,6 +3,8 @@
 #include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 
 namespace fer_ddp {
@@ -37,7 +39,17 @@ FusedLayout::FusedLayout(const ParameterStore& store) : places_(places()) {
     if (parameter.name != places_[p].name || parameter.size != places_[p].range.size())
       throw machine_error(fmt::format("the fused step expects {} in the place of {}", places_[p].name, parameter.name));
     places_[p].offset = parameter.offset;
+    places_[p].shape = parameter.value.sizes().vec();
   }
+}
+
+ParameterLayout FusedLayout::layout() const {
+  ParameterLayout layout{.size = kSize};
+  for (const Place& place : places_)
+    layout.places.push_back(parameter_place(place.name, place.shape, place.range.begin));
+  std::sort(layout.places.begin(), layout.places.end(),
+            [](const ParameterPlace& a, const ParameterPlace& b) { return a.range.begin < b.range.begin; });
+  return layout;
 }
 
 void FusedLayout::to_fused(std::span<const float> stored, std::span<float> fused) const {

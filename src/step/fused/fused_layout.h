@@ -77,13 +77,17 @@ class FusedLayout {
   void to_fused(std::span<const float> stored, std::span<float> fused) const;
   void to_stored(std::span<const float> fused, std::span<float> stored) const;
 
+  // The fused buffer's.
+  [[nodiscard]] ParameterLayout layout() const;
+
  private:
   // One parameter: the store's memory holds its elements [extents] in a row, the fused buffer by these strides.
   struct Place {
     const char* name;
     FlatRange range;  // of the fused buffer
     std::vector<int64_t> extents, strides;
-    size_t offset = 0;  // in the store
+    size_t offset = 0;             // in the store
+    std::vector<int64_t> shape{};  // PyTorch's
   };
   static std::vector<Place> places();
 

@@ -52,7 +52,7 @@ FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communica
       layout_(model.store()),
       reducer_(communicator, kSize, kSecondPart.size(),
                std::chrono::duration<double>(config.collective_timeout_seconds)),
-      optimizer_(make_optimizer(config, kSize)),
+      optimizer_(make_optimizer(config, layout_.layout())),
       network_(options_of(model.network(), config, communicator), reducer_.shared(), reducer_.own(),
                running_of(model)) {}
 
@@ -78,6 +78,7 @@ BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
   const FusedResult result = network_.dense_layers(second_sums, images);
   backward(images);
   update_shared_weights(reducer_, *optimizer_, learning_rate, network_.clock(), {kSumOverRanks, kUpdateWeights});
+  model_.average_buffers(optimizer_->average_share());
   return {.loss = result.loss, .correct = result.correct, .images = rows};
 }
 

@@ -1,7 +1,7 @@
 // The training step by hand-planned kernels (step/fused/fused_network.h): the seed CNN, fp32, on the CPU. The same
 // numbers as AutogradStep within rounding, several times as fast, and the same bits at any number of threads and at 1,
 // 2, 4 and 8 ranks of a host. Weights are one copy a host, in the kernels' own layout, and each rank adds up and
-// updates a slice of them (comm/hierarchical_reducer.h); finish() brings weights and optimizer back to where
+// updates its share of them (comm/hierarchical_reducer.h); finish() brings weights and optimizer back to where
 // checkpoints look for them.
 #pragma once
 
@@ -42,7 +42,7 @@ class FusedStep final : public TrainingStep {
   bool statistics_are_global_;
   FusedLayout layout_;
   HierarchicalReducer reducer_;
-  std::unique_ptr<Optimizer> optimizer_;  // of this rank's slice; the rest of its memory is not kept up
+  std::unique_ptr<Optimizer> optimizer_;  // of this rank's share; the rest of its memory is not kept up
   FusedNetwork network_;
   bool is_loaded_ = false;  // the shared weights are the model's
 };

@@ -1,5 +1,7 @@
-// The update of weights that are one copy a host: each rank adds up and updates its slice, while a block of it is in
-// the cache. Collective: the other ranks' slices are there when it returns.
+// The update of weights that are one copy a host: each rank adds up and updates its share of them, while a block of it
+// is in the cache. A matrix has one owner; where pieces of the buffers begin and end, and the order of every sum,
+// depend on the layout alone, so that the bits are the same whoever owns what. Collective: the other ranks' shares are
+// there when it returns.
 #pragma once
 
 #include "comm/hierarchical_reducer.h"
@@ -14,7 +16,8 @@ struct UpdatePasses {
   size_t update_weights;
 };
 
-// From the sums that `reducer` was started on.
+// From the sums that `reducer` was started on. The optimizer's slots are kept up in this rank's share alone:
+// reducer.gather_slices() makes them whole.
 void update_shared_weights(HierarchicalReducer& reducer, Optimizer& optimizer, double learning_rate, PassClock& clock,
                            UpdatePasses passes);
 
