@@ -53,17 +53,19 @@ RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, cons
 
 bool has_diverged(const RunResult& result) { return result.stop_reason == stop_reason_name(StopReason::kDiverged); }
 
-void write_results(const Config& config, const Model& model, const RunResult& result, const PublishCheck& check,
-                   RunLog& log) {
+void write_results(const Config& config, const Model& model, const std::optional<StoredTensors>& raw_weights,
+                   const RunResult& result, const PublishCheck& check, RunLog& log) {
   const fs::path folder = config.output;
-  if (result.has_weights) {
+  const auto write_weights = [&](const char* name, const TensorSources& tensors) {
     write_file_atomically(
-        folder / run_file::kModel,
+        folder / name,
         [&](const ByteSink& to) {
-          write_safetensors(weight_sources(model), {{"format", "pt"}}, to);
+          write_safetensors(tensors, {{"format", "pt"}}, to);
         },
         check);
-  }
+  };
+  if (raw_weights) write_weights(run_file::kRawModel, sources_of(*raw_weights));
+  if (result.has_weights) write_weights(run_file::kModel, weight_sources(model));
   write_file_atomically(folder / run_file::kResult, json_text(run_result_to_json(result), 2) + "\n", check);
   const std::array<fs::path, 1> runs = {folder};
   write_report(runs, folder / run_file::kReport, log, check);

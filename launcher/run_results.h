@@ -20,8 +20,8 @@ namespace fer_ddp {
 
 // Rank 0 alone. Writes model.safetensors (where there are weights to keep), result.json and report.html, and says how
 // the run ended. `check` is asked before each takes its place.
-void write_results(const Config& config, const Model& model, const RunResult& result, const PublishCheck& check,
-                   RunLog& log);
+void write_results(const Config& config, const Model& model, const std::optional<StoredTensors>& raw_weights,
+                   const RunResult& result, const PublishCheck& check, RunLog& log);
 
 [[nodiscard]] bool has_diverged(const RunResult& result);
 

@@ -38,7 +38,7 @@ constexpr std::array<RunEntry, 2> kShardFiles = {{
     {.name = "shard-#-of-#.h5"},
 }};
 
-constexpr std::array<RunEntry, 13> kLayout = {{
+constexpr std::array<RunEntry, 14> kLayout = {{
     {.name = run_file::kConfig, .holds = "the resolved configuration, every key; may be given to `--config` again"},
     {.name = run_file::kNetwork,
      .holds = "the network that it trains, with every option; `model` may name it in another run"},
@@ -50,6 +50,7 @@ constexpr std::array<RunEntry, 13> kLayout = {{
     {.name = run_file::kResult,
      .holds = "why it stopped, best epochs by loss and by accuracy, test scores, ranks and their hosts"},
     {.name = run_file::kModel, .holds = "the weights it ends with, in PyTorch's names and layouts"},
+    {.name = run_file::kRawModel, .holds = "with `average_weights`, the weights that those are the average of"},
     {.name = run_file::kCheckpoints,
      .kind = Kind::kFolder,
      .holds = "the newest two, weights and optimizer and position",

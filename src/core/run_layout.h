@@ -20,6 +20,7 @@ inline constexpr const char* kHistory = "history.csv";
 inline constexpr const char* kReport = "report.html";
 inline constexpr const char* kResult = "result.json";
 inline constexpr const char* kModel = "model.safetensors";
+inline constexpr const char* kRawModel = "model_raw.safetensors";
 inline constexpr const char* kCheckpoints = "checkpoints";
 inline constexpr const char* kLog = "log.jsonl";
 inline constexpr const char* kStatus = "status.json";

@@ -37,28 +37,38 @@ TensorSources slot_sources(Optimizer& optimizer, const ParameterStore& store) {
   return sources;
 }
 
+// The averages of what is not trained stand beside the optimizer's slot of those of the weights.
+std::string average_name(const Buffer& buffer) { return "average." + buffer.name; }
+
+TensorSources optimizer_sources(Optimizer& optimizer, const Model& model) {
+  TensorSources sources = slot_sources(optimizer, model.store());
+  for (const Buffer& buffer : model.averaged_buffers()) sources[average_name(buffer)] = source_of(buffer.value);
+  return sources;
+}
+
+void copy_stored(const StoredTensors& stored, const std::string& name, const std::string& source,
+                 const at::Tensor& to) {
+  const auto found = stored.find(name);
+  if (found == stored.end())
+    throw user_error(fmt::format("{}: tensor {} is missing", source, name),
+                     "Was the run started with another optimizer?");
+  const StoredTensor& tensor = found->second;
+  if (!std::ranges::equal(tensor.shape, to.sizes()))
+    throw user_error(fmt::format("{}: tensor {} has shape [{}], expected [{}]", source, name,
+                                 fmt::join(tensor.shape, ", "), fmt::join(to.sizes(), ", ")),
+                     "The file must hold the optimizer's state for this very model.");
+  to.copy_(at::from_blob(const_cast<float*>(tensor.values.data()), tensor.shape, at::kFloat));
+}
+
 ByteSource bytes_of(TensorSources tensors) {
   return [tensors = std::move(tensors)](const ByteSink& to) { write_safetensors(tensors, {}, to); };
 }
 
-void set_slots(Optimizer& optimizer, const ParameterStore& store, const StoredTensors& stored,
-               const std::string& source) {
-  for (Optimizer::Slot& slot : optimizer.slots()) {
-    for (const Parameter& parameter : store.parameters()) {
-      const std::string name = slot.name + "." + parameter.name;
-      const auto found = stored.find(name);
-      if (found == stored.end())
-        throw user_error(fmt::format("{}: tensor {} is missing", source, name),
-                         "Was the run started with another optimizer?");
-      const StoredTensor& tensor = found->second;
-      if (!std::ranges::equal(tensor.shape, parameter.value.sizes()))
-        throw user_error(fmt::format("{}: tensor {} has shape [{}], expected [{}]", source, name,
-                                     fmt::join(tensor.shape, ", "), fmt::join(parameter.value.sizes(), ", ")),
-                         "The file must hold the optimizer's state for this very model.");
-      slot_view(slot.values, parameter)
-          .copy_(at::from_blob(const_cast<float*>(tensor.values.data()), tensor.shape, at::kFloat));
-    }
-  }
+void set_slots(Optimizer& optimizer, const Model& model, const StoredTensors& stored, const std::string& source) {
+  for (Optimizer::Slot& slot : optimizer.slots())
+    for (const Parameter& parameter : model.store().parameters())
+      copy_stored(stored, slot.name + "." + parameter.name, source, slot_view(slot.values, parameter));
+  for (const Buffer& buffer : model.averaged_buffers()) copy_stored(stored, average_name(buffer), source, buffer.value);
 }
 
 std::string name_of(const StoredCheckpoint& checkpoint, const char* file) {
@@ -88,7 +98,7 @@ CheckpointContent encode_checkpoint(const Checkpointed& parts) {
   CheckpointContent content = {
       {kState, [text = checkpoint_state_text(state)](const ByteSink& to) { to(std::as_bytes(std::span(text))); }},
       {kWeights, bytes_of(weight_sources(parts.model))},
-      {kOptimizer, bytes_of(slot_sources(parts.optimizer, parts.model.store()))}};
+      {kOptimizer, bytes_of(optimizer_sources(parts.optimizer, parts.model))}};
   if (parts.best_weights) content[kBest] = bytes_of(sources_of(*parts.best_weights));
   return content;
 }
@@ -102,7 +112,7 @@ void decode_checkpoint(const StoredCheckpoint& checkpoint, const CheckpointState
     parts.best_weights = tensors_of(checkpoint, kBest);
     require_weights_fit(parts.model, *parts.best_weights, name_of(checkpoint, kBest));
   }
-  set_slots(parts.optimizer, parts.model.store(), tensors_of(checkpoint, kOptimizer), name_of(checkpoint, kOptimizer));
+  set_slots(parts.optimizer, parts.model, tensors_of(checkpoint, kOptimizer), name_of(checkpoint, kOptimizer));
   set_weights(parts.model, tensors_of(checkpoint, kWeights), name_of(checkpoint, kWeights));
   parts.state = state.training;
   parts.decisions.restore(state.decisions);

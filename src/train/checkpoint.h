@@ -1,6 +1,6 @@
 // A run's state as a checkpoint's files, and back: state.json (position, history, callbacks, optimizer's step count),
-// weights.safetensors, optimizer.safetensors (the slots, in the parameters' own layouts), best.safetensors (the weights
-// early stopping keeps, if there are any). Nothing in them depends on the world size.
+// weights.safetensors, optimizer.safetensors (the slots, in the parameters' own layouts, the averages among them),
+// best.safetensors (the weights early stopping keeps, if there are any). Nothing in them depends on the world size.
 #pragma once
 
 #include <optional>

@@ -41,6 +41,10 @@ std::optional<std::chrono::duration<double>> checkpoint_interval(const Config& c
   return std::chrono::duration<double>(*config.checkpoint_every_seconds);
 }
 
+std::span<float> values_of(const Buffer& buffer) {
+  return {buffer.value.data_ptr<float>(), static_cast<size_t>(buffer.value.numel())};
+}
+
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
@@ -111,7 +115,7 @@ TrainingOutcome Trainer::run() {
     if (train_epoch()) {
       finish_epoch();
     } else if (!has_diverged()) {
-      return {.interrupted = true, .has_weights = false, .restored_epoch = {}, .test = {}};
+      return {.interrupted = true, .has_weights = false, .raw_weights = {}, .restored_epoch = {}, .test = {}};
     }
   }
   return conclude();
@@ -195,13 +199,37 @@ void Trainer::finish_epoch() {
     const Stopwatch epoch(state_.progress.seconds);
     announce(TrainingPhase::kEvaluating);
     synchronize_replicas();
+    exchange_averages();
     validation = evaluate_split(Split::kValidation);
   }
   record(validation);
   const double monitored = config_.monitor == "val_loss" ? validation.loss : validation.accuracy();
   // An empty validation split leaves the metric missing, as in Keras without validation data.
   const std::optional<double> value = validation.images > 0 ? std::optional(monitored) : std::nullopt;
-  apply(decide_together(surroundings_.communicator, decisions_, state_.epoch, value, state_.learning_rate));
+  const EpochDecision decision =
+      decide_together(surroundings_.communicator, decisions_, state_.epoch, value, state_.learning_rate);
+  keep_best(decision);
+  exchange_averages();
+  apply(decision);
+}
+
+void Trainer::keep_best(const EpochDecision& decision) {
+  if (!decision.is_best) return;
+  best_weights_.reset();  // not both at once
+  best_weights_ = copy_weights(model_);
+  state_.best_epoch = state_.epoch;
+}
+
+// The weights that the run is judged by, and ends with, take the places of those that it trains, and give them back.
+void Trainer::exchange_averages() {
+  const std::span<float> average = optimizer_->average();
+  if (average.empty()) return;
+  std::swap_ranges(average.begin(), average.end(), model_.store().weights().begin());
+  for (size_t i = 0; i < model_.buffers().size(); ++i) {
+    const std::span<float> values = values_of(model_.buffers()[i]);
+    std::swap_ranges(values.begin(), values.end(), values_of(model_.averaged_buffers()[i]).begin());
+  }
+  step_->reload();
 }
 
 void Trainer::record(const Evaluation& validation) {
@@ -218,11 +246,6 @@ void Trainer::record(const Evaluation& validation) {
 }
 
 void Trainer::apply(const EpochDecision& decision) {
-  if (decision.is_best) {
-    best_weights_.reset();  // not both at once
-    best_weights_ = copy_weights(model_);
-    state_.best_epoch = state_.epoch;
-  }
   ++state_.epoch;
   state_.step = 0;
   state_.progress = {};
@@ -239,6 +262,8 @@ TrainingOutcome Trainer::conclude() {
     outcome.has_weights = best_weights_ && all_finite(*best_weights_);
     if (!outcome.has_weights) return outcome;
   }
+  if (config_.average_weights && !has_diverged()) outcome.raw_weights = copy_weights(model_);
+  exchange_averages();
   if ((config_.restore_best_weights || has_diverged()) && best_weights_) {
     set_weights(model_, *best_weights_, "the best epoch's weights");
     step_->reload();
@@ -254,14 +279,20 @@ TrainingOutcome Trainer::conclude() {
 void Trainer::synchronize_replicas() {
   Communicator& communicator = surroundings_.communicator;
   if (config_.batch_norm == "local") {
-    for (const Buffer& buffer : model_.buffers()) {
-      const std::span<float> values(buffer.value.data_ptr<float>(), static_cast<size_t>(buffer.value.numel()));
-      communicator.all_reduce(values, ReduceOperation::kSum);
-      for (float& value : values) value /= static_cast<float>(communicator.size());
-    }
+    average_over_ranks(model_.buffers());
+    average_over_ranks(model_.averaged_buffers());
     step_->reload();
   }
   require_equal_replicas(communicator, {"set of weights", checksum(std::as_bytes(model_.store().weights()))});
+}
+
+void Trainer::average_over_ranks(const std::vector<Buffer>& buffers) {
+  Communicator& communicator = surroundings_.communicator;
+  for (const Buffer& buffer : buffers) {
+    const std::span<float> values = values_of(buffer);
+    communicator.all_reduce(values, ReduceOperation::kSum);
+    for (float& value : values) value /= static_cast<float>(communicator.size());
+  }
 }
 
 void Trainer::save_checkpoint() {

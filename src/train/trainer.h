@@ -29,7 +29,8 @@ namespace fer_ddp {
 struct TrainingOutcome {
   bool interrupted = false;
   bool has_weights = true;
-  std::optional<int> restored_epoch;  // whose weights the model now holds, where they were restored
+  std::optional<StoredTensors> raw_weights;  // where the model's are averages: what they are of
+  std::optional<int> restored_epoch;         // whose weights the model now holds, where they were restored
   std::optional<Evaluation> test;
 };
 
@@ -77,6 +78,9 @@ class Trainer {
   void apply(const EpochDecision& decision);
   TrainingOutcome conclude();
   void synchronize_replicas();
+  void average_over_ranks(const std::vector<Buffer>& buffers);
+  void keep_best(const EpochDecision& decision);
+  void exchange_averages();
   void save_checkpoint();
   void announce(TrainingPhase phase);
   void report_step();

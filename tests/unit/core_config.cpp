@@ -172,7 +172,7 @@ TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
           "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
           "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
           "nesterov", "weight_decay", "decay_biases", "gradient_clip_norm", "other_learning_rate", "other_momentum",
-          "other_weight_decay", "random_seed", "device", "precision", "step", "cuda_graph",
+          "other_weight_decay", "average_weights", "random_seed", "device", "precision", "step", "cuda_graph",
           "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
           "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
           "status_token_file", "metrics_address", "metrics_in_the_clear"));
