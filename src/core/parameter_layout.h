@@ -23,6 +23,7 @@ struct ParameterPlace {
   ParameterKind kind = ParameterKind::kWeights;
   int64_t rows = 1;  // outputs. Filters lie there as a row-major matrix [rows, columns], in any order of its columns
   int64_t columns = 1;
+  bool is_turned = false;  // filters lie as [columns, rows]
 };
 
 struct ParameterLayout {

@@ -257,7 +257,8 @@ class Muon final : public Optimizer {
   void update_filters(const ParameterPlace& filters, const float* g, float* m, float* w) const {
     const at::NoGradGuard no_grad;
     const size_t size = filters.range.size();
-    const at::Tensor direction = at::empty({filters.rows, filters.columns}, at::kFloat);
+    const int64_t first = filters.is_turned ? filters.columns : filters.rows;
+    const at::Tensor direction = at::empty({first, filters.rows * filters.columns / first}, at::kFloat);
     look_ahead(momentum_, size, g, m, direction.data_ptr<float>());
     const at::Tensor orthogonal = newton_schulz(direction).contiguous();
     step_along(static_cast<float>(1.0 - rate_ * weight_decay_), static_cast<float>(rate_ * muon_scale(filters)), size,

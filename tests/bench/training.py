@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Images/s and memory of training the seed CNN: fer-ddp against PyTorch and Keras, in one interleaved run (A B A B), since only ratios
+"""Images/s and memory of training the seed CNN, or another built-in network: fer-ddp against PyTorch and Keras, in one interleaved run (A B A B), since only ratios
 measured side by side say anything on a shared machine.
 
-Usage: training.py --fer-ddp build/release/bin/fer-ddp --python PYTHON [--csv fer2013.csv] [--rounds 3]
+Usage: training.py --fer-ddp build/release/bin/fer-ddp --python PYTHON [--csv fer2013.csv] [--rounds 3] [--model vgg8_16]
 
 PYTHON has torch, and keras with tensorflow (without those, Keras is left out). The CSV defaults to $FER2013_CSV; without one fer-ddp
-trains on synthetic faces. The peers train on random images, whose content does not matter to them. "Best setting" of PyTorch is
+trains on synthetic faces. Other networks than the seed CNN train on 2,560 of those, by both kinds of PyTorch alone, and bf16 is among its
+settings. The peers train on random images, whose content does not matter to them. "Best setting" of PyTorch is
 channels_last, with glibc kept from giving memory back to the system.
 """
 import argparse
@@ -26,16 +27,17 @@ KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_":
 class Contest:
     def __init__(self, options, folder: pathlib.Path):
         self.options, self.folder = options, folder
-        csv = options.csv
+        self.is_seed_cnn = options.model == "seed_cnn"
+        csv = options.csv if self.is_seed_cnn else None
         if not csv:
             csv = folder / "faces.csv"
-            timed([options.fer_ddp, "synthesize", csv, "--images", "12000"])
+            timed([options.fer_ddp, "synthesize", csv, "--images", "12000" if self.is_seed_cnn else "2560"])
         timed([options.fer_ddp, "preprocess", csv, folder / "shards"])
 
     def command(self, ranks: int, threads: int, step: str) -> list:
         experiment = self.folder / "bench.json"
         experiment.write_text(json.dumps({"data": str(self.folder / "shards"), "output": str(self.folder / "run"), "epochs": 2,
-                                          "batch_size": 128, "threads": threads, "step": step}))
+                                          "batch_size": 128, "threads": threads, "step": step, "model": self.options.model}))
         return fer_ddp_command(self.options.fer_ddp, ranks, "--config", experiment, "--overwrite")
 
     def fer_ddp(self, ranks: int, threads: int, step: str = "auto") -> float:
@@ -51,6 +53,9 @@ class Contest:
         script = HERE / "peers" / "train_torch.py"
         launcher = [script] if ranks == 1 else ["-m", "torch.distributed.run", "--nproc-per-node", ranks, script]
         threads = str(2 // ranks)
+        if not self.is_seed_cnn:
+            table = HERE.parent.parent / "launcher" / "networks" / f"{self.options.model}.json"
+            arguments += ("--table", table, "--steps", 8, "--warm-up", 2)
         return self.peer([self.options.python, *launcher, "--threads", threads, *arguments], OMP_NUM_THREADS=threads, **environment)
 
     def keras(self) -> tuple:
@@ -67,6 +72,7 @@ def main() -> None:
     parser.add_argument("--python", required=True)
     parser.add_argument("--csv", default=os.environ.get("FER2013_CSV"))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--model", default="seed_cnn", help="a built-in network")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         contest = Contest(options, pathlib.Path(name))
@@ -78,7 +84,12 @@ def main() -> None:
                   "PyTorch eager as written, 1 x 2": ("1 rank", lambda: contest.torch(1)),
                   "PyTorch best setting, 1 x 2": ("1 rank", lambda: contest.torch(1, "--channels-last", **KEEP_MEMORY)),
                   "PyTorch DDP gloo as written, 2 x 1": ("2 ranks", lambda: contest.torch(2))}
-        if has_keras(options.python):
+        if not contest.is_seed_cnn:
+            best = ("--channels-last",)
+            others = {"PyTorch fp32 as written, 1 x 2": ("1 rank", lambda: contest.torch(1)),
+                      "PyTorch fp32 best setting, 1 x 2": ("1 rank", lambda: contest.torch(1, *best, **KEEP_MEMORY)),
+                      "PyTorch bf16 best setting, 1 x 2": ("1 rank", lambda: contest.torch(1, *best, "--bf16", **KEEP_MEMORY))}
+        elif has_keras(options.python):
             others["Keras, 1 x 2"] = ("1 rank", contest.keras)
         speeds = {title: [] for title in [*ours, *others]}
         peaks = {}

@@ -201,7 +201,7 @@ TEST(RandomNetworks, TheFusedStagesComputeWhatFp64Does) {
     ASSERT_EQ(plan_stages(network).refusal, "");
     const auto start = make_model(network, config);
     const auto model = make_model(network, config);
-    const auto optimizer = make_optimizer(config, model->store().size());
+    const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
     StagedStep step(*model, *optimizer, *communicator, config);
     const Stepped stepped = step_once(step, *model, *optimizer, faces);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The seed CNN in PyTorch, as its users write it: prints the images/s of training on random images and the peak memory of a process.
+"""The seed CNN, or another network by its table, in PyTorch, as its users write it: prints the images/s of training on random images and the peak memory of a process.
 
-One process: train_torch.py [--device cuda] [--channels-last] [--bf16] [--compile] [--threads N].
+One process: train_torch.py [--table launcher/networks/NAME.json] [--device cuda] [--channels-last] [--bf16] [--compile] [--threads N].
 Data-parallel: torchrun --nproc-per-node 2 train_torch.py --threads 1.
 """
 import argparse
@@ -11,6 +11,7 @@ import resource
 import time
 
 import torch
+from table_torch import network_of
 from torch import distributed, nn
 
 GLOBAL_BATCH = 128
@@ -26,6 +27,7 @@ def seed_cnn() -> nn.Module:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--table", help="of the network, instead of the seed CNN")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--bf16", action="store_true", help="by autocast")
@@ -44,7 +46,7 @@ def main() -> None:
         torch.backends.cudnn.benchmark = True
         torch.backends.cudnn.allow_tf32 = False  # as fer-ddp: fp32 is fp32
     layout = torch.channels_last if options.channels_last else torch.contiguous_format
-    model = seed_cnn().to(device, memory_format=layout)
+    model = (network_of(options.table) if options.table else seed_cnn()).to(device, memory_format=layout)
     if world > 1:
         distributed.init_process_group("nccl" if on_gpu else "gloo")
         model = nn.parallel.DistributedDataParallel(model)

@@ -12,11 +12,11 @@ StagedLayout::StagedLayout(const StagePlan& plan, const ParameterStore& store) :
     if (std::holds_alternative<layer::Dense>(layer->kind))
       head_.push_back(
           {.weights = add(store, layer->name + ".weight", false), .bias = add_if_there(store, layer->name + ".bias")});
-  head_range_ = {0, size_};
+  head_range_ = {0, layout_.size};
   for (size_t i = plan.stages.size(); i-- > 0;)
     if (plan.stages[i].kind == StageSpec::Kind::kConvolution)
       stages_[i].weights = add(store, plan.stages[i].layer->name + ".weight", true);
-  channel_range_.begin = size_;
+  channel_range_.begin = layout_.size;
   for (size_t i = plan.stages.size(); i-- > 0;) {
     const StageSpec& stage = plan.stages[i];
     const bool is_convolution = stage.kind == StageSpec::Kind::kConvolution;
@@ -27,7 +27,7 @@ StagedLayout::StagedLayout(const StagePlan& plan, const ParameterStore& store) :
     }
     if (is_convolution) stages_[i].bias = add_if_there(store, stage.layer->name + ".bias");
   }
-  channel_range_.end = size_;
+  channel_range_.end = layout_.size;
 }
 
 FlatRange StagedLayout::add_if_there(const ParameterStore& store, const std::string& name) {
@@ -40,8 +40,8 @@ FlatRange StagedLayout::add_if_there(const ParameterStore& store, const std::str
 FlatRange StagedLayout::add(const ParameterStore& store, const std::string& name, bool is_convolution) {
   const Parameter& parameter = *std::find_if(store.parameters().begin(), store.parameters().end(),
                                              [&](const Parameter& each) { return each.name == name; });
-  const FlatRange range{size_, size_ + parameter.size};
-  size_ = (range.end + 15) / 16 * 16;
+  const FlatRange range{layout_.size, layout_.size + parameter.size};
+  layout_.size = (range.end + 15) / 16 * 16;
   const auto size = static_cast<int64_t>(parameter.size);
   Place place{range, {size}, {1}, parameter.offset};
   if (is_convolution) {
@@ -50,6 +50,8 @@ FlatRange StagedLayout::add(const ParameterStore& store, const std::string& name
     place.strides = {1, outputs};
   }
   places_.push_back(place);
+  layout_.places.push_back(parameter_place(name, parameter.value.sizes().vec(), range.begin));
+  layout_.places.back().is_turned = is_convolution;
   return range;
 }
 

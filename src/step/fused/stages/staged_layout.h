@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/flat_range.h"
+#include "core/parameter_layout.h"
 #include "model/parameter_store.h"
 #include "network/stage_plan.h"
 #include "step/fused/stages/stage.h"
@@ -19,7 +20,9 @@ class StagedLayout {
  public:
   StagedLayout(const StagePlan& plan, const ParameterStore& store);
 
-  [[nodiscard]] size_t size() const { return size_; }
+  [[nodiscard]] size_t size() const { return layout_.size; }
+  // For an optimizer of the fused buffers.
+  [[nodiscard]] const ParameterLayout& layout() const { return layout_; }
   [[nodiscard]] const StageRanges& of_stage(size_t index) const { return stages_[index]; }
   [[nodiscard]] const std::vector<StageRanges>& of_head() const { return head_; }
   [[nodiscard]] FlatRange head_range() const { return head_range_; }
@@ -44,7 +47,7 @@ class StagedLayout {
   std::vector<Place> places_;
   std::vector<StageRanges> stages_, head_;
   FlatRange head_range_, channel_range_;
-  size_t size_ = 0;
+  ParameterLayout layout_;
 };
 
 }  // namespace fer_ddp

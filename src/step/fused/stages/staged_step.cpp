@@ -29,7 +29,7 @@ StagedStep::StagedStep(Model& model, Optimizer& optimizer, Communicator& communi
       plan_(plan_stages(model.network())),
       layout_(plan_, model.store()),
       reducer_(communicator, layout_.size(), 0, std::chrono::duration<double>(config.collective_timeout_seconds)),
-      optimizer_(make_optimizer(config, layout_.size())),
+      optimizer_(make_optimizer(config, layout_.layout())),
       network_(options_of(config, communicator), plan_, layout_, model, reducer_.shared(), reducer_.own(),
                {.statistics =
                     [this](std::span<double> sums) {
@@ -60,6 +60,7 @@ BatchSums StagedStep::run(const BatchShare& share, double learning_rate) {
                               : std::span<const uint8_t>()});
   update_shared_weights(reducer_, *optimizer_, learning_rate, clock,
                         {network_.pass(StagedNetwork::kSumOverRanks), network_.pass(StagedNetwork::kUpdateWeights)});
+  model_.average_buffers(optimizer_->average_share());
   return {.loss = result.loss, .correct = result.correct, .images = rows};
 }
 
