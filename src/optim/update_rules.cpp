@@ -32,7 +32,7 @@ namespace {
 
 // Pieces of a size that the caches like, few enough to be summed up at once, many enough to be shared out.
 constexpr size_t kPieces = 512;
-constexpr size_t kLeastBlock = 1024;
+constexpr size_t kLeastBlock = 4096;
 constexpr size_t kMostBlock = 16384;
 constexpr double kOperationsOfAnElement = 64;  // that a matrix product does while an element is updated
 

@@ -11,6 +11,7 @@
 #include "step/autograd/autograd_step.h"
 #include "step/evaluator.h"
 #include "step/fused/fused_step.h"
+#include "step/piecewise_update.h"
 #include "tests/faces.h"
 
 namespace fer_ddp {
@@ -55,9 +56,9 @@ TEST(AutogradStep, GivesTheSameBitsTwice) {
 }
 
 template <typename Step>
-std::vector<float> weights_after_three_steps(int threads) {
+std::vector<float> weights_after_three_steps(int threads, Config config = {}) {
   at::set_num_threads(threads);
-  const Config config{.batch_size = 37};
+  config.batch_size = 37;
   const auto model = make_model(config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
@@ -65,12 +66,38 @@ std::vector<float> weights_after_three_steps(int threads) {
   for (int i = 0; i < 3; ++i) step.run(Faces::noise(37).batch(), 0.001);
   step.finish();
   at::set_num_threads(1);
-  return copy_weights(*model).at("fc1.weight").values;
+  return {model->store().weights().begin(), model->store().weights().end()};
 }
 
 TEST(FusedStep, GivesTheSameBitsAtAnyNumberOfThreads) {
   const std::vector<float> alone = weights_after_three_steps<FusedStep>(1);
   for (const int threads : {2, 3, 16}) EXPECT_EQ(weights_after_three_steps<FusedStep>(threads), alone) << threads;
+}
+
+TEST(FusedStep, GivesTheSameBitsByMuonAndClippingAtAnyNumberOfThreads) {
+  const Config config{.optimizer = "Muon", .momentum = 0.6, .gradient_clip_norm = 0.1};
+  const std::vector<float> alone = weights_after_three_steps<FusedStep>(1, config);
+  for (const int threads : {2, 3, 16})
+    EXPECT_EQ(weights_after_three_steps<FusedStep>(threads, config), alone) << threads;
+}
+
+// All replicas of a weight must be equal, also where one rank has more threads than another.
+TEST(Muon, HasTheSameBitsAtAnyNumberOfThreads) {
+  const Config config{.optimizer = "Muon", .model = "vgg8_16", .momentum = 0.6, .gradient_clip_norm = 0.1};
+  const auto updated = [&](int threads) {
+    at::set_num_threads(threads);
+    const auto model = make_model(config);
+    const auto optimizer = make_optimizer(config, model->store().layout());
+    for (int step = 0; step < 2; ++step) {
+      RandomStream random(1, RandomPurpose::kSyntheticFaces, static_cast<uint32_t>(step));
+      for (float& value : model->store().gradients()) value = random.next_uniform() - 0.5F;
+      update_all_pieces(*optimizer, 0.02, model->store().weights(), model->store().gradients());
+    }
+    at::set_num_threads(1);
+    return std::vector<float>(model->store().weights().begin(), model->store().weights().end());
+  };
+  const std::vector<float> alone = updated(1);
+  for (const int threads : {2, 5}) EXPECT_EQ(updated(threads), alone) << threads;
 }
 
 TEST(FusedStep, EqualsTheAutogradStepWithinRounding) {

@@ -1,8 +1,6 @@
 #include "step/device/device_optimizer.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/format.h>
@@ -150,6 +148,7 @@ class DeviceMuon final : public DeviceOptimizer {
 
   static void orthogonalize(at::Tensor& direction, const std::vector<ParameterPlace>& places) {
     std::vector<at::Tensor> matrices;
+    matrices.reserve(places.size());
     for (const ParameterPlace& place : places)
       matrices.push_back(piece(direction, place).view({place.rows, place.columns}));
     const at::Tensor orthogonal = newton_schulz(at::stack(matrices)).mul_(muon_scale(places.front()));
