@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "comm/agreement.h"
 #include "core/checksum.h"
 #include "core/error.h"
+#include "data/copies.h"
 #include "data/shard_file.h"
 
 namespace fer_ddp {
@@ -86,6 +88,14 @@ std::string content_checksum(const PerSplit<SplitView>& splits) {
   return running.digits();
 }
 
+// Rank 0's rows to all ranks.
+void broadcast_rows(std::vector<int32_t>& rows, Communicator& communicator) {
+  std::array<int64_t, 1> count = {static_cast<int64_t>(rows.size())};
+  communicator.broadcast(std::as_writable_bytes(std::span(count)), 0);
+  rows.resize(static_cast<size_t>(count[0]));
+  communicator.broadcast(std::as_writable_bytes(std::span(rows)), 0);
+}
+
 }  // namespace
 
 Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
@@ -116,9 +126,14 @@ Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
   });
   // One rank's suffices: what the others hold was checked against the same manifest.
   std::string content;
-  run_on_rank_0(communicator, [&] { content = content_checksum(splits); });
+  PerSplit<std::vector<int32_t>> copies;
+  run_on_rank_0(communicator, [&] {
+    content = content_checksum(splits);
+    copies = copies_of_training_rows(splits);
+  });
   content = broadcast_text(communicator, content);
-  return {std::move(manifest), checksum(text), std::move(content), splits};
+  for (const Split split : kSplits) broadcast_rows(copies[split], communicator);
+  return {std::move(manifest), checksum(text), std::move(content), splits, std::move(copies)};
 }
 
 }  // namespace fer_ddp

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "comm/communicator.h"
 #include "data/manifest.h"
@@ -24,14 +25,19 @@ struct SplitView {
 // Cheap to copy: copies share the images.
 class Dataset {
  public:
-  Dataset(Manifest manifest, std::string fingerprint, std::string checksum, const PerSplit<SplitView>& splits)
+  Dataset(Manifest manifest, std::string fingerprint, std::string checksum, const PerSplit<SplitView>& splits,
+          PerSplit<std::vector<int32_t>> copies = {})
       : manifest_(std::move(manifest)),
         fingerprint_(std::move(fingerprint)),
         checksum_(std::move(checksum)),
-        splits_(splits) {}
+        splits_(splits),
+        copies_(std::move(copies)) {}
 
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] const SplitView& split(Split split) const { return splits_[split]; }
+
+  // The rows of a split, ascending, whose pixels are those of a training row (data/copies.h).
+  [[nodiscard]] const std::vector<int32_t>& copies(Split split) const { return copies_[split]; }
 
   // The checksum of the manifest, which holds those of the shards: equal for equal data, split and shards.
   [[nodiscard]] const std::string& fingerprint() const { return fingerprint_; }
@@ -45,6 +51,7 @@ class Dataset {
   std::string fingerprint_;
   std::string checksum_;
   PerSplit<SplitView> splits_;
+  PerSplit<std::vector<int32_t>> copies_;
 };
 
 // Collective. Checks the shards (files' checksums, chunks' checksums, rows, labels, class counts) and reads them; the

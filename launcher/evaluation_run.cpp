@@ -47,9 +47,13 @@ Error no_weights(const fs::path& run) {
 }
 
 std::string table(const Evaluation& evaluation) {
-  std::string text = fmt::format("{} images: loss {}, accuracy {}\n\n{:<10}{:>11}{:>9}{:>8}{:>9}   predicted:\n",
-                                 evaluation.images, fixed_text(evaluation.loss), fixed_text(evaluation.accuracy()),
-                                 "class", "precision", "recall", "f1", "images");
+  std::string text = fmt::format("{} images: loss {}, accuracy {}\n", evaluation.images, fixed_text(evaluation.loss),
+                                 fixed_text(evaluation.accuracy()));
+  if (evaluation.copies() > 0)
+    text += fmt::format("{} of them no copies of training images: loss {}, accuracy {}\n",
+                        evaluation.without_copies->images, fixed_text(evaluation.without_copies->loss),
+                        fixed_text(evaluation.without_copies->accuracy()));
+  text += fmt::format("\n{:<10}{:>11}{:>9}{:>8}{:>9}   predicted:\n", "class", "precision", "recall", "f1", "images");
   text += fmt::format("{:<50}", "");
   for (const std::string_view name : kExpressionNames) text += fmt::format("{:>9}", name);
   text += "\n";
@@ -86,7 +90,7 @@ Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& conf
   {
     const std::unique_ptr<TrainingStep> step =
         make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
-    evaluation = evaluate(*step, dataset, split, communicator);
+    evaluation = evaluate_copies_apart(*step, dataset, split, communicator);
   }
   if (device.runtime) device.runtime->finish();
   return evaluation;

@@ -129,6 +129,17 @@ Dataset load_training_data(const Config& config, ExistingRun existing, int threa
   return dataset;
 }
 
+void say_copies(const Dataset& dataset, RunLog& log) {
+  const size_t validation = dataset.copies(Split::kValidation).size();
+  const size_t test = dataset.copies(Split::kTest).size();
+  if (validation + test == 0) return;
+  log.info("copies",
+           fmt::format("{} test and {} validation images are exact copies of training images; the test score is also "
+                       "given without them",
+                       test, validation),
+           {{"test", test}, {"validation", validation}});
+}
+
 void say_what_starts(const Config& config, const Dataset& dataset, const std::vector<RankPlace>& places, RunLog& log) {
   const auto rows = [&](Split split) { return grouped(dataset.split(split).size()); };
   log.info("start",
@@ -136,6 +147,7 @@ void say_what_starts(const Config& config, const Dataset& dataset, const std::ve
                        config.name, config.model, places.size(), places.size() == 1 ? "" : "s", places.front().device,
                        rows(Split::kTrain), rows(Split::kValidation), rows(Split::kTest), config.batch_size),
            {{"world_size", places.size()}, {"host", places.front().host}, {"config", config_to_json(config)}});
+  say_copies(dataset, log);
   if (dataset.split(Split::kValidation).size() == 0)
     log.warning(
         "no_validation",

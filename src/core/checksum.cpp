@@ -21,6 +21,8 @@ std::string checksum(std::span<const std::byte> bytes) { return hexadecimal(XXH3
 
 std::string checksum(std::string_view text) { return checksum(std::as_bytes(std::span(text))); }
 
+uint64_t short_hash(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
+
 struct RunningChecksum::State {
   std::unique_ptr<XXH3_state_t, XXH_errorcode (*)(XXH3_state_t*)> value{XXH3_createState(), &XXH3_freeState};
 };

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -13,6 +14,9 @@ namespace fer_ddp {
 
 [[nodiscard]] std::string checksum(std::span<const std::byte> bytes);
 [[nodiscard]] std::string checksum(std::string_view text);
+
+// XXH3-64, for tables in memory.
+[[nodiscard]] uint64_t short_hash(std::span<const std::byte> bytes);
 
 // Of bytes that come piece by piece: the same as of all of them at once.
 class RunningChecksum {

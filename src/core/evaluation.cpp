@@ -31,6 +31,21 @@ double number_or_nan(const Json& value) {
 // Rows are numbered by 32 bits; sums of as many then fit into 64.
 int64_t image_count(const Json& value) { return whole_number<uint32_t>(value); }
 
+Json score_to_json(const std::optional<Score>& score) {
+  if (!score) return nullptr;
+  return {{"loss", number_or_null(score->loss)},
+          {"accuracy", number_or_null(score->accuracy())},
+          {"images", score->images},
+          {"correct", score->correct}};
+}
+
+std::optional<Score> score_from_json(const Json& document) {
+  if (document.is_null()) return std::nullopt;
+  return Score{.loss = number_or_nan(document.at("loss")),
+               .images = image_count(document.at("images")),
+               .correct = image_count(document.at("correct"))};
+}
+
 }  // namespace
 
 ClassCounts Evaluation::true_counts() const {
@@ -46,6 +61,8 @@ ClassCounts Evaluation::predicted_counts() const {
   }
   return counts;
 }
+
+double Score::accuracy() const { return share(correct, images); }
 
 double Evaluation::accuracy() const {
   int64_t right = 0;
@@ -78,6 +95,7 @@ Json evaluation_to_json(const Evaluation& evaluation) {
   return {{"loss", number_or_null(evaluation.loss)},
           {"accuracy", number_or_null(evaluation.accuracy())},
           {"images", evaluation.images},
+          {"without_copies", score_to_json(evaluation.without_copies)},
           {"confusion", evaluation.confusion},
           {"per_class", std::move(classes)}};
 }
@@ -85,6 +103,9 @@ Json evaluation_to_json(const Evaluation& evaluation) {
 Evaluation evaluation_from_json(const Json& document, const std::string& where) {
   try {
     Evaluation evaluation{.loss = number_or_nan(document.at("loss")), .images = image_count(document.at("images"))};
+    if (document.contains("without_copies")) evaluation.without_copies = score_from_json(document.at("without_copies"));
+    if (evaluation.copies() < 0)
+      throw user_error(fmt::format("{}: not an evaluation: more images without copies than images", where));
     for (size_t label = 0; label < evaluation.confusion.size(); ++label)
       for (size_t called = 0; called < evaluation.confusion.size(); ++called)
         evaluation.confusion[label][called] = image_count(document.at("confusion").at(label).at(called));

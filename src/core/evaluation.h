@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "core/expressions.h"
@@ -16,10 +17,25 @@ namespace fer_ddp {
 // Images counted by [true class][predicted class].
 using ConfusionMatrix = std::array<std::array<int64_t, kExpressionCount>, kExpressionCount>;
 
+// On some of the images.
+struct Score {
+  double loss = std::numeric_limits<double>::quiet_NaN();  // mean over them
+  int64_t images = 0;
+  int64_t correct = 0;
+
+  [[nodiscard]] double accuracy() const;  // NaN without images
+  friend bool operator==(const Score&, const Score&) = default;
+};
+
 struct Evaluation {
   double loss = std::numeric_limits<double>::quiet_NaN();  // mean over the images
   int64_t images = 0;
   ConfusionMatrix confusion{};
+  // On the images that are no exact copy of a training image; none where nobody looked for copies.
+  std::optional<Score> without_copies{};
+
+  // Images that are copies of training images, as far as is known.
+  [[nodiscard]] int64_t copies() const { return without_copies ? images - without_copies->images : 0; }
 
   // Shares in [0, 1]; NaN where nothing was there to divide by.
   [[nodiscard]] double accuracy() const;
@@ -32,12 +48,12 @@ struct Evaluation {
   [[nodiscard]] ClassCounts predicted_counts() const;
 };
 
-// {"loss", "accuracy", "images", "confusion", "per_class": [{"name", "precision", "recall", "f1", "images"}]}; NaN
-// becomes null.
+// {"loss", "accuracy", "images", "without_copies": {"loss", "accuracy", "images", "correct"} or null, "confusion",
+// "per_class": [{"name", "precision", "recall", "f1", "images"}]}; NaN becomes null.
 [[nodiscard]] nlohmann::ordered_json evaluation_to_json(const Evaluation& evaluation);
 
-// Reads loss, images and confusion; the rest follows from them. Throws Error (the user's fault), `where` naming the
-// document.
+// Reads loss, images, without_copies (absent in documents of earlier versions) and confusion; the rest follows from
+// them. Throws Error (the user's fault), `where` naming the document.
 [[nodiscard]] Evaluation evaluation_from_json(const nlohmann::ordered_json& document, const std::string& where);
 
 }  // namespace fer_ddp

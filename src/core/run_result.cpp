@@ -50,6 +50,8 @@ Json run_result_to_json(const RunResult& result) {
           {"model", result.has_weights ? Json(kWeightsFile) : Json(nullptr)},
           {"test_loss", result.test ? test.at("loss") : Json(nullptr)},
           {"test_accuracy", result.test ? test.at("accuracy") : Json(nullptr)},
+          {"test_accuracy_without_copies",
+           result.test && result.test->without_copies ? test.at("without_copies").at("accuracy") : Json(nullptr)},
           {"seconds", result.seconds},
           {"world_size", result.world_size},
           {"epochs_run", result.epochs_run},

@@ -36,8 +36,8 @@ struct RunResult {
   std::string finished{};
 };
 
-// The document also holds "test_loss" and "test_accuracy", taken from `test`, and "model", the name of the weights'
-// file; what there is none of is null.
+// The document also holds "test_loss", "test_accuracy" and "test_accuracy_without_copies", taken from `test`, and
+// "model", the name of the weights' file; what there is none of is null.
 [[nodiscard]] nlohmann::ordered_json run_result_to_json(const RunResult& result);
 
 // Throws Error (the user's fault), `where` naming the document.

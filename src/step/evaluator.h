@@ -20,4 +20,10 @@ namespace fer_ddp {
 // off.
 [[nodiscard]] Evaluation evaluate(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator);
 
+// The same with Evaluation::without_copies: the rows that are copies of training rows (Dataset::copies) are evaluated
+// apart from the others, each row once. Of a split with copies it takes longer, since the rows come in short runs. Of
+// the training split, evaluate().
+[[nodiscard]] Evaluation evaluate_copies_apart(TrainingStep& step, const Dataset& dataset, Split split,
+                                               Communicator& communicator);
+
 }  // namespace fer_ddp

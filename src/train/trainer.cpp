@@ -270,7 +270,8 @@ TrainingOutcome Trainer::conclude() {
     outcome.restored_epoch = state_.best_epoch;
   }
   announce(TrainingPhase::kTesting);
-  if (surroundings_.dataset.split(Split::kTest).size() > 0) outcome.test = evaluate_split(Split::kTest);
+  if (surroundings_.dataset.split(Split::kTest).size() > 0)
+    outcome.test = evaluate_copies_apart(*step_, surroundings_.dataset, Split::kTest, surroundings_.communicator);
   return outcome;
 }
 

@@ -224,6 +224,31 @@ Evaluation evaluation_by(Communicator& communicator) {
   return evaluate(step, Dataset({}, "", "", splits), Split::kTest, communicator);
 }
 
+// 37 images, of which 0, 1, 20 and 36 are copies.
+template <typename Step>
+Evaluation evaluation_apart_by(Communicator& communicator) {
+  const Faces faces = Faces::noise(37);
+  const Config config;
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  Step step(*model, *optimizer, communicator, config);
+  PerSplit<SplitView> splits;
+  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
+  PerSplit<std::vector<int32_t>> copies;
+  copies[Split::kTest] = {0, 1, 20, 36};
+  return evaluate_copies_apart(step, Dataset({}, "", "", splits, copies), Split::kTest, communicator);
+}
+
+TEST(Evaluation, OfTheCopiesApartHasTheSameBitsAtAnyWorldSize) {
+  const Evaluation together = evaluation_apart_by<FusedStep>(world_communicator());
+  const Evaluation alone = evaluation_apart_by<FusedStep>(*make_identity_communicator());
+  const Evaluation in_one = evaluation_by<FusedStep>(world_communicator());
+  EXPECT_EQ(together.without_copies, alone.without_copies);
+  EXPECT_EQ(together.copies(), 4);
+  EXPECT_EQ(together.confusion, in_one.confusion);
+  EXPECT_EQ(together.loss, in_one.loss);
+}
+
 TEST(Evaluation, CountsEveryImageOnceAtAnyWorldSize) {
   const Evaluation together = evaluation_by<AutogradStep>(world_communicator());
   const Evaluation alone = evaluation_by<AutogradStep>(*make_identity_communicator());

@@ -56,5 +56,13 @@ TEST_F(RealFile, TheOfficialSplitHasThePublishedClassCountsAndPixels) {
   EXPECT_NEAR(sum / 255 / (28709.0 * kImagePixels), 0.50774, 0.00001);
 }
 
+// Known of the data: 288 rows of PrivateTest and 280 of PublicTest stand in Training as well.
+TEST_F(RealFile, TheOfficialSplitHoldsCopiesOfTrainingRows) {
+  const Dataset dataset = import(SplitRule::kOfficial);
+  EXPECT_EQ(dataset.copies(Split::kValidation).size(), 280U);
+  EXPECT_EQ(dataset.copies(Split::kTest).size(), 288U);
+  EXPECT_TRUE(dataset.copies(Split::kTrain).empty());
+}
+
 }  // namespace
 }  // namespace fer_ddp

@@ -71,6 +71,30 @@ TEST(Evaluation, TheJsonFormReadsBack) {
   EXPECT_EQ(read.confusion, ten_images().confusion);
 }
 
+TEST(Evaluation, TheScoreWithoutCopiesReadsBack) {
+  Evaluation evaluation = ten_images();
+  evaluation.without_copies = Score{.loss = 1.5, .images = 8, .correct = 6};
+  const Json document = evaluation_to_json(evaluation);
+  EXPECT_EQ(document["without_copies"]["accuracy"], 0.75);
+  const Evaluation read = evaluation_from_json(document, "result.json");
+  EXPECT_EQ(read.without_copies, evaluation.without_copies);
+  EXPECT_EQ(read.copies(), 2);
+}
+
+TEST(Evaluation, ADocumentOfAnEarlierVersionKnowsOfNoCopies) {
+  Json document = evaluation_to_json(ten_images());
+  document.erase("without_copies");
+  const Evaluation read = evaluation_from_json(document, "result.json");
+  EXPECT_FALSE(read.without_copies);
+  EXPECT_EQ(read.copies(), 0);
+}
+
+TEST(Evaluation, MoreImagesWithoutCopiesThanImagesAreTheUsersError) {
+  Evaluation evaluation = ten_images();
+  evaluation.without_copies = Score{.loss = 1.5, .images = 11, .correct = 6};
+  EXPECT_THROW(static_cast<void>(evaluation_from_json(evaluation_to_json(evaluation), "result.json")), Error);
+}
+
 TEST(Evaluation, ALossThatIsNotANumberReadsBackAsSuch) {
   EXPECT_TRUE(std::isnan(evaluation_from_json(evaluation_to_json(Evaluation{}), "result.json").loss));
 }

@@ -93,6 +93,16 @@ TEST(HtmlReport, HoldsTestAccuracyAgainstTheMajorityBaseline) {
   EXPECT_TRUE(contains(html, "12.5 points above"));
 }
 
+TEST(HtmlReport, GivesTheTestAccuracyWithoutCopiesWhereThereAreAny) {
+  ReportRun run = finished_run();
+  run.result->test->without_copies = Score{.loss = 1.5, .images = 8, .correct = 6};
+  EXPECT_FALSE(contains(page(run), "without copies"));
+  run.result->test->without_copies = Score{.loss = 1.5, .images = 5, .correct = 3};
+  EXPECT_TRUE(contains(page(run), "<dt>test accuracy without copies</dt><dd>60.0\u00a0%"));
+  EXPECT_TRUE(contains(page(run), "3 test images are copies of training images"));
+  EXPECT_TRUE(contains(html_report(std::vector{run, finished_run()}), "60.0\u00a0% without copies"));
+}
+
 TEST(HtmlReport, MarksBothBestEpochsAndTheOneWhoseWeightsWereKept) {
   const std::string html = page(finished_run());
   EXPECT_TRUE(contains(html, "lowest validation loss: <b>epoch\u00a03</b>"));

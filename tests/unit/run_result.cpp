@@ -39,8 +39,17 @@ TEST(RunResult, TheDocumentNamesTestLossAndAccuracyAtItsTop) {
   EXPECT_EQ(document["test_accuracy"], 0.75);
 }
 
+TEST(RunResult, TheDocumentNamesTheAccuracyWithoutCopiesAtItsTop) {
+  RunResult result = finished_run();
+  EXPECT_EQ(run_result_to_json(result)["test_accuracy_without_copies"], nullptr);
+  result.test->without_copies = Score{.loss = 1.4, .images = 2, .correct = 1};
+  EXPECT_EQ(run_result_to_json(result)["test_accuracy_without_copies"], 0.5);
+}
+
 TEST(RunResult, ReadsBackAsItWasWritten) {
-  const Json document = run_result_to_json(finished_run());
+  RunResult result = finished_run();
+  result.test->without_copies = Score{.loss = 1.4, .images = 2, .correct = 1};
+  const Json document = run_result_to_json(result);
   EXPECT_EQ(run_result_to_json(run_result_from_json(document, "result.json")), document);
 }
 

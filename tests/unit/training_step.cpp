@@ -162,6 +162,56 @@ TEST(Evaluator, CountsEveryImageOnce) {
   EXPECT_GT(evaluation.loss, 0.0);
 }
 
+// The score without copies is that of a split which holds the other rows alone.
+TEST(Evaluator, ScoresTheOtherRowsAsIfThereWereNoCopies) {
+  const Config config;
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto communicator = make_identity_communicator();
+  FusedStep step(*model, *optimizer, *communicator, config);
+  const Faces faces = Faces::noise(30);
+  PerSplit<SplitView> splits;
+  splits[Split::kValidation] = {.images = faces.images, .labels = faces.labels};
+  PerSplit<std::vector<int32_t>> copies;
+  copies[Split::kValidation] = {3, 4, 29};
+  const Dataset dataset({}, "", "", splits, copies);
+  const Evaluation apart = evaluate_copies_apart(step, dataset, Split::kValidation, *communicator);
+
+  Faces others(0);
+  for (int row = 0; row < 30; ++row) {
+    if (row == 3 || row == 4 || row == 29) continue;
+    const auto first = faces.images.begin() + int64_t{row} * kImagePixels;
+    others.images.insert(others.images.end(), first, first + kImagePixels);
+    others.labels.push_back(faces.labels[static_cast<size_t>(row)]);
+  }
+  splits[Split::kValidation] = {.images = others.images, .labels = others.labels};
+  const Evaluation expected = evaluate(step, Dataset({}, "", "", splits), Split::kValidation, *communicator);
+  ASSERT_TRUE(apart.without_copies);
+  EXPECT_EQ(apart.without_copies->images, 27);
+  EXPECT_EQ(apart.without_copies->loss, expected.loss);
+  EXPECT_EQ(apart.without_copies->accuracy(), expected.accuracy());
+  EXPECT_EQ(apart.images, 30);
+  EXPECT_EQ(total(apart.true_counts()), 30);
+}
+
+TEST(Evaluator, ASplitOfNothingButCopiesHasNoScoreWithoutThem) {
+  const Config config;
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto communicator = make_identity_communicator();
+  FusedStep step(*model, *optimizer, *communicator, config);
+  const Faces faces = Faces::noise(2);
+  PerSplit<SplitView> splits;
+  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
+  PerSplit<std::vector<int32_t>> copies;
+  copies[Split::kTest] = {0, 1};
+  const Evaluation apart =
+      evaluate_copies_apart(step, Dataset({}, "", "", splits, copies), Split::kTest, *communicator);
+  EXPECT_EQ(apart.copies(), 2);
+  EXPECT_TRUE(std::isnan(apart.without_copies->accuracy()));
+  EXPECT_TRUE(std::isnan(apart.without_copies->loss));
+}
+
 }  // namespace
 
 }  // namespace fer_ddp

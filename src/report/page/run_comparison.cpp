@@ -42,9 +42,13 @@ std::string results_row(const ReportRun& run, size_t index, double highest) {
       baseline && std::isfinite(accuracy)
           ? fmt::format("<small>always {} {}</small>", baseline->class_name, percent_text(baseline->accuracy))
           : "";
+  const std::string without_copies = run.result && run.result->test && run.result->test->copies() > 0
+                                         ? fmt::format("<small>{} without copies of training images</small>",
+                                                       percent_text(run.result->test->without_copies->accuracy()))
+                                         : "";
   std::string row =
-      fmt::format(R"(<tr>{}<td class="main{}">{}{}</td><td>{}</td>)", run_heading(run, index),
-                  accuracy == highest ? " first" : "", percent_text(accuracy), versus,
+      fmt::format(R"(<tr>{}<td class="main{}">{}{}{}</td><td>{}</td>)", run_heading(run, index),
+                  accuracy == highest ? " first" : "", percent_text(accuracy), without_copies, versus,
                   loss_text(run.result && run.result->test ? run.result->test->loss : EpochRecord::kMissing));
   row += best_cell(run, best_epoch_by_loss(run.history), &EpochRecord::val_loss, loss_text);
   row += best_cell(run, best_epoch_by_accuracy(run.history), &EpochRecord::val_accuracy,

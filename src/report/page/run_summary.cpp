@@ -70,7 +70,13 @@ std::string fact(const std::string& name, const std::string& value, const std::s
 
 std::string outcome_facts(const ReportRun& run) {
   std::string facts;
-  if (run.result && run.result->test) facts += fact("test loss", loss_text(run.result->test->loss));
+  if (run.result && run.result->test) {
+    const Evaluation& test = *run.result->test;
+    facts += fact("test loss", loss_text(test.loss));
+    if (test.copies() > 0)
+      facts += fact("test accuracy without copies", percent_text(test.without_copies->accuracy()),
+                    fmt::format("{} test images are copies of training images", grouped(test.copies())));
+  }
   if (const EpochRecord* best = find_epoch(run, best_epoch_by_loss(run.history))) {
     facts += fact("lowest validation loss", loss_text(best->val_loss), epoch_name(best->epoch));
   }
