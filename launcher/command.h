@@ -27,6 +27,7 @@ void add_preprocess_command(CLI::App& app, Action& chosen);
 void add_synthesize_command(CLI::App& app, Action& chosen);
 void add_verify_command(CLI::App& app, Action& chosen);
 void add_evaluate_command(CLI::App& app, Action& chosen);
+void add_export_command(CLI::App& app, Action& chosen);
 void add_replay_command(CLI::App& app, Action& chosen);
 void add_report_command(CLI::App& app, Action& chosen);
 void add_status_command(CLI::App& app, Action& chosen);

@@ -38,14 +38,6 @@ fs::path shards_to_use(const EvaluationRequest& request, const Config& config) {
                    "Name others by --data SHARDS.");
 }
 
-Error no_weights(const fs::path& run) {
-  if (fs::exists(run / run_file::kResult))
-    return user_error(fmt::format("{}: the run has no weights; see stop_reason in its result.json", run.string()),
-                      "A run that diverges before an epoch was its best leaves none.");
-  return user_error(fmt::format("{}: not there: the run has not finished", (run / run_file::kModel).string()),
-                    "Finish it with --resume first.");
-}
-
 std::string table(const Evaluation& evaluation) {
   std::string text = fmt::format("{} images: loss {}, accuracy {}\n", evaluation.images, fixed_text(evaluation.loss),
                                  fixed_text(evaluation.accuracy()));
@@ -108,9 +100,7 @@ int evaluate_run(const EvaluationRequest& request, Session& session) {
                        "Give the folder of a run.");
     config = load_config(request.run / run_file::kConfig);
     shards = shards_to_use(request, config);
-    const fs::path weights = request.run / run_file::kModel;
-    if (!fs::exists(weights)) throw no_weights(request.run);
-    config.init = weights.string();
+    config.init = weights_of_run(request.run).string();
     if (!request.device.empty()) config.device = request.device;
     network = network_of_run(request.run, config);
     refuse_impossible_step(config, network);

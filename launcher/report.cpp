@@ -22,9 +22,7 @@ struct ReportOptions {
 
 fs::path output_of(const ReportOptions& options) {
   if (!options.output.empty()) {
-    const fs::path folder = options.output.parent_path();
-    if (!folder.empty() && !fs::is_directory(folder))
-      throw user_error(fmt::format("{}: no such folder", folder.string()));
+    require_folder_of(options.output);
     return options.output;
   }
   if (options.runs.size() == 1) return options.runs.front() / "report.html";

@@ -82,6 +82,22 @@ RunResult read_result(const fs::path& folder) {
   return run_result_from_json(read_json(path), path.string());
 }
 
+fs::path weights_of_run(const fs::path& folder) {
+  fs::path weights = folder / run_file::kModel;
+  if (fs::exists(weights)) return weights;
+  if (fs::exists(folder / run_file::kResult))
+    throw user_error(fmt::format("{}: the run has no weights; see stop_reason in its result.json", folder.string()),
+                     "A run that diverges before an epoch was its best leaves none.");
+  throw user_error(fmt::format("{}: not there: the run has not finished", weights.string()),
+                   "Finish it with --resume first.");
+}
+
+void require_folder_of(const fs::path& output) {
+  const fs::path folder = output.parent_path();
+  if (!folder.empty() && !fs::is_directory(folder))
+    throw user_error(fmt::format("{}: no such folder", folder.string()));
+}
+
 ReportRun read_run(const fs::path& folder, RunLog& log) {
   const fs::path config = folder / run_file::kConfig;
   const fs::path history = folder / run_file::kHistory;

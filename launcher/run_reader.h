@@ -24,6 +24,13 @@ namespace fer_ddp {
 // The result of a run that has ended. Throws Error (the user's fault) where it cannot be read.
 [[nodiscard]] RunResult read_result(const std::filesystem::path& folder);
 
+// The weights that a run ended with. Throws Error (the user's fault) where it has none: it has not finished, or it
+// diverged too early.
+[[nodiscard]] std::filesystem::path weights_of_run(const std::filesystem::path& folder);
+
+// Throws Error (the user's fault) where the folder that is to hold the file `output` is not there.
+void require_folder_of(const std::filesystem::path& output);
+
 // The shards that the run of `folder` learnt from: its configuration's data, or the ones made beside the run. None if
 // neither is there (any more).
 [[nodiscard]] std::optional<std::filesystem::path> shards_of_run(const std::filesystem::path& folder,

@@ -1,6 +1,7 @@
 // The commands that compute with LibTorch, in a library of their own: every other one starts without it.
 #pragma once
 
+#include "export/torchscript_file.h"
 #include "launcher/command.h"
 #include "launcher/evaluation_run.h"
 #include "launcher/training_run.h"
@@ -11,6 +12,7 @@ namespace fer_ddp {
 struct TrainingCommands {
   decltype(&train_run) train;
   decltype(&evaluate_run) evaluate;
+  decltype(&write_torchscript) export_torchscript;
 };
 
 // Collective. Loads the library. Throws AgreedError (the machine's fault) where it or LibTorch cannot be loaded on a

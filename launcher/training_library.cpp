@@ -3,5 +3,6 @@
 
 extern "C" {
 extern const fer_ddp::TrainingCommands fer_ddp_training_commands;
-const fer_ddp::TrainingCommands fer_ddp_training_commands = {&fer_ddp::train_run, &fer_ddp::evaluate_run};
+const fer_ddp::TrainingCommands fer_ddp_training_commands = {&fer_ddp::train_run, &fer_ddp::evaluate_run,
+                                                             &fer_ddp::write_torchscript};
 }

@@ -16,6 +16,16 @@ find_package(OpenSSL REQUIRED)
 # By pkg-config, as its CMake package would look for curl, which only a push needs.
 pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-pull)
 
+# ONNX's messages, as Debian's libonnx-dev has compiled them. What links them must not meet LibTorch's include folder either: older
+# protobuf headers lie in there.
+find_path(FER_DDP_ONNX_INCLUDE onnx/onnx_pb.h REQUIRED)
+find_library(FER_DDP_ONNX_PROTO onnx_proto REQUIRED)
+find_library(FER_DDP_ONNX_CHECKER onnx)  # the tests' alone
+add_library(onnx::proto SHARED IMPORTED)
+set_target_properties(onnx::proto PROPERTIES IMPORTED_LOCATION ${FER_DDP_ONNX_PROTO}
+  INTERFACE_INCLUDE_DIRECTORIES ${FER_DDP_ONNX_INCLUDE} INTERFACE_COMPILE_DEFINITIONS "ONNX_ML;ONNX_NAMESPACE=onnx"
+  INTERFACE_LINK_LIBRARIES protobuf::libprotobuf)
+
 # LibTorch. Only libtorch_cpu and libc10 are linked: libtorch.so would pull in libtorch_cuda and every NVIDIA library with it.
 set(FER_DDP_TORCH_VERSION 2.11.0)
 if(DEFINED ENV{XDG_CACHE_HOME} AND NOT "$ENV{XDG_CACHE_HOME}" STREQUAL "")

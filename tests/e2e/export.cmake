@@ -1,0 +1,2 @@
+add_test(NAME export.command COMMAND ${TEST_DIR}/export_command $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
+set_tests_properties(export.command PROPERTIES TIMEOUT 600 PROCESSORS 2 SKIP_RETURN_CODE 77 ENVIRONMENT "${FER_DDP_MPI_TEST_ENVIRONMENT}")
