@@ -6,6 +6,7 @@
 #include <charconv>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <stdexcept>
 #include <system_error>
 
@@ -32,9 +33,10 @@ class Damage : public std::runtime_error {
 
 bool is_complete(const fs::path& checkpoint) { return fs::exists(checkpoint / kMark); }
 
+bool is_plain(const std::string& name) { return fs::path(name).filename() == name && name != "." && name != ".."; }
+
 std::string read_part(const fs::path& checkpoint, const std::string& name) {
-  const bool is_plain = fs::path(name).filename() == name && name != "." && name != "..";
-  if (!is_plain || !fs::is_regular_file(checkpoint / name)) throw Damage(fmt::format("{} is missing", name));
+  if (!is_plain(name) || !fs::is_regular_file(checkpoint / name)) throw Damage(fmt::format("{} is missing", name));
   return read_file(checkpoint / name);
 }
 
@@ -71,6 +73,33 @@ bool is_undamaged(const fs::path& checkpoint) {
 void remove_quietly(const fs::path& path) {
   std::error_code ignored;
   fs::remove_all(path, ignored);
+}
+
+// The files of a checkpoint: those that its mark lists, and those of the one that is being written, where the mark is
+// not there or damaged.
+std::set<std::string> own_parts(const fs::path& checkpoint, const CheckpointContent& written) {
+  std::set<std::string> names;
+  for (const auto& part : written) names.insert(part.first);
+  try {
+    for (const auto& part : read_mark(checkpoint))
+      if (is_plain(part.first)) names.insert(part.first);
+  } catch (const Damage&) {
+  }
+  return names;
+}
+
+// Leaves what else lies in the folder, which is the user's, and then the folder as well. The mark goes first: what is
+// left by a crash in between counts as never finished.
+void remove_checkpoint(const fs::path& checkpoint, const CheckpointContent& written) {
+  std::error_code ignored;
+  const std::set<std::string> names = own_parts(checkpoint, written);
+  fs::remove(checkpoint / kMark, ignored);
+  fs::remove(partial_path(checkpoint / kMark), ignored);
+  for (const std::string& name : names) {
+    fs::remove(checkpoint / name, ignored);
+    fs::remove(partial_path(checkpoint / name), ignored);
+  }
+  fs::remove(checkpoint, ignored);
 }
 
 // Takes a number's digits off the front of `text`.
@@ -136,7 +165,8 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
   }
   if (check_) check_();
   make_folder(folder_);
-  remove_quietly(checkpoint);
+  remove_checkpoint(checkpoint, content);
+  if (fs::exists(checkpoint)) move_aside(position, "superseded");
   const fs::path aside = partial_path(checkpoint);
   remove_quietly(aside);
   make_folder(aside);
@@ -167,7 +197,7 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
     if (is_later) {
       move_aside(candidate, "superseded");
     } else if (!is_complete(path) || ++kept > keep_) {
-      remove_quietly(path);
+      remove_checkpoint(path, content);
     }
   }
 }

@@ -1,8 +1,8 @@
 // Checkpoints on disk: RUN/checkpoints/epoch-00003-step-00000012, each a folder of files written aside, fsynced,
 // renamed, and then marked complete by a file COMPLETE that lists every file's checksum. What is not complete, or
 // damaged, is passed over in favour of the one before; damaged ones are kept for people to look at, under a name that
-// is no checkpoint's (damaged-epoch-00003-step-00000012). Whatever else lies in the folder is neither read nor removed.
-// Rank 0's business alone; no communication here.
+// is no checkpoint's (damaged-epoch-00003-step-00000012). Whatever else lies in the folder, or in a checkpoint's, is
+// neither read nor removed. Rank 0's business alone; no communication here.
 #pragma once
 
 #include <compare>

@@ -46,6 +46,40 @@ TEST_F(Checkpoints, OnlyTheNewestAreKept) {
   EXPECT_TRUE(fs::exists(at("epoch-00003-step-00000000")));
 }
 
+// A note of the user's, say, or a picture drawn from the weights.
+TEST_F(Checkpoints, AFileOfTheUsersInAnOldOneStaysAndItsFolderWithIt) {
+  const fs::path old = at("epoch-00000-step-00000000");
+  folder_.write(0, 0, state("a"));
+  std::ofstream(old / "notes.txt") << "mine";
+  fs::create_directory(old / "plots");
+  for (int epoch = 1; epoch < 5; ++epoch) folder_.write(epoch, 0, state("a"));
+  EXPECT_EQ(read_file(old / "notes.txt"), "mine");
+  EXPECT_TRUE(fs::exists(old / "plots"));
+  EXPECT_FALSE(fs::exists(old / "state"));
+  EXPECT_FALSE(fs::exists(old / "COMPLETE"));
+  EXPECT_FALSE(fs::exists(at("epoch-00001-step-00000000")));
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "a"}}));
+}
+
+TEST_F(Checkpoints, AFileThatAnOldOnesMarkNamesElsewhereStays) {
+  folder_.write(0, 0, state("a"));
+  std::ofstream(at("mine")) << "mine";
+  std::ofstream(at("epoch-00000-step-00000000") / "COMPLETE") << R"({"state": "0", "../mine": "0"})";
+  for (int epoch = 1; epoch < 4; ++epoch) folder_.write(epoch, 0, state("a"));
+  EXPECT_EQ(read_file(at("mine")), "mine");
+  EXPECT_FALSE(fs::exists(at("epoch-00000-step-00000000")));
+}
+
+TEST_F(Checkpoints, AFileOfTheUsersInAnUnfinishedOneOfTheSamePositionStays) {
+  const fs::path position = at("epoch-00001-step-00000000");
+  fs::create_directories(position);
+  std::ofstream(position / "state") << "half";
+  std::ofstream(position / "notes.txt") << "mine";
+  folder_.write(1, 0, state("b"));
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "b"}}));
+  EXPECT_EQ(read_file(at("superseded-epoch-00001-step-00000000") / "notes.txt"), "mine");
+}
+
 TEST_F(Checkpoints, ADamagedOneIsPassedOverForTheOneBefore) {
   folder_.write(0, 0, state("a"));
   folder_.write(1, 0, state("b"));
