@@ -3,19 +3,36 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdint>
 
 #include "core/error.h"
 #include "core/host.h"
 #include "fer_ddp/tensorboard/event.pb.h"
-#include "report/crc32c.h"
 
 namespace fer_ddp {
 
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr uint32_t kReversedPolynomial = 0x82f63b78;
+constexpr uint32_t kMaskDelta = 0xa282ead8;
+
+// The checksum's change for each value of the next byte.
+constexpr std::array<uint32_t, 256> byte_table() {
+  std::array<uint32_t, 256> table{};
+  for (uint32_t byte = 0; byte < table.size(); ++byte) {
+    uint32_t value = byte;
+    for (int bit = 0; bit < 8; ++bit) value = (value >> 1) ^ ((value & 1) != 0 ? kReversedPolynomial : 0);
+    table[byte] = value;
+  }
+  return table;
+}
+
+constexpr std::array<uint32_t, 256> kByteTable = byte_table();
 
 template <class Unsigned>
 void append_little_endian(std::string& bytes, Unsigned number) {
@@ -46,6 +63,14 @@ void add_scalar(tensorboard::Summary& summary, const char* tag, double value) {
 }
 
 }  // namespace
+
+uint32_t crc32c(std::string_view bytes) {
+  uint32_t value = ~uint32_t{0};
+  for (const char byte : bytes) value = kByteTable[(value ^ static_cast<uint8_t>(byte)) & 0xff] ^ (value >> 8);
+  return ~value;
+}
+
+uint32_t masked_crc32c(std::string_view bytes) { return std::rotr(crc32c(bytes), 15) + kMaskDelta; }
 
 std::string tfrecord(std::string_view bytes) {
   std::string record;

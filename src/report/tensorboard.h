@@ -3,6 +3,7 @@
 // Rank 0 alone, one thread.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -30,6 +31,11 @@ class TensorBoardWriter {
   std::filesystem::path path_;
   std::ofstream file_;
 };
+
+// CRC-32C (Castagnoli), and the masked form in which TFRecord files carry it: rotated right by 15 bits, plus a
+// constant, so that a checksum of data that holds checksums stays a good one.
+[[nodiscard]] uint32_t crc32c(std::string_view bytes);
+[[nodiscard]] uint32_t masked_crc32c(std::string_view bytes);
 
 // A TFRecord: the length, its masked checksum, the bytes, their masked checksum; little-endian.
 [[nodiscard]] std::string tfrecord(std::string_view bytes);

@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 #include <png.h>
 
-#include "report/png.h"
-
 namespace fer_ddp {
 
 namespace {

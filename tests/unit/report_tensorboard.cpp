@@ -3,7 +3,6 @@
 
 #include "core/atomic_file.h"
 #include "fer_ddp/tensorboard/event.pb.h"
-#include "report/crc32c.h"
 #include "report/tensorboard.h"
 
 namespace fer_ddp {
