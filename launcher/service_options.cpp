@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "status/pem.h"
-#include "status/secret_file.h"
+#include "status/secrets.h"
 
 namespace fer_ddp {
 

@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
-#include "status/service_access.h"
+#include "status/service_security.h"
 #include "status/status_file.h"
 
 namespace fer_ddp {

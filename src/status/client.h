@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "status/service_access.h"
+#include "status/service_security.h"
 #include "status/snapshot.h"
 #include "status/unreachable.h"
 

@@ -12,7 +12,7 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "status/openssl_pointers.h"
-#include "status/secret_file.h"
+#include "status/secrets.h"
 
 namespace fer_ddp {
 

@@ -11,9 +11,9 @@
 #include "core/error.h"
 #include "fer_ddp/v1/status.grpc.pb.h"
 #include "status/address.h"
-#include "status/bearer_token.h"
 #include "status/grpc_log.h"
 #include "status/messages.h"
+#include "status/secrets.h"
 #include "status/watchers.h"
 
 namespace fer_ddp {

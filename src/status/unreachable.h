@@ -4,7 +4,7 @@
 
 #include "core/error.h"
 #include "status/address.h"
-#include "status/service_access.h"
+#include "status/service_security.h"
 
 namespace fer_ddp {
 

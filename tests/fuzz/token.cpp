@@ -1,6 +1,5 @@
 // A token file, and what a client may send instead of the token.
-#include "status/bearer_token.h"
-#include "status/secret_file.h"
+#include "status/secrets.h"
 #include "tests/fuzz/reader.h"
 
 using namespace fer_ddp;

@@ -7,7 +7,7 @@
 #include "certificates.h"
 #include "core/error.h"
 #include "status/pem.h"
-#include "status/secret_file.h"
+#include "status/secrets.h"
 #include "status/service_security.h"
 #include "temporary_folder.h"
 

@@ -10,8 +10,8 @@
 #include "core/error.h"
 #include "fer_ddp/v1/status.grpc.pb.h"
 #include "grpc_calls.h"
-#include "status/bearer_token.h"
 #include "status/client.h"
+#include "status/secrets.h"
 #include "status/server.h"
 
 namespace fer_ddp {
