@@ -1,6 +1,7 @@
 #include "data/affine_sample.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/expressions.h"
 
@@ -43,6 +44,11 @@ void scale(const uint8_t* pixels, float gain, float offset, float* image) {
   for (int i = 0; i < kImagePixels; i += kLanes)
     hn::StoreU(hn::Add(hn::Mul(floats_of(load_bytes(pixels + i)), broadcast(gain)), broadcast(offset)), FloatTag(),
                image + i);
+}
+
+void divide_by_255(const uint8_t* pixels, float* image) {
+  for (int i = 0; i < kImagePixels; i += kLanes)
+    hn::StoreU(hn::Div(floats_of(load_bytes(pixels + i)), broadcast(255.0F)), FloatTag(), image + i);
 }
 
 void blend(float weight, const float* image, const float* partner, float* out) {
@@ -126,6 +132,7 @@ namespace fer_ddp {
 
 HWY_EXPORT(sum_pixels);
 HWY_EXPORT(scale);
+HWY_EXPORT(divide_by_255);
 HWY_EXPORT(sample);
 HWY_EXPORT(blend);
 
@@ -133,6 +140,26 @@ PixelSums pixel_sums(const uint8_t* pixels) {
   PixelSums sums;
   HWY_DYNAMIC_DISPATCH(sum_pixels)(pixels, sums);
   return sums;
+}
+
+PixelMap pixel_map(PixelScale scale, const uint8_t* pixels) {
+  if (scale == PixelScale::kUnit) return {1.0 / 255, 0};
+  const PixelSums sums = pixel_sums(pixels);
+  const auto sum = static_cast<double>(sums.sum);
+  const double mean = sum / kImagePixels;
+  // sum * sum is exact as well: below 2^53.
+  const double variance = (static_cast<double>(sums.squares) - sum * sum / kImagePixels) / (kImagePixels - 1);
+  const double gain = 1 / (std::sqrt(std::max(variance, 0.0)) + kStandardizeOffset * 255);
+  return {gain, -mean * gain};
+}
+
+void scale_image(PixelScale scale, const uint8_t* pixels, float* image) {
+  if (scale == PixelScale::kUnit) {
+    HWY_DYNAMIC_DISPATCH(divide_by_255)(pixels, image);
+    return;
+  }
+  const PixelMap map = pixel_map(scale, pixels);
+  scale_pixels(pixels, static_cast<float>(map.gain), static_cast<float>(map.offset), image);
 }
 
 void scale_pixels(const uint8_t* pixels, float gain, float offset, float* image) {

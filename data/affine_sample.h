@@ -1,10 +1,12 @@
-// The vector kernels under data/augmentation.h: an image sampled through an affine map, and what that takes. By
-// Highway, for the processor's own instruction set; element by element and without fused products, so that every
+// An image's bytes as a network's input: as they are, or sampled through an affine map, as data/augmentation.h draws
+// it. By Highway, for the processor's own instruction set; element by element and without fused products, so that every
 // instruction set gives the same bits. Pure; thread-safe; no allocation.
 #pragma once
 
 #include <array>
 #include <cstdint>
+
+#include "core/pixel_scale.h"
 
 namespace fer_ddp {
 
@@ -14,6 +16,17 @@ struct PixelSums {
   int64_t squares = 0;
 };
 [[nodiscard]] PixelSums pixel_sums(const uint8_t* pixels);
+
+// The network's input is pixel * gain + offset.
+struct PixelMap {
+  double gain = 0;
+  double offset = 0;
+};
+[[nodiscard]] PixelMap pixel_map(PixelScale scale, const uint8_t* pixels);
+
+// An image as the network takes it in, nothing changed: 48 x 48 bytes, as many floats. kUnit: the bits of
+// float(pixel) / 255.
+void scale_image(PixelScale scale, const uint8_t* pixels, float* image);
 
 // image[i] = pixels[i] * gain + offset.
 void scale_pixels(const uint8_t* pixels, float gain, float offset, float* image);

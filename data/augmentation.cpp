@@ -12,7 +12,6 @@ namespace fer_ddp {
 namespace {
 
 constexpr double kCentre = (kImageSide - 1) / 2.0;
-constexpr double kStandardDeviationFloor = 0.05;
 constexpr double kMixedBatches = 0.8;     // the rest stays unmixed
 constexpr double kWeightSteps = 1 << 16;  // weights of mixing are multiples of 2^-16
 
@@ -101,21 +100,6 @@ double beta_variable(double shape, Draws& draws) {
   return 1 / (1 + std::exp(second - first));
 }
 
-struct Normalisation {
-  double gain, offset;
-};
-
-Normalisation normalisation_of(NetworkInput input, const uint8_t* pixels) {
-  if (input == NetworkInput::kUnit) return {1.0 / 255, 0};
-  const PixelSums sums = pixel_sums(pixels);
-  const auto sum = static_cast<double>(sums.sum);
-  const double mean = sum / kImagePixels;
-  // sum * sum is exact as well: below 2^53.
-  const double variance = (static_cast<double>(sums.squares) - sum * sum / kImagePixels) / (kImagePixels - 1);
-  const double gain = 1 / (std::sqrt(std::max(variance, 0.0)) + kStandardDeviationFloor * 255);
-  return {gain, -mean * gain};
-}
-
 template <typename Row>
 void for_each_row(const PixelBox& box, const Row& row) {
   for (int y = box.top; y < box.bottom; ++y) row(y * kImageSide + box.left, box.right - box.left);
@@ -142,8 +126,8 @@ ImageChange draw_image_change(const AugmentationOptions& options, uint64_t seed,
   return change;
 }
 
-void change_image(const ImageChange& change, NetworkInput input, const uint8_t* pixels, float* image) {
-  const Normalisation normal = normalisation_of(input, pixels);
+void change_image(const ImageChange& change, PixelScale scale, const uint8_t* pixels, float* image) {
+  const PixelMap normal = pixel_map(scale, pixels);
   const auto gain = static_cast<float>(normal.gain * change.contrast);
   const auto offset = static_cast<float>(normal.offset * change.contrast + change.brightness);
   if (change.source == ImageChange{}.source)

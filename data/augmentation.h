@@ -16,14 +16,9 @@
 
 #include "core/augmentation_options.h"
 #include "core/expressions.h"
+#include "core/pixel_scale.h"
 
 namespace fer_ddp {
-
-// What a network wants of x = pixel / 255.
-enum class NetworkInput {
-  kUnit,              // x
-  kStandardizeImage,  // (x - mean) / (standard deviation + 0.05), each image's own, the latter with n - 1
-};
 
 // Rows and columns of pixels, half-open.
 struct PixelBox {
@@ -47,7 +42,7 @@ struct ImageChange {
                                             int64_t position);
 
 // pixels: 48 x 48 bytes; writes as many floats.
-void change_image(const ImageChange& change, NetworkInput input, const uint8_t* pixels, float* image);
+void change_image(const ImageChange& change, PixelScale scale, const uint8_t* pixels, float* image);
 
 // How the images of one global batch are mixed, each with the one at the position before it; the first one's partner is
 // the last.

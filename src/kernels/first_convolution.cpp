@@ -11,14 +11,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace fer_ddp::HWY_NAMESPACE {
 
-void normalize(const uint8_t* pixels, int64_t count, float* floats) {
-  const Floats scale = broadcast(1.0F / 255.0F);
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    store(hn::Mul(hn::ConvertTo(FloatTag(), load_winners(pixels + i)), scale), floats + i);
-  for (; i < count; ++i) floats[i] = static_cast<float>(pixels[i]) * (1.0F / 255.0F);
-}
-
 // The windows of all positions for kVectors vectors of channels, whose weights stay in registers.
 template <int kChannels, int kVectors>
 void convolve_channels(const FirstConvolution& layer, int first_channel, const float* image, float* pooled,
@@ -158,13 +150,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fer_ddp {
 
-HWY_EXPORT(normalize);
 HWY_EXPORT(convolve_any);
 HWY_EXPORT(add_gradient_any);
-
-void normalize_pixels(const uint8_t* pixels, int64_t count, float* floats) {
-  HWY_DYNAMIC_DISPATCH(normalize)(pixels, count, floats);
-}
 
 void first_convolution(const FirstConvolution& layer, const float* image, float* pooled, uint8_t* winners,
                        double* sums) {

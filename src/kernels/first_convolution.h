@@ -14,9 +14,6 @@
 
 namespace fer_ddp {
 
-// floats[i] = pixels[i] / 255.
-void normalize_pixels(const uint8_t* pixels, int64_t count, float* floats);
-
 struct FirstConvolution {
   BlockShape shape;                // input_channels is 1
   const float* weights = nullptr;  // [9][channels]

@@ -7,9 +7,6 @@
 #include <ATen/ops/full.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-#include <cmath>
-
 #include "core/error.h"
 #include "core/expressions.h"
 #include "core/random.h"
@@ -29,11 +26,6 @@ std::vector<ParameterSpec> parameter_specs(const Network& network) {
   for (const NetworkTensor& tensor : network_tensors(network))
     if (tensor.trained) specs.push_back({tensor.name, tensor.shape});
   return specs;
-}
-
-// [count, 48 * 48] in rows as a batch of images of one channel, with genuine channels_last strides.
-at::Tensor as_input(const at::Tensor& rows) {
-  return rows.as_strided({rows.size(0), 1, kImageSide, kImageSide}, {kImagePixels, 1, kImageSide, 1});
 }
 
 void draw_parameters(Model& model, Initialization initialization, uint64_t random_seed) {
@@ -130,42 +122,5 @@ std::unique_ptr<Model> make_model(const Network& network, const Config& config) 
 }
 
 std::unique_ptr<Model> make_model(const Config& config) { return make_model(configured_network(config), config); }
-
-void scale_pixels(const uint8_t* pixels, PixelScale scale, float* values) {
-  for (int64_t i = 0; i < kImagePixels; ++i) values[i] = static_cast<float>(pixels[i]) / 255.0F;
-  if (scale == PixelScale::kUnit) return;
-  // Sums of bytes are exact: the same bits however images are grouped.
-  int64_t sum = 0;
-  int64_t squares = 0;
-  for (int64_t i = 0; i < kImagePixels; ++i) {
-    sum += pixels[i];
-    squares += int64_t{pixels[i]} * pixels[i];
-  }
-  const auto count = static_cast<double>(kImagePixels);
-  const double mean = static_cast<double>(sum) / count;
-  const double variance = (static_cast<double>(squares) - static_cast<double>(sum) * mean) / (count - 1);
-  const auto offset = static_cast<float>(mean / 255.0);
-  const auto deviation = static_cast<float>(std::sqrt(std::max(variance, 0.0)) / 255.0 + kStandardizeOffset);
-  for (int64_t i = 0; i < kImagePixels; ++i) values[i] = (values[i] - offset) / deviation;
-}
-
-at::Tensor input_images(PixelScale scale, int64_t count, const std::function<const uint8_t*(int64_t)>& gather) {
-  at::Tensor rows = at::empty({count, kImagePixels}, at::kFloat);
-  float* out = rows.data_ptr<float>();
-  at::parallel_for(0, count, 8, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) scale_pixels(gather(i), scale, out + i * kImagePixels);
-  });
-  return as_input(rows);
-}
-
-at::Tensor input_images(PixelScale scale, const at::Tensor& bytes) {
-  at::Tensor rows = bytes.to(at::kFloat).view({bytes.size(0), kImagePixels}).div_(255.0F);
-  if (scale == PixelScale::kStandardizeImage) {
-    const at::Tensor mean = rows.mean(1, true);
-    const at::Tensor deviation = rows.std(1, true, true).add_(kStandardizeOffset);
-    rows = rows.sub_(mean).div_(deviation);
-  }
-  return as_input(rows);
-}
 
 }  // namespace fer_ddp

@@ -62,7 +62,7 @@ class Model {
   Model(const Model&) = delete;
   Model& operator=(const Model&) = delete;
 
-  // images: [n, 1, 48, 48] fp32 as input_images() makes them; returns logits [n, 7] fp32. n may be 0 in training.
+  // images: [n, 1, 48, 48] fp32, as step/input_images.h makes them; returns logits [n, 7] fp32. n may be 0 in training.
   [[nodiscard]] at::Tensor forward(const at::Tensor& images, const ForwardContext& context) const;
 
   // Which values dropout keeps of the images at positions first_position onwards of an epoch's order: uint8
@@ -113,17 +113,5 @@ class Model {
 
 // That of config.model, by configured_network().
 [[nodiscard]] std::unique_ptr<Model> make_model(const Config& config);
-
-// 48 x 48 grey bytes of an image as a network's input.
-void scale_pixels(const uint8_t* pixels, PixelScale scale, float* values);
-
-// Grey bytes, `count` images of 48 x 48, as the input of a network: fp32, scaled as its table says, with genuine
-// channels_last strides (for one channel `contiguous(ChannelsLast)` would do nothing and the convolution would run in
-// NCHW). `gather(i)` gives the i-th image.
-[[nodiscard]] at::Tensor input_images(PixelScale scale, int64_t count,
-                                      const std::function<const uint8_t*(int64_t)>& gather);
-
-// The same of bytes [n, 48, 48] on any device, within rounding.
-[[nodiscard]] at::Tensor input_images(PixelScale scale, const at::Tensor& bytes);
 
 }  // namespace fer_ddp

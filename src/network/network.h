@@ -8,6 +8,8 @@
 #include <variant>
 #include <vector>
 
+#include "core/pixel_scale.h"
+
 namespace fer_ddp {
 
 // What one image is at some place of the network: an image of features [channels, height, width], or a row of them.
@@ -77,13 +79,6 @@ struct Layer {
 
 // "convolution", "batch_norm", ...: as in a table.
 [[nodiscard]] const char* kind_name(const LayerKind& kind);
-
-// What becomes of an image's grey bytes before the first layer.
-enum class PixelScale {
-  kUnit,             // x / 255
-  kStandardizeImage  // of x / 255, image by image: (x - mean) / (standard deviation with n - 1, + 0.05)
-};
-inline constexpr double kStandardizeOffset = 0.05;
 
 struct Network {
   std::string name;

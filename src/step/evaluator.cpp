@@ -11,6 +11,7 @@
 
 #include "data/sampler.h"
 #include "step/autograd/autograd_step.h"
+#include "step/input_images.h"
 
 namespace fer_ddp {
 

@@ -1,7 +1,7 @@
 #include "step/share_images.h"
 
 #include "core/expressions.h"
-#include "model/model.h"
+#include "data/affine_sample.h"
 
 namespace fer_ddp {
 
@@ -10,7 +10,7 @@ ShareImages::ShareImages(const BatchShare& share, PixelScale scale, double label
 
 void ShareImages::write(int64_t index, float* pixels) const {
   const int64_t row = share_.rows[static_cast<size_t>(index)];
-  scale_pixels(share_.images.data() + row * kImagePixels, scale_, pixels);
+  scale_image(scale_, share_.images.data() + row * kImagePixels, pixels);
 }
 
 int ShareImages::label(int64_t index) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "data/affine_sample.h"
 #include "data/synthetic_faces.h"
 #include "kernels/instruction_sets.h"
 
@@ -41,7 +42,7 @@ Bytes noise() {
   return bytes;
 }
 
-Image changed(const ImageChange& change, const Bytes& pixels, NetworkInput input = NetworkInput::kUnit) {
+Image changed(const ImageChange& change, const Bytes& pixels, PixelScale input = PixelScale::kUnit) {
   Image image(kImagePixels);
   change_image(change, input, pixels.data(), image.data());
   return image;
@@ -50,10 +51,10 @@ Image changed(const ImageChange& change, const Bytes& pixels, NetworkInput input
 float at(const Image& image, int row, int column) { return image[static_cast<size_t>(row * kImageSide + column)]; }
 
 // The whole definition once more, in fp64 and one pixel at a time.
-std::vector<double> reference(const ImageChange& change, const Bytes& pixels, NetworkInput input) {
+std::vector<double> reference(const ImageChange& change, const Bytes& pixels, PixelScale input) {
   std::vector<double> x(pixels.begin(), pixels.end());
   for (double& value : x) value /= 255;
-  if (input == NetworkInput::kStandardizeImage) {
+  if (input == PixelScale::kStandardizeImage) {
     double mean = 0;
     for (const double value : x) mean += value / kImagePixels;
     double variance = 0;
@@ -113,10 +114,10 @@ TEST_P(ChangedImage, IsTheDefinitionInFp64WithinRounding) {
     if (i % 3 == 2) options.scale = 0.9;
     const ImageChange change = draw_image_change(options, 5, 0, i);
     const Bytes pixels = i % 2 == 0 ? face(i) : noise();
-    EXPECT_LT(largest_difference(changed(change, pixels), reference(change, pixels, NetworkInput::kUnit)), 1e-5) << i;
+    EXPECT_LT(largest_difference(changed(change, pixels), reference(change, pixels, PixelScale::kUnit)), 1e-5) << i;
     // Standardised values are up to 8 times as steep.
-    EXPECT_LT(largest_difference(changed(change, pixels, NetworkInput::kStandardizeImage),
-                                 reference(change, pixels, NetworkInput::kStandardizeImage)),
+    EXPECT_LT(largest_difference(changed(change, pixels, PixelScale::kStandardizeImage),
+                                 reference(change, pixels, PixelScale::kStandardizeImage)),
               5e-5)
         << i;
   }
@@ -125,7 +126,7 @@ TEST_P(ChangedImage, IsTheDefinitionInFp64WithinRounding) {
 TEST_P(ChangedImage, HasTheBitsOfEveryInstructionSet) {
   for (int64_t i = 0; i < 20; ++i) {
     const ImageChange change = draw_image_change(kFull, 5, 1, i);
-    for (const NetworkInput input : {NetworkInput::kUnit, NetworkInput::kStandardizeImage}) {
+    for (const PixelScale input : {PixelScale::kUnit, PixelScale::kStandardizeImage}) {
       use_instruction_set(GetParam());
       const Image here = changed(change, noise(), input);
       use_instruction_set("");
@@ -174,7 +175,7 @@ TEST_P(ChangedImage, IsMirroredBeyondItsBorder) {
 }
 
 TEST_P(ChangedImage, IsStandardisedByItsOwnMeanAndDeviation) {
-  const Image image = changed({}, face(3), NetworkInput::kStandardizeImage);
+  const Image image = changed({}, face(3), PixelScale::kStandardizeImage);
   double sum = 0;
   double squares = 0;
   for (const float value : image) {
@@ -185,8 +186,17 @@ TEST_P(ChangedImage, IsStandardisedByItsOwnMeanAndDeviation) {
   EXPECT_GT(squares / kImagePixels, 0.4);
   EXPECT_LT(squares / kImagePixels, 1);
   // A picture of one grey has no deviation, and stays finite.
-  for (const float value : changed({}, Bytes(kImagePixels, 200), NetworkInput::kStandardizeImage))
+  for (const float value : changed({}, Bytes(kImagePixels, 200), PixelScale::kStandardizeImage))
     EXPECT_NEAR(value, 0, 1e-5);
+}
+
+TEST_P(ChangedImage, UnchangedHasTheBitsOfADivisionOrOfTheSamePixelMap) {
+  const Bytes pixels = noise();
+  Image scaled(kImagePixels);
+  scale_image(PixelScale::kUnit, pixels.data(), scaled.data());
+  for (size_t i = 0; i < pixels.size(); ++i) ASSERT_EQ(scaled[i], static_cast<float>(pixels[i]) / 255.0F) << i;
+  scale_image(PixelScale::kStandardizeImage, pixels.data(), scaled.data());
+  EXPECT_EQ(scaled, changed({}, pixels, PixelScale::kStandardizeImage));
 }
 
 INSTANTIATE_TEST_SUITE_P(InstructionSets, ChangedImage, ::testing::ValuesIn(instruction_sets()),

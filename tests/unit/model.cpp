@@ -10,6 +10,7 @@
 #include "core/random.h"
 #include "model/weights.h"
 #include "network/table.h"
+#include "step/input_images.h"
 
 namespace fer_ddp {
 

@@ -11,6 +11,7 @@
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
 #include "step/fused/stages/staged_step.h"
+#include "step/input_images.h"
 #include "tests/faces.h"
 #include "tests/host_runtime.h"
 #include "tests/random_network.h"

@@ -10,6 +10,7 @@
 
 #include "core/expressions.h"
 #include "step/evaluator.h"
+#include "step/input_images.h"
 #include "step/piecewise_update.h"
 
 namespace fer_ddp {

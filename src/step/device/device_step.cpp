@@ -15,6 +15,7 @@
 #include <array>
 
 #include "step/autograd/autograd_step.h"
+#include "step/input_images.h"
 
 namespace fer_ddp {
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/expressions.h"
+#include "data/affine_sample.h"
 #include "kernels/first_convolution.h"
 #include "kernels/pooled_convolution_gradient.h"
 #include "kernels/tree_sum.h"
@@ -135,7 +136,7 @@ void FusedNetwork::first_block_gradient() {
     float* weights = first_parts_.data() + leaf * part;
     std::fill_n(weights, part, 0.0F);
     for (int64_t image = first; image < last; ++image) {
-      normalize_pixels(pixels(image), kImagePixels, scratch);
+      scale_pixels(pixels(image), kPixelGain, 0.0F, scratch);
       first_convolution_gradient(kFirstBlock, scratch, first_pooled_.data() + image * kFirstSize,
                                  first_winners_.data() + image * kFirstSize,
                                  first_gradient_.data() + image * kFirstSize, first_.gradient(), weights,

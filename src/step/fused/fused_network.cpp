@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/expressions.h"
+#include "data/affine_sample.h"
 #include "kernels/first_convolution.h"
 #include "kernels/tree_sum.h"
 #include "kernels/winograd_convolution.h"
@@ -130,7 +131,7 @@ std::span<double> FusedNetwork::first_block(const FusedBatch& batch) {
 
 void FusedNetwork::first_block_of(const uint8_t* pixels, float* pooled, uint8_t* winners, double* sums,
                                   float* scratch) {
-  normalize_pixels(pixels, kImagePixels, scratch);
+  scale_pixels(pixels, kPixelGain, 0.0F, scratch);
   const FirstConvolution layer{.shape = kFirstBlock,
                                .weights = kFirstWeights.of(weights_).data(),
                                .bias = kFirstBias.of(weights_).data(),

@@ -62,6 +62,9 @@ struct FusedResult {
   int64_t correct = 0;
 };
 
+// What the kernels take of a pixel: x / 255, rounded as this product.
+inline constexpr float kPixelGain = 1.0F / 255.0F;
+
 class FusedNetwork {
  public:
   // BatchNorm's running statistics, [channels] each. They live with the caller; training moves them.
