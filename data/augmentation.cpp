@@ -90,7 +90,8 @@ double log_gamma_variable(double shape, Draws& draws) {
     log_value = std::log(d * cube);
     break;
   }
-  return shape < 1 ? log_value + std::log(1 - draws.share()) / shape : log_value;
+  // The smallest shapes' logarithms would be infinite.
+  return shape < 1 ? std::max(log_value + std::log(1 - draws.share()) / shape, -1e300) : log_value;
 }
 
 // From the beta distribution of equal parameters.

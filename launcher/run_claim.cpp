@@ -33,6 +33,11 @@ void require_same_past(const Config& config, const fs::path& folder) {
     if (option.free_on_resume) what += fmt::format(": its schedule, {}, depends on it", before.schedule);
     throw user_error(what, "Resume it as it was, or start another run with another output.");
   }
+  if (before.finish_epochs > 0 && config.epochs != before.epochs)
+    throw user_error(fmt::format("{}: the run was started with epochs {}, and cannot be resumed with {}: its "
+                                 "finish_epochs, {}, are the last of them",
+                                 folder.string(), before.epochs, config.epochs, before.finish_epochs),
+                     "Resume it as it was, or start another run with another output.");
 }
 
 // config.json held this many keys, all that there were, when a run's folder bore no mark yet.

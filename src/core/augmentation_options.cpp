@@ -1,10 +1,68 @@
 #include "core/augmentation_options.h"
 
+#include <algorithm>
+
 namespace fer_ddp {
+
+namespace {
+
+constexpr double kGentleShift = 2;
+
+AugmentationOptions preset(const std::string& name) {
+  AugmentationOptions options;
+  if (name == "none") return options;
+  const bool is_full = name == "full";
+  options.flip = 0.5;
+  options.rotation = is_full ? 12 : 8;
+  options.scale = is_full ? 0.12 : 0.08;
+  options.aspect = 0.08;
+  options.shift = is_full ? 4 : 3;
+  options.contrast = 0.2;
+  options.brightness = 0.2;
+  options.erase_side = is_full ? 16 : 0;
+  options.erase_share = is_full ? 0.5 : 0;
+  return options;
+}
+
+AugmentationOptions gentle(const AugmentationOptions& options) {
+  return {.flip = options.flip,
+          .shift = std::min(options.shift, kGentleShift),
+          .contrast = options.contrast / 2,
+          .brightness = options.brightness / 2};
+}
+
+}  // namespace
 
 bool AugmentationOptions::changes_images() const {
   const bool erases = erase_share > 0 && erase_side > 0;
   return flip > 0 || rotation > 0 || scale > 0 || aspect > 0 || shift > 0 || contrast > 0 || brightness > 0 || erases;
+}
+
+AugmentationOptions augmentation_options(const Config& config) {
+  const AugmentationOptions base = preset(config.augment);
+  return {.flip = config.augment_flip.value_or(base.flip),
+          .rotation = config.augment_rotation.value_or(base.rotation),
+          .scale = config.augment_scale.value_or(base.scale),
+          .aspect = config.augment_aspect.value_or(base.aspect),
+          .shift = config.augment_shift.value_or(base.shift),
+          .contrast = config.augment_contrast.value_or(base.contrast),
+          .brightness = config.augment_brightness.value_or(base.brightness),
+          .erase_side = config.augment_erase_side.value_or(base.erase_side),
+          .erase_share = config.augment_erase_share.value_or(base.erase_share),
+          .mixup = config.augment_mixup.value_or(base.mixup),
+          .cutmix = config.augment_cutmix.value_or(base.cutmix)};
+}
+
+ImageRecipe image_recipe(const Config& config, int epoch) {
+  const bool is_gentle = epoch >= config.epochs - config.finish_epochs;
+  const AugmentationOptions options = augmentation_options(config);
+  return {.augmentation = is_gentle ? gentle(options) : options,
+          .smoothing_share = is_gentle ? 0.5 : 1,
+          .seed = static_cast<uint64_t>(config.random_seed)};
+}
+
+bool has_image_recipe(const Config& config) {
+  return augmentation_options(config).is_on() || (config.finish_epochs > 0 && config.label_smoothing > 0);
 }
 
 }  // namespace fer_ddp

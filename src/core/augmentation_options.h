@@ -2,6 +2,10 @@
 // and what the last, gentle epochs leave of them. How an image is changed is data/augmentation's. Pure.
 #pragma once
 
+#include <cstdint>
+
+#include "core/config.h"
+
 namespace fer_ddp {
 
 // All zero: images stay as they are. "To either side": drawn evenly from -value to value.
@@ -23,5 +27,21 @@ struct AugmentationOptions {
   [[nodiscard]] bool is_on() const { return changes_images() || mixes_images(); }
   friend bool operator==(const AugmentationOptions&, const AugmentationOptions&) = default;
 };
+
+// As the configuration has it before its last, gentle epochs.
+[[nodiscard]] AugmentationOptions augmentation_options(const Config& config);
+
+// How the images of one epoch are changed, and what they are held against.
+struct ImageRecipe {
+  AugmentationOptions augmentation{};
+  double smoothing_share = 1;  // of label_smoothing
+  uint64_t seed = 0;           // of everything that is drawn
+};
+
+// `epoch`: from 0; the last config.finish_epochs of config.epochs are the gentle ones.
+[[nodiscard]] ImageRecipe image_recipe(const Config& config, int epoch);
+
+// Whether some epoch changes its images or softens its targets by itself: targets are not those of the labels alone.
+[[nodiscard]] bool has_image_recipe(const Config& config);
 
 }  // namespace fer_ddp

@@ -128,6 +128,11 @@ void check_together(const Config& config, const std::string& where) {
   }
   check_schedule(config, where);
   check_optimizer(config, where);
+  if (config.finish_epochs > config.epochs) {
+    throw user_error(
+        fmt::format("{}: finish_epochs is {}, more than epochs, {}", where, config.finish_epochs, config.epochs),
+        "They are the last of them.");
+  }
   if (config.init != "glorot_uniform" && config.init != "uniform_fan_in" && !config.init.ends_with(".safetensors")) {
     throw user_error(fmt::format("{}: init is \"{}\", expected glorot_uniform, uniform_fan_in or a .safetensors file",
                                  where, config.init));

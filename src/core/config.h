@@ -59,6 +59,21 @@ struct Config {
   std::optional<double> average_weights{};
   int64_t random_seed = 0;
 
+  std::string augment = "none";          // a preset; a number below takes the place of its own
+  std::optional<double> augment_flip{};  // see AugmentationOptions
+  std::optional<double> augment_rotation{};
+  std::optional<double> augment_scale{};
+  std::optional<double> augment_aspect{};
+  std::optional<double> augment_shift{};
+  std::optional<double> augment_contrast{};
+  std::optional<double> augment_brightness{};
+  std::optional<double> augment_erase_side{};
+  std::optional<double> augment_erase_share{};
+  std::optional<double> augment_mixup{};
+  std::optional<double> augment_cutmix{};
+  int finish_epochs = 0;
+  std::string comment{};
+
   std::string device = "auto";
   std::string precision = "fp32";
   std::string step = "auto";

@@ -38,7 +38,10 @@ std::span<const Option> option_table() {
   constexpr Range kPositive{.low = 0, .low_excluded = true};
   constexpr Range kNotNegative{.low = 0};
   constexpr Range kAtLeastOne{.low = 1};
-  constexpr Range kShare{.low = 0, .high = 1, .high_excluded = true};
+  constexpr Range kShare{.low = 0, .high = 1};
+  constexpr Range kBelowOne{.low = 0, .high = 1, .high_excluded = true};
+  constexpr Range kPixels{.low = 0, .high = 48};
+  constexpr Range kBetaParameter{.low = 0, .high = 100};
   static const std::vector<Option> kTable = {
       {"learning_rate", &Config::learning_rate, "learning rate of the first epoch", kPositive},
       {"loss", &Config::loss, "what is minimised", {}, {"categorical_crossentropy"}},
@@ -112,7 +115,7 @@ std::span<const Option> option_table() {
        &Config::label_smoothing,
        "share of each target spread evenly over all classes",
        {.low = 0, .high = 1, .high_excluded = true}},
-      {"momentum", &Config::momentum, "SGD's momentum, and Muon's of the filters", kShare},
+      {"momentum", &Config::momentum, "SGD's momentum, and Muon's of the filters", kBelowOne},
       {"nesterov", &Config::nesterov, "SGD looks ahead by its momentum, as Muon always does"},
       {"weight_decay", &Config::weight_decay,
        "AdamW's and, of the filters, Muon's: decoupled; SGD's: added to the gradient; null: 0.004 for AdamW, 0 for the "
@@ -123,14 +126,46 @@ std::span<const Option> option_table() {
        "the gradient is scaled down to this norm, of all weights together, where it is larger; null: off", kPositive},
       {"other_learning_rate", &Config::other_learning_rate,
        "Muon's of what it leaves to SGD; schedule and plateau lower it alike", kNotNegative},
-      {"other_momentum", &Config::other_momentum, "Muon's, by Nesterov, of what it leaves to SGD", kShare},
+      {"other_momentum", &Config::other_momentum, "Muon's, by Nesterov, of what it leaves to SGD", kBelowOne},
       {"other_weight_decay", &Config::other_weight_decay, "Muon's of what it leaves to SGD, added to the gradient",
        kNotNegative},
       {"average_weights", &Config::average_weights,
        "decay of a running average of the weights, by which the run is then judged, and with which it ends; null: off",
-       kShare},
+       kBelowOne},
       {"random_seed", &Config::random_seed, "key of every random stream: initialisation, shuffling, dropout",
        kNotNegative},
+      {"augment",
+       &Config::augment,
+       "how training changes its images, anew each epoch: a preset's numbers; those below, where they are not null, "
+       "take the place of its own",
+       {},
+       {"none", "mild", "full"}},
+      {"augment_flip", &Config::augment_flip, "share of the images that are mirrored", kShare},
+      {"augment_rotation", &Config::augment_rotation, "most degrees to either side", {.low = 0, .high = 180}},
+      {"augment_scale", &Config::augment_scale, "most to either side of 1", kBelowOne},
+      {"augment_aspect", &Config::augment_aspect,
+       "how much more the width is scaled than the height: most to either side of 1", kBelowOne},
+      {"augment_shift", &Config::augment_shift, "most pixels, across and down", kPixels},
+      {"augment_contrast", &Config::augment_contrast,
+       "most to either side of 1, of what the network's input is multiplied by", kShare},
+      {"augment_brightness",
+       &Config::augment_brightness,
+       "most that is added to the network's input, to either side",
+       {.low = 0, .high = 10}},
+      {"augment_erase_side", &Config::augment_erase_side, "pixels: side of the square that is set to 0", kPixels},
+      {"augment_erase_share", &Config::augment_erase_share, "share of the images that lose such a square", kShare},
+      {"augment_mixup", &Config::augment_mixup,
+       "both parameters of the beta distribution that a batch's weight is drawn from, by which its images and their "
+       "targets are blended with others of the batch; 0: off",
+       kBetaParameter},
+      {"augment_cutmix", &Config::augment_cutmix,
+       "the same, where a rectangle of another image takes an image's place; with both, half of the batches each",
+       kBetaParameter},
+      {"finish_epochs", &Config::finish_epochs,
+       "the last epochs, which change their images gently: flips, shifts of 2 pixels at most, half the contrast, "
+       "brightness and label smoothing, and nothing else",
+       kNotNegative},
+      free_on_resume({"comment", &Config::comment, "free text, which nothing reads"}),
       free_on_resume({"device", &Config::device, "auto: a GPU where there is one", {}, {"auto", "cpu", "cuda"}}),
       {"precision",
        &Config::precision,

@@ -37,7 +37,7 @@ void compute_logits(const Classifier& classifier, const float* hidden, float* lo
 }
 
 // Turns logits into softmax minus target.
-ImageResult loss_and_gradient(const Classifier& classifier, int label, float* logits) {
+ImageResult loss_and_gradient(const Classifier& classifier, int label, const float* targets, float* logits) {
   const int classes = classifier.classes;
   const int called = static_cast<int>(std::max_element(logits, logits + classes) - logits);
   const double largest = logits[called];
@@ -48,7 +48,8 @@ ImageResult loss_and_gradient(const Classifier& classifier, int label, float* lo
   const double spread = classifier.label_smoothing / classes;
   ImageResult result{.loss = 0, .called = called};
   for (int k = 0; k < classes; ++k) {
-    const double target = spread + (k == label ? 1.0 - classifier.label_smoothing : 0.0);
+    const double target = targets != nullptr ? static_cast<double>(targets[k])
+                                             : spread + (k == label ? 1.0 - classifier.label_smoothing : 0.0);
     result.loss -= target * (logits[k] - largest - log_sum);
     logits[k] = static_cast<float>(shares[k] / sum - target);
   }
@@ -60,15 +61,15 @@ ImageResult evaluate(const Classifier& classifier, float* hidden, int label) {
   float logits[kMostClasses];
   activate(classifier, hidden, nullptr, 1.0F);
   compute_logits(classifier, hidden, logits);
-  return loss_and_gradient(classifier, label, logits);
+  return loss_and_gradient(classifier, label, nullptr, logits);
 }
 
 ImageResult backpropagate(const Classifier& classifier, float* hidden, int label, const uint8_t* kept, float kept_scale,
-                          float gradient_scale, const ClassifierGradient& gradient) {
+                          float gradient_scale, const ClassifierGradient& gradient, const float* targets) {
   float logits[kMostClasses];
   activate(classifier, hidden, kept, kept_scale);
   compute_logits(classifier, hidden, logits);
-  const ImageResult result = loss_and_gradient(classifier, label, logits);
+  const ImageResult result = loss_and_gradient(classifier, label, targets, logits);
   for (int k = 0; k < classifier.classes; ++k) {
     logits[k] *= gradient_scale;
     gradient.bias[k] += logits[k];
@@ -105,8 +106,10 @@ ImageResult classify(const Classifier& classifier, float* hidden, int label) {
 }
 
 ImageResult classify_and_backpropagate(const Classifier& classifier, float* hidden, int label, const uint8_t* kept,
-                                       float kept_scale, float gradient_scale, const ClassifierGradient& gradient) {
-  return HWY_DYNAMIC_DISPATCH(backpropagate)(classifier, hidden, label, kept, kept_scale, gradient_scale, gradient);
+                                       float kept_scale, float gradient_scale, const ClassifierGradient& gradient,
+                                       const float* targets) {
+  return HWY_DYNAMIC_DISPATCH(backpropagate)(classifier, hidden, label, kept, kept_scale, gradient_scale, gradient,
+                                             targets);
 }
 
 }  // namespace fer_ddp

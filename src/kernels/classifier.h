@@ -3,7 +3,8 @@
 //
 //   loss = -sum_k t_k log softmax(logits)_k,  t = (1 - smoothing) onehot + smoothing / classes;  dlogits = softmax - t
 //
-// A loss is rounded to a multiple of 2^-24, so that sums of losses are exact and do not depend on their order.
+// Where images are mixed, t is given. A loss is rounded to a multiple of 2^-24, so that sums of losses are exact and do
+// not depend on their order.
 //
 // Thread-safe, no allocation; units: a multiple of 16, classes: up to 16.
 #pragma once
@@ -36,8 +37,9 @@ struct ClassifierGradient {
 };
 
 // `hidden`: the units' values without their bias in, the gradient by them out, times gradient_scale. kept: [units], 1
-// or 0, null for all; what is kept is scaled by kept_scale.
+// or 0, null for all; what is kept is scaled by kept_scale. targets: [classes], t itself; null: that of `label`.
 ImageResult classify_and_backpropagate(const Classifier& classifier, float* hidden, int label, const uint8_t* kept,
-                                       float kept_scale, float gradient_scale, const ClassifierGradient& gradient);
+                                       float kept_scale, float gradient_scale, const ClassifierGradient& gradient,
+                                       const float* targets = nullptr);
 
 }  // namespace fer_ddp

@@ -11,19 +11,9 @@
 #include "core/pass_clock.h"
 #include "data/dataset.h"
 #include "data/sampler.h"
+#include "data/share_images.h"
 
 namespace fer_ddp {
-
-// This rank's share of a global batch.
-struct BatchShare {
-  std::span<const uint8_t> images;  // the whole split, [n, 48, 48]
-  std::span<const uint8_t> labels;  // the whole split
-  std::span<const int32_t> rows;    // rows of the split that make the share, in order; may be empty
-  int64_t global_images = 0;        // images of the global batch, over all ranks
-  int64_t first_position = 0;       // of rows[0] in the epoch's order
-  int64_t batch_position = 0;       // of the global batch's first image
-  int epoch = 0;
-};
 
 // Sums, never averages: they add up over steps and ranks.
 struct BatchSums {

@@ -176,15 +176,17 @@ VoteResult Trainer::run_step(const std::vector<int32_t>& order) {
   const SplitView& split = surroundings_.dataset.split(Split::kTrain);
   const PositionRange batch = global_batch(split.size(), config_.batch_size, state_.step);
   const PositionRange mine = rank_share(batch, surroundings_.communicator.rank(), surroundings_.communicator.size());
-  const BatchSums share =
-      step_->run({.images = split.images,
-                  .labels = split.labels,
-                  .rows = std::span(order).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
-                  .global_images = batch.size(),
-                  .first_position = mine.begin,
-                  .batch_position = batch.begin,
-                  .epoch = state_.epoch},
-                 learning_rate_of(state_.step));
+  const BatchSums share = step_->run(
+      {.images = split.images,
+       .labels = split.labels,
+       .rows = std::span(order).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
+       .global_images = batch.size(),
+       .first_position = mine.begin,
+       .batch_position = batch.begin,
+       .epoch = state_.epoch,
+       .batch_rows = std::span(order).subspan(static_cast<size_t>(batch.begin), static_cast<size_t>(batch.size())),
+       .recipe = image_recipe(config_, state_.epoch)},
+      learning_rate_of(state_.step));
   const VoteResult vote = vote_.cast(share);
   add_progress(vote.sums);
   note_divergence(vote.diverged);

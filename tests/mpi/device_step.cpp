@@ -99,7 +99,10 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
            .rows = std::span(order).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
            .global_images = batch.size(),
            .first_position = mine.begin,
-           .epoch = epoch},
+           .batch_position = batch.begin,
+           .epoch = epoch,
+           .batch_rows = std::span(order).subspan(static_cast<size_t>(batch.begin), static_cast<size_t>(batch.size())),
+           .recipe = image_recipe(config, epoch)},
           config.learning_rate);
       if (++done == reload_after) {
         outcome.sums += step->finish();
@@ -157,9 +160,20 @@ struct Rule {
   Config config;
 };
 
+Rule augmented() {
+  Rule rule{"Augmented", {.learning_rate = 1e-5, .batch_size = 8}};
+  rule.config.epochs = 2;
+  rule.config.label_smoothing = 0.1;
+  rule.config.augment = "full";
+  rule.config.augment_mixup = 1;
+  rule.config.augment_cutmix = 1;
+  rule.config.finish_epochs = 1;
+  return rule;
+}
+
 std::vector<Rule> rules() {
   const Config plain{.learning_rate = 1e-5, .batch_size = 8};
-  std::vector<Rule> all(10, {"Adam", plain});
+  std::vector<Rule> all(11, {"Adam", plain});
   all[1].name = "AdamW";
   all[1].config.optimizer = "AdamW";
   all[1].config.weight_decay = 0.1;
@@ -192,6 +206,7 @@ std::vector<Rule> rules() {
   all[9].config.other_learning_rate = 1e-5;
   all[9].config.momentum = 0.6;
   all[9].config.weight_decay = 0.1;
+  all[10] = augmented();
   return all;
 }
 
@@ -251,6 +266,7 @@ TEST(DeviceStep, ComputesNothingInFp64) {
       runtime, Kind::kDevice,
       {.batch_size = 8, .optimizer = "Muon", .model = "vgg8_16", .gradient_clip_norm = 1.0, .average_weights = 0.9}, -1,
       false);
+  (void)train_on(runtime, Kind::kDevice, augmented().config, -1, false);
   at::removeCallback(handle);
   EXPECT_THAT(found, ::testing::IsEmpty());
 }

@@ -40,7 +40,10 @@ std::vector<float> weights_after_steps(Communicator& communicator, const Faces& 
               .labels = faces.labels,
               .rows = std::span(faces.rows).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
               .global_images = count,
-              .first_position = mine.begin},
+              .first_position = mine.begin,
+              .epoch = i,
+              .batch_rows = faces.rows,
+              .recipe = image_recipe(config, i)},
              1e-3);
   step.finish();
   std::vector<float> all(model->store().weights().begin(), model->store().weights().end());
@@ -112,6 +115,12 @@ TEST_P(StepOverImages, DoesNotDependOnTheWorldSize) {
 // 1, 2 and 3 images leave ranks of a world of four without any.
 INSTANTIATE_TEST_SUITE_P(Counts, StepOverImages, ::testing::Values(1, 2, 3, 13, 32));
 
+double mean_difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0;
+  for (size_t i = 0; i < a.size(); ++i) difference += std::abs(static_cast<double>(a[i]) - static_cast<double>(b[i]));
+  return difference / static_cast<double>(a.size());
+}
+
 class FusedStepOver : public ::testing::TestWithParam<int> {};
 
 // Bit for bit where the ranks divide the batch's leaves evenly, within rounding at three.
@@ -123,9 +132,7 @@ TEST_P(FusedStepOver, DoesNotDependOnTheWorldSize) {
     EXPECT_EQ(together, alone);
     return;
   }
-  double difference = 0;
-  for (size_t i = 0; i < alone.size(); ++i) difference += std::abs(together[i] - alone[i]);
-  EXPECT_LT(difference / static_cast<double>(alone.size()), 1e-5);
+  EXPECT_LT(mean_difference(together, alone), 1e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Counts, FusedStepOver, ::testing::Values(1, 2, 3, 13, 32, 100));
@@ -168,6 +175,38 @@ TEST_P(FusedStepBy, TrainsAsTheAutogradStepDoes) {
 
 INSTANTIATE_TEST_SUITE_P(Rules, FusedStepBy, ::testing::ValuesIn(rules()),
                          [](const auto& rule) { return std::string(rule.param.name); });
+
+// Images are augmented and mixed with those of other ranks' shares, and the last step's are gentle.
+Config augmented() {
+  Config config{.label_smoothing = 0.1};
+  config.epochs = 3;
+  config.augment = "full";
+  config.augment_mixup = 0.4;
+  config.augment_cutmix = 1;
+  config.finish_epochs = 1;
+  return config;
+}
+
+TEST_P(FusedStepOver, DoesNotDependOnTheWorldSizeOnAugmentedImages) {
+  const Faces faces = Faces::patches(GetParam());
+  const std::vector<float> together = weights_after_steps<FusedStep>(world_communicator(), faces, augmented());
+  const std::vector<float> alone = weights_after_steps<FusedStep>(*make_identity_communicator(), faces, augmented());
+  EXPECT_NE(alone, weights_after_steps<FusedStep>(*make_identity_communicator(), faces));
+  if (world_communicator().size() == 3)
+    EXPECT_LT(mean_difference(together, alone), 1e-5);
+  else
+    EXPECT_EQ(together, alone);
+}
+
+// Statistics over few images would magnify rounding.
+TEST(FusedStep, IsTheAutogradStepOnAugmentedImages) {
+  for (const int images : {32, 100}) {
+    const Faces faces = Faces::patches(images);
+    const std::vector<float> fused = weights_after_steps<FusedStep>(world_communicator(), faces, augmented());
+    const std::vector<float> autograd = weights_after_steps<AutogradStep>(world_communicator(), faces, augmented());
+    EXPECT_LT(mean_difference(fused, autograd), 2e-5) << images;
+  }
+}
 
 TEST(StepVote, OneRanksSignalStopsAll) {
   Communicator& world = world_communicator();

@@ -88,6 +88,16 @@ TEST_F(ConfigFile, AValueOutOfRangeIsRefused) {
   EXPECT_THAT(error_of(R"({"input_shape": [48, 48, 3]})"), HasSubstr("[48,48,3]"));
 }
 
+TEST_F(ConfigFile, AugmentationsOutOfRangeAreRefusedByTheirKeys) {
+  EXPECT_THAT(error_of(R"({"augment": "wild"})"), HasSubstr("augment is \"wild\", expected none, mild or full"));
+  EXPECT_THAT(error_of(R"({"augment_flip": 1.5})"), HasSubstr("augment_flip is 1.5"));
+  EXPECT_THAT(error_of(R"({"augment_scale": 1})"), HasSubstr("augment_scale is 1"));
+  EXPECT_THAT(error_of(R"({"augment_shift": 49})"), HasSubstr("augment_shift is 49"));
+  EXPECT_THAT(error_of(R"({"augment_mixup": -1})"), HasSubstr("augment_mixup is -1"));
+  EXPECT_THAT(error_of(R"({"epochs": 3, "finish_epochs": 4})"), HasSubstr("finish_epochs is 4, more than epochs, 3"));
+  EXPECT_EQ(load(R"({"augment_flip": null, "comment": "cost: an hour"})").augment_flip, std::nullopt);
+}
+
 TEST_F(ConfigFile, WhatIsNotAJsonObjectIsRefused) {
   EXPECT_THAT(error_of("{\"epochs\": 3,}"), HasSubstr("not valid JSON"));
   EXPECT_THAT(error_of(""), HasSubstr("not valid JSON"));
@@ -164,18 +174,20 @@ TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
   const auto resolved = config_to_json(Config{});
   for (const auto& [key, value] : resolved.items()) keys.push_back(key);
   EXPECT_THAT(
-      keys,
-      ::testing::ElementsAre(
-          "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
-          "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
-          "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
-          "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
-          "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
-          "nesterov", "weight_decay", "decay_biases", "gradient_clip_norm", "other_learning_rate", "other_momentum",
-          "other_weight_decay", "average_weights", "random_seed", "device", "precision", "step", "cuda_graph",
-          "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
-          "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
-          "status_token_file", "metrics_address", "metrics_in_the_clear"));
+      keys, ::testing::ElementsAre(
+                "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+                "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
+                "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
+                "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
+                "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
+                "nesterov", "weight_decay", "decay_biases", "gradient_clip_norm", "other_learning_rate",
+                "other_momentum", "other_weight_decay", "average_weights", "random_seed", "augment", "augment_flip",
+                "augment_rotation", "augment_scale", "augment_aspect", "augment_shift", "augment_contrast",
+                "augment_brightness", "augment_erase_side", "augment_erase_share", "augment_mixup", "augment_cutmix",
+                "finish_epochs", "comment", "device", "precision", "step", "cuda_graph", "threads",
+                "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds", "keep_checkpoints",
+                "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
+                "status_token_file", "metrics_address", "metrics_in_the_clear"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {

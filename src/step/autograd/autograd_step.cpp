@@ -22,17 +22,22 @@ SumOverRanks statistics_sum(Communicator& communicator, const Config& config) {
   return [&communicator](auto sums) { communicator.all_reduce(sums, ReduceOperation::kSum); };
 }
 
-at::Tensor labels_of(const BatchShare& share) {
-  at::Tensor labels = at::empty({static_cast<int64_t>(share.rows.size())}, at::kLong);
-  for (size_t i = 0; i < share.rows.size(); ++i)
-    labels.data_ptr<int64_t>()[i] = share.labels[static_cast<size_t>(share.rows[i])];
+}  // namespace
+
+at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& targets, double label_smoothing) {
+  return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum, -100, label_smoothing);
+}
+
+at::Tensor labels_of(const ShareImages& images) {
+  at::Tensor labels = at::empty({images.count()}, at::kLong);
+  for (int64_t i = 0; i < images.count(); ++i) labels.data_ptr<int64_t>()[i] = images.label(i);
   return labels;
 }
 
-}  // namespace
-
-at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& labels, double label_smoothing) {
-  return at::cross_entropy_loss(logits, labels, {}, at::Reduction::Sum, -100, label_smoothing);
+at::Tensor targets_of(const ShareImages& images) {
+  at::Tensor targets = at::empty({images.count(), kExpressionCount}, at::kFloat);
+  for (int64_t i = 0; i < images.count(); ++i) images.write_target(i, targets.data_ptr<float>() + i * kExpressionCount);
+  return targets;
 }
 
 AutogradStep::AutogradStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
@@ -52,17 +57,16 @@ BatchSums AutogradStep::run(const BatchShare& share, double learning_rate) {
 }
 
 BatchSums AutogradStep::forward_and_backward(const BatchShare& share) {
-  const at::Tensor images =
-      input_images(model_.network().input, static_cast<int64_t>(share.rows.size()), [&](int64_t i) {
-        return share.images.data() + static_cast<int64_t>(share.rows[static_cast<size_t>(i)]) * kImagePixels;
-      });
-  const at::Tensor labels = labels_of(share);
+  const ShareImages taken(share, model_.network().input, label_smoothing_);
+  const at::Tensor images = input_images(taken.count(), [&](int64_t i, float* pixels) { taken.write(i, pixels); });
+  const at::Tensor labels = labels_of(taken);
   const ForwardContext context{.training = true,
                                .epoch = share.epoch,
                                .first_position = share.first_position,
                                .sum_statistics = sum_statistics_};
   const at::Tensor logits = model_.forward(images, context);
-  const at::Tensor loss = summed_loss(logits, labels, label_smoothing_);
+  const at::Tensor loss = taken.is_mixed() ? summed_loss(logits, targets_of(taken), 0)
+                                           : summed_loss(logits, labels, taken.label_smoothing());
   torch::autograd::backward({loss / static_cast<double>(share.global_images)}, {});
   const at::NoGradGuard no_grad;
   return {.loss = loss.item<double>(),

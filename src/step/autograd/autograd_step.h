@@ -37,8 +37,12 @@ class AutogradStep final : public TrainingStep {
   GradientHooks hooks_;
 };
 
-// Mean cross-entropy's numerator: the sum over the images, with Keras' label smoothing. logits [n, 7], labels [n]
-// int64.
-[[nodiscard]] at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& labels, double label_smoothing);
+// Mean cross-entropy's numerator: the sum over the images, with Keras' label smoothing. logits [n, 7]; targets:
+// labels [n] int64, or probabilities [n, 7] fp32.
+[[nodiscard]] at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& targets, double label_smoothing);
+
+// Of a share: int64 [n], fp32 [n, 7], on the CPU.
+[[nodiscard]] at::Tensor labels_of(const ShareImages& images);
+[[nodiscard]] at::Tensor targets_of(const ShareImages& images);
 
 }  // namespace fer_ddp

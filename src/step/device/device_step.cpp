@@ -68,7 +68,8 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
       optimizer_(make_device_optimizer(config, model.store().layout(), runtime.device())),
       buckets_(model_->store(), runtime.reducer(), kSmallestGradientBucket),
       hooks_(model_->store(), buckets_),
-      sum_statistics_(statistics_sum(runtime.reducer(), config)) {
+      sum_statistics_(statistics_sum(runtime.reducer(), config)),
+      feeds_images_(has_image_recipe(config)) {
   const at::Device device = runtime.device();
   for (const Split split : kSplits) {
     const SplitView& view = dataset.split(split);
@@ -88,6 +89,12 @@ void DeviceStep::begin_epoch(int epoch, std::span<const int32_t> order) {
   // Recorded work knows the tensors' places: their content is replaced, never they themselves.
   if (!order_.defined()) {
     order_ = at::empty({rows}, position_.options());
+    if (feeds_images_) {
+      const int64_t most = std::min<int64_t>(config_.batch_size, rows);
+      fed_pixels_ = at::zeros({most, kImagePixels}, loss_scale_.options());
+      fed_targets_ = at::zeros({most, kExpressionCount}, loss_scale_.options());
+      fed_labels_ = at::zeros({most}, position_.options());
+    }
     if (const int64_t units = host_model_.dropped_units(); units > 0) {
       const int64_t room = std::clamp(kKeptUnitsBytes / units, std::min<int64_t>(config_.batch_size, rows), rows);
       kept_units_ = at::empty({room, units}, at::TensorOptions(at::kByte).device(runtime_.device()));
@@ -109,11 +116,24 @@ void DeviceStep::provide_kept_units(int64_t first_position, int64_t images) {
   kept_begin_.fill_(kept_range_.begin);
 }
 
+void DeviceStep::feed_images(const BatchShare& share) {
+  const ShareImages taken(share, model_->network().input, config_.label_smoothing);
+  const int64_t images = taken.count();
+  // All of it first: the device goes on with the steps before while the host is at it.
+  const at::Tensor pixels = input_images(images, [&](int64_t i, float* image) { taken.write(i, image); });
+  const at::Tensor targets = targets_of(taken);
+  const at::Tensor labels = labels_of(taken);
+  fed_pixels_.narrow(0, 0, images).copy_(pixels.view({images, kImagePixels}));
+  fed_targets_.narrow(0, 0, images).copy_(targets);
+  fed_labels_.narrow(0, 0, images).copy_(labels);
+}
+
 BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
   const auto images = static_cast<int64_t>(share.rows.size());
   BatchSums finished;
   if (pending_.size() >= kMostPending) finished = take_oldest();
   provide_kept_units(share.first_position, images);
+  if (feeds_images_) feed_images(share);
   position_.fill_(share.first_position);
   loss_scale_.fill_(1.0 / static_cast<double>(share.global_images));
   optimizer_->begin_step(learning_rate, ++steps_);
@@ -128,13 +148,15 @@ void DeviceStep::compute(int64_t images) {
   const at::Tensor positions = position_ + at::arange(images, position_.options());
   const at::Tensor rows = order_.index_select(0, positions);
   const DeviceSplit& split = splits_[Split::kTrain];
-  const at::Tensor labels = split.labels.index_select(0, rows);
+  const at::Tensor labels = feeds_images_ ? fed_labels_.narrow(0, 0, images) : split.labels.index_select(0, rows);
+  const at::Tensor pixels = feeds_images_ ? as_input(fed_pixels_.narrow(0, 0, images))
+                                          : input_images(model_->network().input, split.images.index_select(0, rows));
   ForwardContext context{.training = true, .sum_statistics = sum_statistics_};
   context.tensor_operators = true;
   if (kept_units_.defined()) context.kept_units = kept_units_.index_select(0, positions - kept_begin_);
-  const at::Tensor logits =
-      model_->forward(input_images(model_->network().input, split.images.index_select(0, rows)), context);
-  const at::Tensor loss = summed_loss(logits, labels, config_.label_smoothing);
+  const at::Tensor logits = model_->forward(pixels, context);
+  const at::Tensor loss = feeds_images_ ? summed_loss(logits, fed_targets_.narrow(0, 0, images), 0)
+                                        : summed_loss(logits, labels, config_.label_smoothing);
   {
     const BackwardOnThisThread here;
     torch::autograd::backward({loss * loss_scale_}, {});

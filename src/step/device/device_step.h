@@ -1,9 +1,9 @@
 // The training step on a device, of any network: weights, optimizer, images, the epoch's order and dropout live there,
-// and nothing but a step's few numbers (where it begins, its learning rate) goes there in a step; dropout that takes
-// much memory comes a part of an epoch at a time. No step computes in fp64. Its work is recorded and replayed
-// where the runtime does so; loss and accuracy come back some steps later, so that the host never stops the device. The
-// host's model and optimizer hold the state whenever finish() has returned: checkpoints and evaluation at the end of a
-// run know nothing of devices.
+// and nothing but a step's few numbers (where it begins, its learning rate) goes there in a step, unless its images are
+// changed, which the host does; dropout that takes much memory comes a part of an epoch at a time. No step computes in
+// fp64. Its work is recorded and replayed where the runtime does so; loss and accuracy come back some steps later, so
+// that the host never stops the device. The host's model and optimizer hold the state whenever finish() has returned:
+// checkpoints and evaluation at the end of a run know nothing of devices.
 #pragma once
 
 #include <deque>
@@ -37,6 +37,7 @@ class DeviceStep final : public TrainingStep {
     at::Tensor labels;  // int64 [n]
   };
 
+  void feed_images(const BatchShare& share);
   void provide_kept_units(int64_t first_position, int64_t images);
   void compute(int64_t images);
   [[nodiscard]] BatchSums take_oldest();
@@ -51,7 +52,12 @@ class DeviceStep final : public TrainingStep {
   GradientBuckets buckets_;
   GradientHooks hooks_;
   SumOverRanks sum_statistics_;
-  at::Tensor order_;  // int64 [rows]: the epoch's row at each position
+  // Where images are augmented or mixed, the host makes a step's share of them, until kernels do so on the device.
+  bool feeds_images_;
+  at::Tensor fed_pixels_;   // fp32 [a share's most, 48 * 48]
+  at::Tensor fed_targets_;  // fp32 [a share's most, 7]
+  at::Tensor fed_labels_;   // int64 [a share's most]
+  at::Tensor order_;        // int64 [rows]: the epoch's row at each position
   int epoch_ = 0;
   PositionRange kept_range_{0, 0};  // positions of the epoch that kept_units_ knows
   at::Tensor kept_units_;           // uint8 [rows, units], by position from kept_begin_; undefined without dropout

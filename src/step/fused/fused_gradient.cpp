@@ -2,9 +2,9 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <array>
 
 #include "core/expressions.h"
-#include "data/affine_sample.h"
 #include "kernels/first_convolution.h"
 #include "kernels/pooled_convolution_gradient.h"
 #include "kernels/tree_sum.h"
@@ -30,6 +30,9 @@ FusedResult FusedNetwork::dense_layers(std::span<const double> sums, int64_t ima
 FusedResult FusedNetwork::classify_share() {
   const auto part = static_cast<int64_t>(kClassPart.size());
   const auto scale = static_cast<float>(1.0 / static_cast<double>(batch_.global_images));
+  const ShareImages* changed = batch_.changed;
+  const Classifier last_layer = classifier(changed != nullptr ? changed->label_smoothing() : options_.label_smoothing);
+  const bool is_mixed = changed != nullptr && changed->is_mixed();
   const auto kept_scale = static_cast<float>(1.0 / (1.0 - options_.dropout));
   for_each_leaf([&](int64_t leaf, int64_t first, int64_t last, float*) {
     float* gradients = class_parts_.data() + leaf * part;
@@ -40,10 +43,15 @@ FusedResult FusedNetwork::classify_share() {
     FusedResult& result = results_[static_cast<size_t>(leaf)];
     result = {};
     for (int64_t image = first; image < last; ++image) {
-      const int label = batch_.labels[static_cast<size_t>(batch_.rows[static_cast<size_t>(image)])];
+      const int label = changed != nullptr
+                            ? changed->label(image)
+                            : batch_.labels[static_cast<size_t>(batch_.rows[static_cast<size_t>(image)])];
+      std::array<float, kClasses> targets{};
+      if (is_mixed) changed->write_target(image, targets.data());
       const uint8_t* kept = batch_.kept.empty() ? nullptr : batch_.kept.data() + image * kHiddenLayer.units;
-      const ImageResult of_image = classify_and_backpropagate(classifier(), hidden_.data() + image * kHiddenLayer.units,
-                                                              label, kept, kept_scale, scale, to);
+      const ImageResult of_image =
+          classify_and_backpropagate(last_layer, hidden_.data() + image * kHiddenLayer.units, label, kept, kept_scale,
+                                     scale, to, is_mixed ? targets.data() : nullptr);
       result.loss += of_image.loss;
       result.correct += of_image.called == label ? 1 : 0;
     }
@@ -136,8 +144,7 @@ void FusedNetwork::first_block_gradient() {
     float* weights = first_parts_.data() + leaf * part;
     std::fill_n(weights, part, 0.0F);
     for (int64_t image = first; image < last; ++image) {
-      scale_pixels(pixels(image), kPixelGain, 0.0F, scratch);
-      first_convolution_gradient(kFirstBlock, scratch, first_pooled_.data() + image * kFirstSize,
+      first_convolution_gradient(kFirstBlock, input_again(image, scratch), first_pooled_.data() + image * kFirstSize,
                                  first_winners_.data() + image * kFirstSize,
                                  first_gradient_.data() + image * kFirstSize, first_.gradient(), weights,
                                  weights + (kFirstBias.begin - kFirstPart.begin));

@@ -56,6 +56,7 @@ FusedNetwork::FusedNetwork(const FusedOptions& options, std::span<float> weights
   const int64_t images = options.most_images;
   const int64_t evaluated = std::max<int64_t>(images, kEvaluatedAtOnce);
   const auto leaves = static_cast<int64_t>(results_.size());
+  if (options.changes_images) inputs_ = AlignedBuffer<float>(floats(images, kImagePixels));
   first_pooled_ = AlignedBuffer<float>(floats(images, kFirstSize));
   first_gradient_ = AlignedBuffer<float>(floats(images, kFirstSize));
   first_winners_ = AlignedBuffer<uint8_t>(floats(images, kFirstSize));
@@ -111,6 +112,8 @@ void FusedNetwork::add_leaf_sums(std::span<double> total) {
 
 std::span<double> FusedNetwork::first_block(const FusedBatch& batch) {
   require_room(static_cast<int64_t>(batch.rows.size()));
+  if (batch.changed != nullptr && !options_.changes_images)
+    throw machine_error("the fused network was made for images as they are");
   batch_ = batch;
   images_seen_ += static_cast<int64_t>(batch.rows.size());
   const int64_t end = batch.begin + static_cast<int64_t>(batch.rows.size());
@@ -121,22 +124,34 @@ std::span<double> FusedNetwork::first_block(const FusedBatch& batch) {
     double* sums = leaf_sums_.data() + leaf * kFirstSums;
     std::fill_n(sums, kFirstSums, 0.0);
     for (int64_t image = first; image < last; ++image)
-      first_block_of(pixels(image), first_pooled_.data() + image * kFirstSize,
-                     first_winners_.data() + image * kFirstSize, sums, scratch);
+      first_block_of(make_input(image, scratch), first_pooled_.data() + image * kFirstSize,
+                     first_winners_.data() + image * kFirstSize, sums);
   });
   add_leaf_sums(first_sums_);
   clock_.lap(kFirstForward);
   return first_sums_;
 }
 
-void FusedNetwork::first_block_of(const uint8_t* pixels, float* pooled, uint8_t* winners, double* sums,
-                                  float* scratch) {
-  scale_pixels(pixels, kPixelGain, 0.0F, scratch);
+const float* FusedNetwork::make_input(int64_t image, float* scratch) {
+  if (batch_.changed == nullptr) return input_again(image, scratch);
+  float* input = inputs_.data() + image * kImagePixels;
+  batch_.changed->write(image, input);
+  return input;
+}
+
+// Bytes are scaled in less time than it takes to read what was kept of them.
+const float* FusedNetwork::input_again(int64_t image, float* scratch) const {
+  if (batch_.changed != nullptr) return inputs_.data() + image * kImagePixels;
+  scale_pixels(pixels(image), kPixelGain, 0.0F, scratch);
+  return scratch;
+}
+
+void FusedNetwork::first_block_of(const float* image, float* pooled, uint8_t* winners, double* sums) {
   const FirstConvolution layer{.shape = kFirstBlock,
                                .weights = kFirstWeights.of(weights_).data(),
                                .bias = kFirstBias.of(weights_).data(),
                                .centre = first_.centre()};
-  first_convolution(layer, scratch, pooled, winners, sums);
+  first_convolution(layer, image, pooled, winners, sums);
 }
 
 std::span<double> FusedNetwork::second_block(std::span<const double> sums, int64_t images) {
@@ -188,13 +203,13 @@ void FusedNetwork::hidden_values(int64_t begin, int64_t end, float* scratch) {
                 hidden_.data() + begin * kHiddenLayer.units);
 }
 
-Classifier FusedNetwork::classifier() const {
+Classifier FusedNetwork::classifier(double label_smoothing) const {
   return {.units = kHiddenLayer.units,
           .classes = kClasses,
           .hidden_bias = kHiddenBias.of(weights_).data(),
           .weights = kClassWeights.of(weights_).data(),
           .bias = kClassBias.of(weights_).data(),
-          .label_smoothing = options_.label_smoothing};
+          .label_smoothing = label_smoothing};
 }
 
 void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin,
@@ -212,13 +227,15 @@ void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uin
       uint8_t* winners = unused_winners_.data() + at::get_thread_num() * (kFirstSize + kSecondSize);
       std::vector<double> unused(kSecondSums);
       for (int64_t image = first; image < last; ++image) {
-        first_block_of(images.data() + (block + image) * kImagePixels, pooled, winners, unused.data(), scratch);
+        scale_pixels(images.data() + (block + image) * kImagePixels, kPixelGain, 0.0F, scratch);
+        first_block_of(scratch, pooled, winners, unused.data());
         second_block_of(pooled, second_pooled_.data() + image * kSecondSize, winners + kFirstSize, unused.data(), rest);
       }
       hidden_values(first, last, scratch);
       for (int64_t image = first; image < last; ++image)
-        image_results_[static_cast<size_t>(image)] = classify(classifier(), hidden_.data() + image * kHiddenLayer.units,
-                                                              labels[static_cast<size_t>(block + image)]);
+        image_results_[static_cast<size_t>(image)] =
+            classify(classifier(options_.label_smoothing), hidden_.data() + image * kHiddenLayer.units,
+                     labels[static_cast<size_t>(block + image)]);
     });
     for (int64_t image = 0; image < count; ++image) record(block + image, image_results_[static_cast<size_t>(image)]);
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/pass_clock.h"
+#include "data/share_images.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/classifier.h"
 #include "kernels/sparse_gradient.h"
@@ -28,6 +29,7 @@ struct FusedOptions {
   int64_t most_images = 0;  // of a share
   int rank = 0;             // which share of each batch
   int world_size = 1;
+  bool changes_images = false;  // batches may have `changed`
 };
 
 // A rank's share of a global batch.
@@ -36,8 +38,9 @@ struct FusedBatch {
   std::span<const uint8_t> labels;  // the whole split
   std::span<const int32_t> rows;    // of the split, in order; may be empty
   int64_t global_images = 0;
-  int64_t begin = 0;                // of the share, in the global batch
-  std::span<const uint8_t> kept{};  // [rows, units], 1 or 0: what dropout keeps; empty: all
+  int64_t begin = 0;                     // of the share, in the global batch
+  std::span<const uint8_t> kept{};       // [rows, units], 1 or 0: what dropout keeps; empty: all
+  const ShareImages* changed = nullptr;  // the share's images and targets where they are not the bytes' and labels'
 };
 
 // A step's passes, as they are timed: the network's own, and those of who runs it.
@@ -116,11 +119,14 @@ class FusedNetwork {
   [[nodiscard]] float* scratch_of_thread();
   [[nodiscard]] const uint8_t* pixels(int64_t image) const;
 
-  void first_block_of(const uint8_t* pixels, float* pooled, uint8_t* winners, double* sums, float* scratch);
+  // The image of the step under way; forward makes it, and backward takes it again.
+  [[nodiscard]] const float* make_input(int64_t image, float* scratch);
+  [[nodiscard]] const float* input_again(int64_t image, float* scratch) const;
+  void first_block_of(const float* image, float* pooled, uint8_t* winners, double* sums);
   void fold_first_normalization();
   void second_block_of(const float* input, float* pooled, uint8_t* winners, double* sums, float* scratch);
   void hidden_values(int64_t begin, int64_t end, float* scratch);
-  [[nodiscard]] Classifier classifier() const;
+  [[nodiscard]] Classifier classifier(double label_smoothing) const;
   [[nodiscard]] FusedResult classify_share();
   void hidden_gradient();
 
@@ -140,6 +146,7 @@ class FusedNetwork {
   std::vector<double> first_sums_, second_sums_;
   std::vector<FusedResult> results_;        // by leaf
   std::vector<ImageResult> image_results_;  // in evaluation
+  AlignedBuffer<float> inputs_;             // [images][48][48], where they are changed
   AlignedBuffer<float> first_pooled_;       // [images][23][23][32], and two of its shape
   AlignedBuffer<float> first_gradient_;
   AlignedBuffer<uint8_t> first_winners_;

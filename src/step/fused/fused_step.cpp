@@ -26,7 +26,8 @@ FusedOptions options_of(const Network& network, const Config& config, const Comm
           .label_smoothing = config.label_smoothing,
           .most_images = (int64_t{config.batch_size} + communicator.size() - 1) / communicator.size(),
           .rank = communicator.rank(),
-          .world_size = communicator.size()};
+          .world_size = communicator.size(),
+          .changes_images = has_image_recipe(config)};
 }
 
 FusedNetwork::Running running_of(const Model& model) {
@@ -53,6 +54,8 @@ FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communica
       reducer_(communicator, kSize, kSecondPart.size(),
                std::chrono::duration<double>(config.collective_timeout_seconds)),
       optimizer_(make_optimizer(config, layout_.layout())),
+      label_smoothing_(config.label_smoothing),
+      changes_images_(has_image_recipe(config)),
       network_(options_of(model.network(), config, communicator), reducer_.shared(), reducer_.own(),
                running_of(model)) {}
 
@@ -62,6 +65,7 @@ BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
   const auto rows = static_cast<int64_t>(share.rows.size());
   const at::Tensor kept = model_.draw_kept_units(share.epoch, share.first_position, rows);
   network_.clock().lap(kDrawDropout);
+  const ShareImages changed(share, model_.network().input, label_smoothing_);
   const FusedBatch batch{.images = share.images,
                          .labels = share.labels,
                          .rows = share.rows,
@@ -69,7 +73,8 @@ BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
                          .begin = share.first_position - share.batch_position,
                          .kept = kept.defined()
                                      ? std::span(kept.const_data_ptr<uint8_t>(), static_cast<size_t>(kept.numel()))
-                                     : std::span<const uint8_t>()};
+                                     : std::span<const uint8_t>(),
+                         .changed = changes_images_ ? &changed : nullptr};
   const int64_t images = statistics_are_global_ ? share.global_images : rows;
   const std::span<double> first_sums = network_.first_block(batch);
   sum(first_sums);

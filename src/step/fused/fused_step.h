@@ -43,6 +43,8 @@ class FusedStep final : public TrainingStep {
   FusedLayout layout_;
   HierarchicalReducer reducer_;
   std::unique_ptr<Optimizer> optimizer_;  // of this rank's share; the rest of its memory is not kept up
+  double label_smoothing_;
+  bool changes_images_;
   FusedNetwork network_;
   bool is_loaded_ = false;  // the shared weights are the model's
 };

@@ -14,9 +14,9 @@
 #include <vector>
 
 #include "core/expressions.h"
+#include "data/share_images.h"
 #include "kernels/dense_product.h"
 #include "step/fused/stages/stage.h"
-#include "step/share_images.h"
 
 namespace fer_ddp {
 

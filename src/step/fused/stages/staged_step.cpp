@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "data/affine_sample.h"
 #include "step/fused/shared_update.h"
 
 namespace fer_ddp {
@@ -99,7 +100,7 @@ EvaluationSums StagedStep::evaluate(const Dataset& dataset, Split split, Positio
   EvaluationSums sums;
   // Each row is its own share's only one, without what training changes.
   const auto write_image = [&](int64_t image, float* pixels) {
-    scale_pixels(view.images.data() + image * kImagePixels, model_.network().input, pixels);
+    scale_image(model_.network().input, view.images.data() + image * kImagePixels, pixels);
   };
   network_.evaluate(rows.begin, rows.end, write_image, [&](int64_t image, const float* logits) {
     const int label = view.labels[static_cast<size_t>(image)];

@@ -1,0 +1,60 @@
+#include "data/share_images.h"
+
+#include <array>
+
+#include "core/error.h"
+#include "core/expressions.h"
+#include "data/affine_sample.h"
+
+namespace fer_ddp {
+
+ShareImages::ShareImages(const BatchShare& share, PixelScale scale, double label_smoothing)
+    : share_(share),
+      scale_(scale),
+      label_smoothing_(label_smoothing * share.recipe.smoothing_share),
+      changes_images_(share.recipe.augmentation.changes_images()),
+      mixing_(draw_batch_mixing(share.recipe.augmentation, share.recipe.seed, share.epoch, share.batch_position)) {
+  if (mixing_.is_on() && static_cast<int64_t>(share.batch_rows.size()) != share.global_images)
+    throw machine_error("images are to be mixed, but the rows of the global batch are not known");
+}
+
+void ShareImages::write_unmixed(int64_t row, int64_t place, float* pixels) const {
+  const uint8_t* bytes = share_.images.data() + row * kImagePixels;
+  if (!changes_images_) {
+    scale_image(scale_, bytes, pixels);
+    return;
+  }
+  const ImageRecipe& recipe = share_.recipe;
+  change_image(draw_image_change(recipe.augmentation, recipe.seed, share_.epoch, share_.batch_position + place), scale_,
+               bytes, pixels);
+}
+
+void ShareImages::write(int64_t index, float* pixels) const {
+  write_unmixed(share_.rows[static_cast<size_t>(index)], place_of(index), pixels);
+  if (!mixing_.is_on()) return;
+  const int64_t partner = partner_of(place_of(index));
+  std::array<float, kImagePixels> other;  // NOLINT(cppcoreguidelines-pro-type-member-init): all of it is written
+  write_unmixed(share_.batch_rows[static_cast<size_t>(partner)], partner, other.data());
+  mix_images(mixing_, pixels, other.data(), pixels);
+}
+
+int ShareImages::label_at(int64_t place) const {
+  return share_.labels[static_cast<size_t>(share_.batch_rows[static_cast<size_t>(place)])];
+}
+
+int ShareImages::label(int64_t index) const {
+  if (mixing_.is_on() && mixing_.weight < 0.5F) return label_at(partner_of(place_of(index)));
+  return share_.labels[static_cast<size_t>(share_.rows[static_cast<size_t>(index)])];
+}
+
+void ShareImages::write_target(int64_t index, float* probabilities) const {
+  const int own = share_.labels[static_cast<size_t>(share_.rows[static_cast<size_t>(index)])];
+  const int partner = mixing_.is_on() ? label_at(partner_of(place_of(index))) : own;
+  const auto weight = static_cast<double>(mixing_.weight);
+  for (int i = 0; i < kExpressionCount; ++i) {
+    const double share = (i == own ? weight : 0.0) + (i == partner ? 1.0 - weight : 0.0);
+    probabilities[i] = static_cast<float>(share * (1.0 - label_smoothing_) + label_smoothing_ / kExpressionCount);
+  }
+}
+
+}  // namespace fer_ddp
