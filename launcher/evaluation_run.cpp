@@ -82,7 +82,7 @@ Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& conf
   {
     const std::unique_ptr<TrainingStep> step =
         make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
-    evaluation = evaluate_copies_apart(*step, dataset, split, communicator);
+    evaluation = evaluate_views(*step, dataset, split, communicator, config);
   }
   if (device.runtime) device.runtime->finish();
   return evaluation;

@@ -72,6 +72,7 @@ struct Config {
   std::optional<double> augment_mixup{};
   std::optional<double> augment_cutmix{};
   int finish_epochs = 0;
+  std::string test_time_augmentation = "none";
   std::string comment{};
 
   std::string device = "auto";

@@ -165,6 +165,13 @@ std::span<const Option> option_table() {
        "the last epochs, which change their images gently: flips, shifts of 2 pixels at most, half the contrast, "
        "brightness and label smoothing, and nothing else",
        kNotNegative},
+      free_on_resume({"test_time_augmentation",
+                      &Config::test_time_augmentation,
+                      "views of a test image whose mean probabilities count: itself; flip: its mirror image too; "
+                      "views18: shifts of -3, 0 and 3 pixels down and across, each as it is and mirrored; val_loss is "
+                      "always of the image itself",
+                      {},
+                      {"none", "flip", "views18"}}),
       free_on_resume({"comment", &Config::comment, "free text, which nothing reads"}),
       free_on_resume({"device", &Config::device, "auto: a GPU where there is one", {}, {"auto", "cpu", "cuda"}}),
       {"precision",

@@ -37,7 +37,8 @@ void compute_logits(const Classifier& classifier, const float* hidden, float* lo
 }
 
 // Turns logits into softmax minus target.
-ImageResult loss_and_gradient(const Classifier& classifier, int label, const float* targets, float* logits) {
+ImageResult loss_and_gradient(const Classifier& classifier, int label, const float* targets, float* logits,
+                              float* probabilities = nullptr) {
   const int classes = classifier.classes;
   const int called = static_cast<int>(std::max_element(logits, logits + classes) - logits);
   const double largest = logits[called];
@@ -52,16 +53,17 @@ ImageResult loss_and_gradient(const Classifier& classifier, int label, const flo
                                              : spread + (k == label ? 1.0 - classifier.label_smoothing : 0.0);
     result.loss -= target * (logits[k] - largest - log_sum);
     logits[k] = static_cast<float>(shares[k] / sum - target);
+    if (probabilities != nullptr) probabilities[k] = static_cast<float>(shares[k] / sum);
   }
   result.loss = std::nearbyint(result.loss / kLossStep) * kLossStep;
   return result;
 }
 
-ImageResult evaluate(const Classifier& classifier, float* hidden, int label) {
+ImageResult evaluate(const Classifier& classifier, float* hidden, int label, float* probabilities) {
   float logits[kMostClasses];
   activate(classifier, hidden, nullptr, 1.0F);
   compute_logits(classifier, hidden, logits);
-  return loss_and_gradient(classifier, label, nullptr, logits);
+  return loss_and_gradient(classifier, label, nullptr, logits, probabilities);
 }
 
 ImageResult backpropagate(const Classifier& classifier, float* hidden, int label, const uint8_t* kept, float kept_scale,
@@ -101,8 +103,8 @@ namespace fer_ddp {
 HWY_EXPORT(evaluate);
 HWY_EXPORT(backpropagate);
 
-ImageResult classify(const Classifier& classifier, float* hidden, int label) {
-  return HWY_DYNAMIC_DISPATCH(evaluate)(classifier, hidden, label);
+ImageResult classify(const Classifier& classifier, float* hidden, int label, float* probabilities) {
+  return HWY_DYNAMIC_DISPATCH(evaluate)(classifier, hidden, label, probabilities);
 }
 
 ImageResult classify_and_backpropagate(const Classifier& classifier, float* hidden, int label, const uint8_t* kept,

@@ -27,8 +27,9 @@ struct ImageResult {
   int called = 0;  // the class with the largest logit
 };
 
-// Without dropout. `hidden` [units]: without their bias in, the units' values out.
-[[nodiscard]] ImageResult classify(const Classifier& classifier, float* hidden, int label);
+// Without dropout. `hidden` [units]: without their bias in, the units' values out. probabilities:
+// [classes] out, unless null.
+ImageResult classify(const Classifier& classifier, float* hidden, int label, float* probabilities = nullptr);
 
 struct ClassifierGradient {
   float* hidden_bias = nullptr;  // added to, as the next two

@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/softmax.h>
 
 #include <algorithm>
 #include <array>
@@ -17,6 +18,7 @@ namespace fer_ddp {
 
 namespace {
 
+constexpr double kLeastProbability = std::numeric_limits<float>::min();
 constexpr int64_t kImagesAtOnce = 64;  // activations stay within the caches
 
 void add_batch(Model& model, const SplitView& split, PositionRange rows, double label_smoothing, EvaluationSums& sums) {
@@ -38,6 +40,18 @@ void add_batch(Model& model, const SplitView& split, PositionRange rows, double 
 void add(EvaluationSums& to, const EvaluationSums& sums) {
   to.loss += sums.loss;
   for (size_t cell = 0; cell < to.confusion.size(); ++cell) to.confusion[cell] += sums.confusion[cell];
+}
+
+// Adds an image's loss and call by its mean probabilities over the views, of which `shares` are the sums.
+void add_image(const double* shares, size_t views, int label, double label_smoothing, EvaluationSums& sums) {
+  for (int k = 0; k < kExpressionCount; ++k) {
+    const double target = (k == label ? 1.0 - label_smoothing : 0.0) + label_smoothing / kExpressionCount;
+    const double mean = shares[k] / static_cast<double>(views);
+    // What has underflowed is as improbable as fp32 can say. A target of 0 asks for no logarithm; NaN goes through.
+    if (target > 0) sums.loss -= target * std::log(std::max(mean, kLeastProbability));
+  }
+  const auto called = std::max_element(shares, shares + kExpressionCount) - shares;
+  ++sums.confusion[static_cast<size_t>(label * kExpressionCount + called)];
 }
 
 EvaluationSums over_all_ranks(EvaluationSums sums, Communicator& communicator) {
@@ -62,6 +76,15 @@ Score score_of(const EvaluationSums& sums, int64_t images) {
   for (size_t label = 0; label < kExpressionCount; ++label)
     score.correct += sums.confusion[label * (kExpressionCount + 1)];
   return score;
+}
+
+Evaluation evaluation_of(const EvaluationSums& of_others, const EvaluationSums& of_copies, int64_t images,
+                         int64_t copies) {
+  EvaluationSums all = of_others;
+  add(all, of_copies);
+  Evaluation evaluation = evaluation_of(all, images);
+  evaluation.without_copies = score_of(of_others, images - copies);
+  return evaluation;
 }
 
 // Rows next to each other that are all copies, or none of them is.
@@ -104,6 +127,21 @@ EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange
   return sums;
 }
 
+std::vector<float> probabilities_of_rows(Model& model, const SplitView& split, PositionRange rows,
+                                         const ImageView& view) {
+  const at::NoGradGuard no_grad;
+  std::vector<float> all;
+  for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesAtOnce) {
+    const int64_t count = std::min(kImagesAtOnce, rows.end - begin);
+    const at::Tensor images = input_images(count, [&](int64_t i, float* pixels) {
+      write_view(view, model.network().input, split.images.data() + (begin + i) * kImagePixels, pixels);
+    });
+    const at::Tensor shares = at::softmax(model.forward(images, {}), 1).contiguous();
+    all.insert(all.end(), shares.const_data_ptr<float>(), shares.const_data_ptr<float>() + shares.numel());
+  }
+  return all;
+}
+
 Evaluation evaluate(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator) {
   const int64_t images = dataset.split(split).size();
   const PositionRange mine = rank_share({0, images}, communicator.rank(), communicator.size());
@@ -122,11 +160,31 @@ Evaluation evaluate_copies_apart(TrainingStep& step, const Dataset& dataset, Spl
   for (const Run& run : runs) add(run.copies ? of_copies : of_others, step.evaluate(dataset, split, run.rows));
   of_copies = over_all_ranks(of_copies, communicator);
   of_others = over_all_ranks(of_others, communicator);
-  EvaluationSums all = of_others;
-  add(all, of_copies);
-  Evaluation evaluation = evaluation_of(all, images);
-  evaluation.without_copies = score_of(of_others, images - static_cast<int64_t>(copies.size()));
-  return evaluation;
+  return evaluation_of(of_others, of_copies, images, static_cast<int64_t>(copies.size()));
+}
+
+Evaluation evaluate_views(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator,
+                          const Config& config) {
+  const std::vector<ImageView> views = image_views(config.test_time_augmentation);
+  if (views.size() == 1) return evaluate_copies_apart(step, dataset, split, communicator);
+  const SplitView& view_of_split = dataset.split(split);
+  const PositionRange mine = rank_share({0, view_of_split.size()}, communicator.rank(), communicator.size());
+  std::vector<double> shares(static_cast<size_t>(mine.size() * kExpressionCount));
+  for (const ImageView& view : views) {
+    const std::vector<float> of_view = step.probabilities(dataset, split, mine, view);
+    for (size_t i = 0; i < shares.size(); ++i) shares[i] += static_cast<double>(of_view[i]);
+  }
+  const std::vector<int32_t> copies = split == Split::kTrain ? std::vector<int32_t>() : dataset.copies(split);
+  EvaluationSums of_copies;
+  EvaluationSums of_others;
+  for (int64_t row = mine.begin; row < mine.end; ++row)
+    add_image(shares.data() + (row - mine.begin) * kExpressionCount, views.size(),
+              view_of_split.labels[static_cast<size_t>(row)], config.label_smoothing,
+              std::binary_search(copies.begin(), copies.end(), row) ? of_copies : of_others);
+  of_copies = over_all_ranks(of_copies, communicator);
+  of_others = over_all_ranks(of_others, communicator);
+  if (split == Split::kTrain) return evaluation_of(of_others, view_of_split.size());
+  return evaluation_of(of_others, of_copies, view_of_split.size(), static_cast<int64_t>(copies.size()));
 }
 
 }  // namespace fer_ddp

@@ -15,6 +15,10 @@ namespace fer_ddp {
 [[nodiscard]] EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows,
                                            double label_smoothing);
 
+// Likewise the probabilities that TrainingStep::probabilities() is to give.
+[[nodiscard]] std::vector<float> probabilities_of_rows(Model& model, const SplitView& split, PositionRange rows,
+                                                       const ImageView& view);
+
 // Collective. Every rank gets the whole split's evaluation of the weights that the step holds, by the step's own
 // arithmetic: training and `fer-ddp evaluate` get the same numbers. BatchNorm uses its running statistics, dropout is
 // off.
@@ -25,5 +29,10 @@ namespace fer_ddp {
 // the training split, evaluate().
 [[nodiscard]] Evaluation evaluate_copies_apart(TrainingStep& step, const Dataset& dataset, Split split,
                                                Communicator& communicator);
+
+// The same of the mean probabilities over the views that config.test_time_augmentation names, all of an image's views
+// by the step's own arithmetic; none but the image itself: evaluate_copies_apart().
+[[nodiscard]] Evaluation evaluate_views(TrainingStep& step, const Dataset& dataset, Split split,
+                                        Communicator& communicator, const Config& config);
 
 }  // namespace fer_ddp

@@ -10,6 +10,7 @@
 #include "core/expressions.h"
 #include "core/pass_clock.h"
 #include "data/dataset.h"
+#include "data/image_views.h"
 #include "data/sampler.h"
 #include "data/share_images.h"
 
@@ -64,6 +65,11 @@ class TrainingStep {
   // Loss and confusion matrix of rows of a split, BatchNorm by its running statistics, no dropout. Collective, in
   // that every rank calls it; each gets the sums of its own rows.
   [[nodiscard]] virtual EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) = 0;
+
+  // The probability of each expression, of rows of a split as `view` shows them: [rows][kExpressionCount]. Otherwise as
+  // evaluate().
+  [[nodiscard]] virtual std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
+                                                         const ImageView& view) = 0;
 };
 
 }  // namespace fer_ddp

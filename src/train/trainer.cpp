@@ -273,7 +273,7 @@ TrainingOutcome Trainer::conclude() {
   }
   announce(TrainingPhase::kTesting);
   if (surroundings_.dataset.split(Split::kTest).size() > 0)
-    outcome.test = evaluate_copies_apart(*step_, surroundings_.dataset, Split::kTest, surroundings_.communicator);
+    outcome.test = evaluate_views(*step_, surroundings_.dataset, Split::kTest, surroundings_.communicator, config_);
   return outcome;
 }
 

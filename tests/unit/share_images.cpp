@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
 #include "core/error.h"
 #include "data/affine_sample.h"
+#include "data/image_views.h"
 #include "tests/faces.h"
 
 namespace fer_ddp {
@@ -139,6 +141,26 @@ TEST(ShareImages, TakeTheRecipesShareOfTheSmoothing) {
   const ShareImages images(share, PixelScale::kUnit, kSmoothing);
   EXPECT_DOUBLE_EQ(images.label_smoothing(), 0.05);
   EXPECT_FLOAT_EQ(target_of(images, 0)[static_cast<size_t>(batch.label(0))], 0.95F + 0.05F / 7);
+}
+
+TEST(ImageViews, AreTheImageItsMirrorImageAndShiftsByThreePixels) {
+  EXPECT_EQ(image_views("none"), std::vector<ImageView>(1));
+  EXPECT_EQ(image_views("flip"), (std::vector<ImageView>{{}, {.mirrored = true}}));
+  EXPECT_EQ(image_views("views18").size(), 18U);
+  const Faces faces = Faces::noise(1);
+  Image whole(kImagePixels);
+  scale_image(PixelScale::kStandardizeImage, faces.images.data(), whole.data());
+  for (const ImageView& view : image_views("views18")) {
+    Image seen(kImagePixels);
+    write_view(view, PixelScale::kStandardizeImage, faces.images.data(), seen.data());
+    for (int y = 0; y < kImageSide; ++y) {
+      for (int x = 0; x < kImageSide; ++x) {
+        const int row = std::clamp(y + view.down, 0, 47);
+        const int column = std::clamp((view.mirrored ? 47 - x : x) + view.across, 0, 47);
+        ASSERT_EQ(seen[static_cast<size_t>(y * 48 + x)], whole[static_cast<size_t>(row * 48 + column)]);
+      }
+    }
+  }
 }
 
 TEST(ShareImages, WantTheWholeBatchsRowsToMixThem) {

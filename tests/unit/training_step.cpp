@@ -9,10 +9,13 @@
 #include "comm/identity_communicator.h"
 #include "model/weights.h"
 #include "step/autograd/autograd_step.h"
+#include "step/device/device_step.h"
 #include "step/evaluator.h"
 #include "step/fused/fused_step.h"
+#include "step/input_images.h"
 #include "step/piecewise_update.h"
 #include "tests/faces.h"
+#include "tests/host_runtime.h"
 
 namespace fer_ddp {
 
@@ -128,6 +131,39 @@ TEST(FusedStep, EvaluatesAsTheModelDoes) {
   const EvaluationSums layers = evaluate_rows(*model, splits[Split::kValidation], {7, 300}, 0.0);
   EXPECT_EQ(fused.confusion, layers.confusion);
   EXPECT_NEAR(fused.loss, layers.loss, 1e-5 * layers.loss);
+}
+
+// By each step, and by the mean of the model's own softmax over the views.
+TEST(EvaluateViews, TakesTheMeanProbabilitiesOfAllViews) {
+  const Config config{.batch_size = 40, .label_smoothing = 0.1, .test_time_augmentation = "views18"};
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto communicator = make_identity_communicator();
+  const Faces faces = Faces::patches(30);
+  PerSplit<SplitView> splits;
+  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
+  const Dataset dataset({}, "", "", splits);
+  at::Tensor mean = at::zeros({30, kExpressionCount}, at::kDouble);
+  for (const ImageView& view : image_views("views18")) {
+    const at::Tensor images = input_images(30, [&](int64_t i, float* pixels) {
+      write_view(view, PixelScale::kUnit, faces.images.data() + i * kImagePixels, pixels);
+    });
+    mean += at::softmax(model->forward(images, {}), 1).detach().to(at::kDouble) / 18;
+  }
+  const at::Tensor labels = at::from_blob(const_cast<uint8_t*>(faces.labels.data()), {30}, at::kByte).to(at::kLong);
+  const double loss =
+      -(0.9 * mean.gather(1, labels.unsqueeze(1)).log().sum() + 0.1 / 7 * mean.log().sum()).item<double>() / 30;
+  const auto correct = (mean.argmax(1) == labels).sum().item<int64_t>();
+  AutogradStep by_autograd(*model, *optimizer, *communicator, config);
+  FusedStep by_kernels(*model, *optimizer, *communicator, config);
+  HostRuntime runtime(*communicator);
+  DeviceStep by_device(*model, *optimizer, dataset, runtime, config);
+  for (TrainingStep* step : std::array<TrainingStep*, 3>{&by_autograd, &by_kernels, &by_device}) {
+    const Evaluation evaluation = evaluate_views(*step, dataset, Split::kTest, *communicator, config);
+    EXPECT_NEAR(evaluation.loss, loss, 1e-5);
+    EXPECT_NEAR(evaluation.accuracy(), static_cast<double>(correct) / 30, 1e-9);
+    EXPECT_NE(evaluation.loss, evaluate(*step, dataset, Split::kTest, *communicator).loss);
+  }
 }
 
 TEST(Threads, AParallelLoopRunsOnAllOfThem) {

@@ -78,6 +78,11 @@ EvaluationSums AutogradStep::evaluate(const Dataset& dataset, Split split, Posit
   return evaluate_rows(model_, dataset.split(split), rows, label_smoothing_);
 }
 
+std::vector<float> AutogradStep::probabilities(const Dataset& dataset, Split split, PositionRange rows,
+                                               const ImageView& view) {
+  return probabilities_of_rows(model_, dataset.split(split), rows, view);
+}
+
 void AutogradStep::update(double learning_rate) {
   update_all_pieces(optimizer_, learning_rate, model_.store().weights(), model_.store().gradients());
   model_.average_buffers(optimizer_.average_share());

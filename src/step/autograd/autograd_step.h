@@ -24,6 +24,8 @@ class AutogradStep final : public TrainingStep {
   BatchSums finish() override { return {}; }
   void reload() override {}
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+  [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
+                                                 const ImageView& view) override;
 
  private:
   BatchSums forward_and_backward(const BatchShare& share);

@@ -6,7 +6,9 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -236,6 +238,25 @@ EvaluationSums DeviceStep::evaluate(const Dataset&, Split split, PositionRange r
     result.confusion[cell] = static_cast<int64_t>(values.const_data_ptr<double>()[cell]);
   result.loss = values.const_data_ptr<double>()[result.confusion.size()];
   return result;
+}
+
+std::vector<float> DeviceStep::probabilities(const Dataset&, Split split, PositionRange rows, const ImageView& view) {
+  const at::NoGradGuard no_grad;
+  ForwardContext context;
+  context.tensor_operators = true;
+  const at::Tensor from_row = at::tensor(view_rows(view), at::kLong).to(runtime_.device());
+  const at::Tensor from_column = at::tensor(view_columns(view), at::kLong).to(runtime_.device());
+  at::Tensor shares = at::zeros({rows.size(), kExpressionCount}, sums_.options());
+  for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesEvaluatedAtOnce) {
+    const int64_t count = std::min(kImagesEvaluatedAtOnce, rows.end - begin);
+    const at::Tensor whole = input_images(model_->network().input, splits_[split].images.narrow(0, begin, count));
+    const at::Tensor seen =
+        whole.view({count, kImageSide, kImageSide}).index_select(1, from_row).index_select(2, from_column);
+    const at::Tensor logits = model_->forward(as_input(seen.view({count, kImagePixels})), context);
+    shares.narrow(0, begin - rows.begin, count).copy_(at::softmax(logits, 1));
+  }
+  const at::Tensor found = runtime_.start_copy(shares)->wait();
+  return {found.const_data_ptr<float>(), found.const_data_ptr<float>() + found.numel()};
 }
 
 }  // namespace fer_ddp

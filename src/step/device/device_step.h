@@ -30,6 +30,8 @@ class DeviceStep final : public TrainingStep {
   BatchSums finish() override;
   void reload() override;
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+  [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
+                                                 const ImageView& view) override;
 
  private:
   struct DeviceSplit {

@@ -51,7 +51,6 @@ FusedNetwork::FusedNetwork(const FusedOptions& options, std::span<float> weights
       first_sums_(kFirstSums),
       second_sums_(kSecondSums),
       results_(static_cast<size_t>(own_leaves(kLeaves, options))),
-      image_results_(kEvaluatedAtOnce),
       threads_(at::get_num_threads()) {
   const int64_t images = options.most_images;
   const int64_t evaluated = std::max<int64_t>(images, kEvaluatedAtOnce);
@@ -212,8 +211,8 @@ Classifier FusedNetwork::classifier(double label_smoothing) const {
           .label_smoothing = label_smoothing};
 }
 
-void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin,
-                            int64_t end, const std::function<void(int64_t, const ImageResult&)>& record) {
+void FusedNetwork::evaluate_images(int64_t begin, int64_t end, const std::function<void(int64_t, float*)>& write,
+                                   const std::function<void(int64_t, float*)>& classify) {
   require_room(0);
   first_.use_running_statistics();
   second_.use_running_statistics();
@@ -227,18 +226,43 @@ void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uin
       uint8_t* winners = unused_winners_.data() + at::get_thread_num() * (kFirstSize + kSecondSize);
       std::vector<double> unused(kSecondSums);
       for (int64_t image = first; image < last; ++image) {
-        scale_pixels(images.data() + (block + image) * kImagePixels, kPixelGain, 0.0F, scratch);
+        write(block + image, scratch);
         first_block_of(scratch, pooled, winners, unused.data());
         second_block_of(pooled, second_pooled_.data() + image * kSecondSize, winners + kFirstSize, unused.data(), rest);
       }
       hidden_values(first, last, scratch);
       for (int64_t image = first; image < last; ++image)
-        image_results_[static_cast<size_t>(image)] =
-            classify(classifier(options_.label_smoothing), hidden_.data() + image * kHiddenLayer.units,
-                     labels[static_cast<size_t>(block + image)]);
+        classify(block + image, hidden_.data() + image * kHiddenLayer.units);
     });
-    for (int64_t image = 0; image < count; ++image) record(block + image, image_results_[static_cast<size_t>(image)]);
   }
+}
+
+void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin,
+                            int64_t end, const std::function<void(int64_t, const ImageResult&)>& record) {
+  const Classifier last_layer = classifier(options_.label_smoothing);
+  std::vector<ImageResult> results(static_cast<size_t>(end - begin));
+  evaluate_images(
+      begin, end,
+      [&](int64_t image, float* pixels) {
+        scale_pixels(images.data() + image * kImagePixels, kPixelGain, 0.0F, pixels);
+      },
+      [&](int64_t image, float* hidden) {
+        results[static_cast<size_t>(image - begin)] = classify(last_layer, hidden, labels[static_cast<size_t>(image)]);
+      });
+  for (int64_t image = begin; image < end; ++image) record(image, results[static_cast<size_t>(image - begin)]);
+}
+
+void FusedNetwork::predict(std::span<const uint8_t> images, int64_t begin, int64_t end, const ImageView& view,
+                           float* probabilities) {
+  const Classifier last_layer = classifier(options_.label_smoothing);
+  evaluate_images(
+      begin, end,
+      [&](int64_t image, float* pixels) {
+        write_view(view, PixelScale::kUnit, images.data() + image * kImagePixels, pixels);
+      },
+      [&](int64_t image, float* hidden) {
+        classify(last_layer, hidden, 0, probabilities + (image - begin) * kClasses);  // the label is of no account
+      });
 }
 
 }  // namespace fer_ddp

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/pass_clock.h"
+#include "data/image_views.h"
 #include "data/share_images.h"
 #include "kernels/aligned_buffer.h"
 #include "kernels/classifier.h"
@@ -109,6 +110,10 @@ class FusedNetwork {
   void evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin, int64_t end,
                 const std::function<void(int64_t image, const ImageResult&)>& record);
 
+  // The probability of each class of the images [begin, end) of a split, as `view` shows them: [images][classes].
+  void predict(std::span<const uint8_t> images, int64_t begin, int64_t end, const ImageView& view,
+               float* probabilities);
+
  private:
   // work(leaf, first image, end, scratch).
   using LeafWork = std::function<void(int64_t, int64_t, int64_t, float*)>;
@@ -120,6 +125,10 @@ class FusedNetwork {
   [[nodiscard]] const uint8_t* pixels(int64_t image) const;
 
   // The image of the step under way; forward makes it, and backward takes it again.
+  // In evaluation: write(image, pixels) gives the images [begin, end), classify(image, hidden) takes their hidden units
+  // without bias, each on any thread.
+  void evaluate_images(int64_t begin, int64_t end, const std::function<void(int64_t, float*)>& write,
+                       const std::function<void(int64_t, float*)>& classify);
   [[nodiscard]] const float* make_input(int64_t image, float* scratch);
   [[nodiscard]] const float* input_again(int64_t image, float* scratch) const;
   void first_block_of(const float* image, float* pooled, uint8_t* winners, double* sums);
@@ -144,10 +153,9 @@ class FusedNetwork {
   std::vector<int> dense_leaves_;  // the hidden layer's, fewer
   SparseGradient units_;           // the hidden units' gradients
   std::vector<double> first_sums_, second_sums_;
-  std::vector<FusedResult> results_;        // by leaf
-  std::vector<ImageResult> image_results_;  // in evaluation
-  AlignedBuffer<float> inputs_;             // [images][48][48], where they are changed
-  AlignedBuffer<float> first_pooled_;       // [images][23][23][32], and two of its shape
+  std::vector<FusedResult> results_;   // by leaf
+  AlignedBuffer<float> inputs_;        // [images][48][48], where they are changed
+  AlignedBuffer<float> first_pooled_;  // [images][23][23][32], and two of its shape
   AlignedBuffer<float> first_gradient_;
   AlignedBuffer<uint8_t> first_winners_;
   AlignedBuffer<float> second_pooled_;  // [images][10][10][64], and two of its shape

@@ -151,4 +151,12 @@ EvaluationSums FusedStep::evaluate(const Dataset& dataset, Split split, Position
   return sums;
 }
 
+std::vector<float> FusedStep::probabilities(const Dataset& dataset, Split split, PositionRange rows,
+                                            const ImageView& view) {
+  load();
+  std::vector<float> all(static_cast<size_t>(rows.size() * kExpressionCount));
+  network_.predict(dataset.split(split).images, rows.begin, rows.end, view, all.data());
+  return all;
+}
+
 }  // namespace fer_ddp

@@ -31,6 +31,8 @@ class FusedStep final : public TrainingStep {
   void reload() override;
   [[nodiscard]] std::vector<PassTime> pass_times() const override { return network_.pass_times(); }
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+  [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
+                                                 const ImageView& view) override;
 
  private:
   void load();

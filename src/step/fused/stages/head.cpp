@@ -36,6 +36,12 @@ double smoothed_cross_entropy(const float* logits, int label, double smoothing) 
   return rounded_loss(loss);
 }
 
+void write_probabilities(const float* logits, float* probabilities) {
+  const double normalizer = log_sum(logits);
+  for (int k = 0; k < kExpressionCount; ++k)
+    probabilities[k] = static_cast<float>(std::exp(static_cast<double>(logits[k]) - normalizer));
+}
+
 Head::Head(const std::vector<const Layer*>& layers, Activation& input, int index, const std::vector<StageRanges>& dense,
            FlatRange range, const StageSurroundings& surroundings)
     : input_(input),

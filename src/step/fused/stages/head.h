@@ -28,6 +28,9 @@ struct HeadResult {
 // Of one image, against its label with Keras' smoothing.
 [[nodiscard]] double smoothed_cross_entropy(const float* logits, int label, double smoothing);
 
+// softmax(logits), [kExpressionCount].
+void write_probabilities(const float* logits, float* probabilities);
+
 class Head {
  public:
   // layers: StagePlan::head. dense: each dense layer's weights and bias, in order; `range`: all of them, in one piece.

@@ -51,7 +51,7 @@ StagedNetwork::StagedNetwork(const Options& options, const StagePlan& plan, cons
   make_stages(layout, model);
   share_gradients();
   take_buffers();
-  reload_running();
+  reload();
 }
 
 void StagedNetwork::make_stages(const StagedLayout& layout, Model& model) {
@@ -87,7 +87,8 @@ void StagedNetwork::make_stages(const StagedLayout& layout, Model& model) {
   head_ = std::make_unique<Head>(plan_.head, last, last.first_reader, layout.of_head(), layout.head_range(), around_);
 }
 
-void StagedNetwork::reload_running() {
+void StagedNetwork::reload() {
+  evaluates_ = false;
   for (const Running& each : running_) each.normalization->use_running(each.mean, each.variance);
 }
 
@@ -203,6 +204,7 @@ HeadResult StagedNetwork::step(const StagedBatch& batch) {
   leaves_ = leaves_of_share(batch.global_images, batch.begin, end, kLeaves, options_.rank, options_.world_size);
   statistics_images_ = batch.statistics_images;
   images_seen_ += images;
+  evaluates_ = false;
   at::parallel_for(0, images, 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) batch.share.write(i, images_.data() + i * kImagePixels);
   });
@@ -280,13 +282,18 @@ void StagedNetwork::sum_parts(FlatRange range) {
   sums_.gradients_are_there(range);
 }
 
-void StagedNetwork::evaluate(int64_t begin, int64_t end,
-                             const std::function<void(int64_t image, float* pixels)>& write_image,
-                             const std::function<void(int64_t image, const float* logits)>& record) {
+void StagedNetwork::prepare_evaluation() {
+  if (std::exchange(evaluates_, true)) return;
   for (const auto& stage : stages_) {
     stage->prepare();
     if (stage->normalization() != nullptr) stage->normalization()->use_running_statistics();
   }
+}
+
+void StagedNetwork::evaluate(int64_t begin, int64_t end,
+                             const std::function<void(int64_t image, float* pixels)>& write_image,
+                             const std::function<void(int64_t image, const float* logits)>& record) {
+  prepare_evaluation();
   for (int64_t first = begin; first < end; first += around_.most_images) {
     const int64_t count = std::min(around_.most_images, end - first);
     leaves_ = leaves_of_share(count, 0, count, kLeaves, 0, 1);

@@ -45,8 +45,8 @@ class StagedNetwork {
   StagedNetwork(const Options& options, const StagePlan& plan, const StagedLayout& layout, Model& model,
                 std::span<const float> weights, std::span<float> gradients, StagedSums sums);
 
-  // The running statistics were changed from outside.
-  void reload_running();
+  // The weights or the running statistics were changed from outside.
+  void reload();
 
   // Forward and backward; leaves the gradients of the mean loss over the global batch.
   HeadResult step(const StagedBatch& batch);
@@ -77,6 +77,7 @@ class StagedNetwork {
   void backward();
   void backward(Stage& stage);
   void sum_parts(FlatRange range);
+  void prepare_evaluation();
   [[nodiscard]] std::span<double> leaf_total(double* sums, int64_t channels);
 
   Options options_;
@@ -93,6 +94,7 @@ class StagedNetwork {
   std::unique_ptr<Head> head_;
   FlatRange channel_range_;
 
+  bool evaluates_ = false;  // the stages are prepared for evaluation with the weights that there are
   int threads_;
   size_t scratch_size_ = 0;
   std::vector<int> leaves_;

@@ -91,14 +91,13 @@ void StagedStep::load() {
     layout_.to_fused(model_optimizer_.slots()[slot].values, optimizer_->slots()[slot].values);
   optimizer_->set_step_count(model_optimizer_.step_count());
   reducer_.barrier();
-  network_.reload_running();  // what values are centred on takes the convolutions' biases into account
+  network_.reload();  // what values are centred on takes the convolutions' biases into account
 }
 
 EvaluationSums StagedStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {
   load();
   const SplitView& view = dataset.split(split);
   EvaluationSums sums;
-  // Each row is its own share's only one, without what training changes.
   const auto write_image = [&](int64_t image, float* pixels) {
     scale_image(model_.network().input, view.images.data() + image * kImagePixels, pixels);
   };
@@ -109,6 +108,20 @@ EvaluationSums StagedStep::evaluate(const Dataset& dataset, Split split, Positio
     ++sums.confusion[static_cast<size_t>(int64_t{label} * kExpressionCount + called)];
   });
   return sums;
+}
+
+std::vector<float> StagedStep::probabilities(const Dataset& dataset, Split split, PositionRange rows,
+                                             const ImageView& view) {
+  load();
+  const SplitView& images = dataset.split(split);
+  std::vector<float> all(static_cast<size_t>(rows.size() * kExpressionCount));
+  const auto write_image = [&](int64_t image, float* pixels) {
+    write_view(view, model_.network().input, images.images.data() + image * kImagePixels, pixels);
+  };
+  network_.evaluate(rows.begin, rows.end, write_image, [&](int64_t image, const float* logits) {
+    write_probabilities(logits, all.data() + (image - rows.begin) * kExpressionCount);
+  });
+  return all;
 }
 
 }  // namespace fer_ddp

@@ -28,6 +28,8 @@ class StagedStep final : public TrainingStep {
   [[nodiscard]] const StagePlan& plan() const { return plan_; }
   [[nodiscard]] const StagedNetwork& network() const { return network_; }
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+  [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
+                                                 const ImageView& view) override;
 
  private:
   void load();
