@@ -269,7 +269,7 @@ Evaluation evaluation_apart_by(Communicator& communicator) {
   const Faces faces = Faces::noise(37);
   const Config config;
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   Step step(*model, *optimizer, communicator, config);
   PerSplit<SplitView> splits;
   splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};

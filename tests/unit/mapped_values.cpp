@@ -145,8 +145,7 @@ TEST_P(MappedValuesOf, GoThroughADenseLayer) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, MappedValuesOf,
-                         ::testing::Combine(::testing::Values(16, 48),
-                                            ::testing::ValuesIn(instruction_sets())));
+                         ::testing::Combine(::testing::Values(16, 48), ::testing::ValuesIn(instruction_sets())));
 
 }  // namespace
 

@@ -11,6 +11,7 @@
 #include "model/weights.h"
 #include "network/table.h"
 #include "network/tensors.h"
+#include "step/input_images.h"
 #include "tests/faces.h"
 #include "tests/random_network.h"
 

@@ -16,3 +16,5 @@ endforeach()
 foreach(_test kernels_test model_test optimizer_test train_test)
   set_target_properties(${_test} PROPERTIES BUILD_RPATH ${FER_DDP_TORCH_ROOT}/torch/lib)
 endforeach()
+# Under sanitizers a network takes ten times as long.
+target_compile_definitions(train_test PRIVATE FER_DDP_DEFAULT_NETWORKS=$<IF:$<BOOL:${FER_DDP_SANITIZE}>,10,40>)

@@ -137,7 +137,7 @@ TEST(FusedStep, EvaluatesAsTheModelDoes) {
 TEST(EvaluateViews, TakesTheMeanProbabilitiesOfAllViews) {
   const Config config{.batch_size = 40, .label_smoothing = 0.1, .test_time_augmentation = "views18"};
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   const Faces faces = Faces::patches(30);
   PerSplit<SplitView> splits;
@@ -202,7 +202,7 @@ TEST(Evaluator, CountsEveryImageOnce) {
 TEST(Evaluator, ScoresTheOtherRowsAsIfThereWereNoCopies) {
   const Config config;
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   FusedStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::noise(30);
@@ -233,7 +233,7 @@ TEST(Evaluator, ScoresTheOtherRowsAsIfThereWereNoCopies) {
 TEST(Evaluator, ASplitOfNothingButCopiesHasNoScoreWithoutThem) {
   const Config config;
   const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().size());
+  const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   FusedStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::noise(2);
