@@ -15,15 +15,22 @@ namespace fer_ddp {
 [[nodiscard]] std::vector<int> leaves_of_share(int64_t batch, int64_t begin, int64_t end, int leaves, int rank,
                                                int world_size);
 
-// parts: [count][size]; count a power of two. Ends with the sum of all in parts[0].
+// parts: [count][size]; count a power of two. Ends with the sum of all in parts[0], of elements [begin, end) alone:
+// threads may take others at once.
 template <typename T>
-void add_tree(T* parts, int count, int64_t size) {
+void add_tree(T* parts, int count, int64_t size, int64_t begin, int64_t end) {
   for (int step = 1; step < count; step *= 2)
     for (int i = 0; i + step < count; i += 2 * step) {
       T* to = parts + i * size;
       const T* from = to + step * size;
-      for (int64_t k = 0; k < size; ++k) to[k] += from[k];
+      for (int64_t k = begin; k < end; ++k) to[k] += from[k];
     }
+}
+
+// Of all elements.
+template <typename T>
+void add_tree(T* parts, int count, int64_t size) {
+  add_tree(parts, count, size, 0, size);
 }
 
 }  // namespace fer_ddp

@@ -210,6 +210,30 @@ TEST(RandomNetworks, TheFusedStagesComputeWhatFp64Does) {
   });
 }
 
+// Also where a bias that a BatchNorm takes away again decays.
+TEST(FusedStages, GoOnToTheBitFromWhatTheModelHolds) {
+  const Network network = parse_network(
+      R"({"layers": [{"convolution": 16, "bias": true}, {"batch_norm": {}}, {"relu": {}}, {"global_average_pool": {}},
+                     {"dense": 7}]})",
+      "table");
+  const Config config{.batch_size = 16, .optimizer = "AdamW", .init = "uniform_fan_in", .weight_decay = 0.5};
+  const Faces faces = Faces::patches(16);
+  const auto weights_after = [&](int steps_before_reload) {
+    const auto model = make_model(network, config);
+    const auto optimizer = make_optimizer(config, model->store().layout());
+    const auto communicator = make_identity_communicator();
+    StagedStep step(*model, *optimizer, *communicator, config);
+    for (int i = 0; i < 4; ++i) {
+      step.run(faces.batch(), 0.1);
+      step.finish();
+      if (i == steps_before_reload) step.reload();
+    }
+    return std::vector<float>(model->store().weights().begin(), model->store().weights().end());
+  };
+  const std::vector<float> whole = weights_after(-1);
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(weights_after(i), whole) << i;
+}
+
 // Evaluation by each engine: BatchNorm by its running statistics, no dropout.
 TEST(RandomNetworks, EveryEngineEvaluatesAlike) {
   for_each_network(Drawn::kAny, [](const Network& network, const Config& config, const Faces& faces) {

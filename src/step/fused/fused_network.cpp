@@ -114,6 +114,8 @@ std::span<double> FusedNetwork::first_block(const FusedBatch& batch) {
   if (batch.changed != nullptr && !options_.changes_images)
     throw machine_error("the fused network was made for images as they are");
   batch_ = batch;
+  first_.take_centre();
+  second_.take_centre();
   images_seen_ += static_cast<int64_t>(batch.rows.size());
   const int64_t end = batch.begin + static_cast<int64_t>(batch.rows.size());
   leaves_ = leaves_of_share(batch.global_images, batch.begin, end, kLeaves, options_.rank, options_.world_size);

@@ -26,7 +26,6 @@ void FusedNormalization::use_parameters(std::span<const float> gamma, std::span<
 void FusedNormalization::use_running(std::span<float> mean, std::span<float> variance) {
   running_mean_ = mean;
   running_variance_ = variance;
-  take_centre();
 }
 
 void FusedNormalization::take_centre() {
@@ -52,7 +51,6 @@ void FusedNormalization::use_batch(std::span<const double> sums, int64_t count) 
     running_mean_[c] = keep(running_mean_[c], mean + bias(c));
     running_variance_[c] = keep(running_variance_[c], correction * variance);
   }
-  take_centre();
 }
 
 void FusedNormalization::use_running_statistics() {

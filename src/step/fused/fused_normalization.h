@@ -23,7 +23,8 @@ class FusedNormalization {
   void use_parameters(std::span<const float> gamma, std::span<const float> beta, std::span<const float> bias = {});
   void use_running(std::span<float> mean, std::span<float> variance);
 
-  // What sums of values are taken about: the running mean as it was when the step began.
+  // At the beginning of a step: what its sums of values are taken about is the running mean as it is then.
+  void take_centre();
   [[nodiscard]] const float* centre() const { return centre_.data(); }
 
   // Training: from sums [2 * channels] of (x - centre) and of its squares over `count` values a channel. Moves the
@@ -48,7 +49,6 @@ class FusedNormalization {
  private:
   void set_map(size_t channel, double mean, double variance);
   [[nodiscard]] double bias(size_t channel) const { return bias_.empty() ? 0.0 : static_cast<double>(bias_[channel]); }
-  void take_centre();
 
   layer::BatchNorm options_;
 

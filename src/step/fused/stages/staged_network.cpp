@@ -236,6 +236,7 @@ void StagedNetwork::forward() {
     const int64_t channels = stage.activation().shape.channels;
     FusedNormalization* normalization = stage.normalization();
     stage.prepare();
+    if (normalization != nullptr) normalization->take_centre();
     if (stage.statistics() != nullptr) std::fill_n(stage.statistics(), around_.leaves * 2 * channels, 0.0);
     for_each_run(true, [&](const LeafRun& run) { stage.compute(run); });
     clock_.lap(2 * i);
@@ -271,12 +272,7 @@ void StagedNetwork::backward(Stage& stage) {
 void StagedNetwork::sum_parts(FlatRange range) {
   const auto size = static_cast<int64_t>(range.size());
   at::parallel_for(0, size, kSumGrain, [&](int64_t begin, int64_t end) {
-    for (int step = 1; step < around_.leaves; step *= 2)
-      for (int leaf = 0; leaf + step < around_.leaves; leaf += 2 * step) {
-        float* to = parts_.data() + leaf * size;
-        const float* from = to + step * size;
-        for (int64_t i = begin; i < end; ++i) to[i] += from[i];
-      }
+    add_tree(parts_.data(), around_.leaves, size, begin, end);
     std::copy(parts_.data() + begin, parts_.data() + end, gradients_.data() + range.begin + begin);
   });
   sums_.gradients_are_there(range);
