@@ -28,13 +28,14 @@ class PlainStage : public Stage {
     if (!adds_) std::fill_n(gradient, run.count() * input_->size(), 0.0F);
     return gradient;
   }
-  // Adds the gradient of what is read, or writes it.
-  void deliver(const LeafRun& run, const float* gradient) const {
-    float* to = input_->gradient_of(run.begin());
-    const int64_t count = run.count() * input_->size();
+  // Adds the gradient of what is read, from the run's first image on, or writes it, where it is not in its place yet.
+  void deliver(const LeafRun& run, const float* gradient, const Activation& read) const {
+    float* to = read.gradient_of(run.begin());
+    if (to == gradient) return;
+    const int64_t count = run.count() * read.size();
     if (adds_) {
       for (int64_t i = 0; i < count; ++i) to[i] += gradient[i];
-    } else if (to != gradient) {
+    } else {
       std::copy_n(gradient, count, to);
     }
   }
@@ -60,7 +61,7 @@ class MaterializeStage final : public PlainStage {
     apply_map(input_->seen(run.begin()), rows(run), activation_.channels(), own(run.begin()));
   }
   void backward(const LeafRun& run) override {
-    deliver(run, activation_.gradient_of(run.begin()));
+    deliver(run, activation_.gradient_of(run.begin()), *input_);
     leave_sums(run);
   }
 };
@@ -138,7 +139,7 @@ class BatchNormStage final : public PlainStage {
     float* dx = adds_ ? around_.output_gradient + run.begin() * input_->size() : input_->gradient_of(run.begin());
     combine_gradients(activation_.gradient_of(run.begin()), read(run.begin()), rows(run), activation_.channels(),
                       map.scale, map.slope, map.constant, dx);
-    deliver(run, dx);
+    deliver(run, dx, *input_);
   }
 
  private:
@@ -177,13 +178,7 @@ class ResidualStage final : public PlainStage {
                         activation_.gradient_of(first), sums_of(*input_, first, leaf),
                         shortcut_.reading == Reading::kMappedOnly ? sums_of(shortcut_, first, leaf) : BranchSums{});
     }
-    if (shortcut_.gradient == activation_.gradient) return;
-    float* to = shortcut_.gradient_of(run.begin());
-    const float* gradient = activation_.gradient_of(run.begin());
-    const int64_t count = run.count() * activation_.size();
-    if (!adds_) std::copy_n(gradient, count, to);
-    if (adds_)
-      for (int64_t i = 0; i < count; ++i) to[i] += gradient[i];
+    deliver(run, activation_.gradient_of(run.begin()), shortcut_);
   }
 
  private:
