@@ -1,9 +1,6 @@
 #include "step/fused/fused_layout.h"
 
-#include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
-
-#include <algorithm>
 
 #include "core/error.h"
 
@@ -11,9 +8,17 @@ namespace fer_ddp {
 
 using namespace fused_layout;
 
-std::vector<FusedLayout::Place> FusedLayout::places() {
+namespace {
+
+struct KernelPlace {
+  const char* name;
+  FlatRange range;
+  std::vector<int64_t> extents, strides;
+};
+
+std::vector<KernelPlace> places() {
   const auto as_is = [](const char* name, FlatRange range) {
-    return Place{name, range, {static_cast<int64_t>(range.size())}, {1}};
+    return KernelPlace{name, range, {static_cast<int64_t>(range.size())}, {1}};
   };
   const int64_t filters = kFirstBlock.output_channels;
   const int64_t units = kHiddenLayer.units;
@@ -32,37 +37,19 @@ std::vector<FusedLayout::Place> FusedLayout::places() {
           as_is("fc2.bias", kClassBias)};
 }
 
-FusedLayout::FusedLayout(const ParameterStore& store) : places_(places()) {
-  if (store.parameters().size() != places_.size()) throw machine_error("the fused step knows the seed CNN alone");
-  for (size_t p = 0; p < places_.size(); ++p) {
+}  // namespace
+
+FusedLayout::FusedLayout(const ParameterStore& store) {
+  const std::vector<KernelPlace> expected = places();
+  if (store.parameters().size() != expected.size()) throw machine_error("the fused step knows the seed CNN alone");
+  layout_.size = kSize;
+  for (size_t p = 0; p < expected.size(); ++p) {
     const Parameter& parameter = store.parameters()[p];
-    if (parameter.name != places_[p].name || parameter.size != places_[p].range.size())
-      throw machine_error(fmt::format("the fused step expects {} in the place of {}", places_[p].name, parameter.name));
-    places_[p].offset = parameter.offset;
-    places_[p].shape = parameter.value.sizes().vec();
+    if (parameter.name != expected[p].name || parameter.size != expected[p].range.size())
+      throw machine_error(
+          fmt::format("the fused step expects {} in the place of {}", expected[p].name, parameter.name));
+    place(parameter, expected[p].range.begin, expected[p].extents, expected[p].strides);
   }
-}
-
-ParameterLayout FusedLayout::layout() const {
-  ParameterLayout layout{.size = kSize};
-  for (const Place& place : places_)
-    layout.places.push_back(parameter_place(place.name, place.shape, place.range.begin));
-  std::sort(layout.places.begin(), layout.places.end(),
-            [](const ParameterPlace& a, const ParameterPlace& b) { return a.range.begin < b.range.begin; });
-  return layout;
-}
-
-void FusedLayout::to_fused(std::span<const float> stored, std::span<float> fused) const {
-  for (const Place& place : places_)
-    at::from_blob(fused.data() + place.range.begin, place.extents, place.strides, at::kFloat)
-        .copy_(at::from_blob(const_cast<float*>(stored.data()) + place.offset, place.extents, at::kFloat));
-}
-
-void FusedLayout::to_stored(std::span<const float> fused, std::span<float> stored) const {
-  for (const Place& place : places_)
-    at::from_blob(stored.data() + place.offset, place.extents, at::kFloat)
-        .copy_(at::from_blob(const_cast<float*>(fused.data()) + place.range.begin, place.extents, place.strides,
-                             at::kFloat));
 }
 
 }  // namespace fer_ddp

@@ -11,6 +11,7 @@
 #include "kernels/block_shape.h"
 #include "kernels/dense_layer.h"
 #include "model/parameter_store.h"
+#include "step/fused/shared_weights.h"
 
 namespace fer_ddp {
 
@@ -68,30 +69,10 @@ inline constexpr int64_t kSecondSums = int64_t{2} * kSecondBlock.output_channels
 }  // namespace fused_layout
 
 // The seed CNN's parameters (or the optimizer's values for them) between the store's order and the kernels'.
-class FusedLayout {
+class FusedLayout : public WeightLayout {
  public:
   // Throws Error (our mistake) where the store is not the seed CNN's.
   explicit FusedLayout(const ParameterStore& store);
-
-  // stored: the store's flat order; fused: the kernels'.
-  void to_fused(std::span<const float> stored, std::span<float> fused) const;
-  void to_stored(std::span<const float> fused, std::span<float> stored) const;
-
-  // The fused buffer's.
-  [[nodiscard]] ParameterLayout layout() const;
-
- private:
-  // One parameter: the store's memory holds its elements [extents] in a row, the fused buffer by these strides.
-  struct Place {
-    const char* name;
-    FlatRange range;  // of the fused buffer
-    std::vector<int64_t> extents, strides;
-    size_t offset = 0;             // in the store
-    std::vector<int64_t> shape{};  // PyTorch's
-  };
-  static std::vector<Place> places();
-
-  std::vector<Place> places_;
 };
 
 }  // namespace fer_ddp

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "network/engine_plan.h"
-#include "step/fused/shared_update.h"
 
 namespace fer_ddp {
 
@@ -48,15 +47,12 @@ std::string FusedStep::refusal(const Config& config, const Network& network) {
 
 FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
     : model_(model),
-      model_optimizer_(optimizer),
       statistics_are_global_(config.batch_norm == "global"),
       layout_(model.store()),
-      reducer_(communicator, kSize, kSecondPart.size(),
-               std::chrono::duration<double>(config.collective_timeout_seconds)),
-      optimizer_(make_optimizer(config, layout_.layout())),
+      weights_(layout_, model, optimizer, communicator, config, kSecondPart.size()),
       label_smoothing_(config.label_smoothing),
       changes_images_(has_image_recipe(config)),
-      network_(options_of(model.network(), config, communicator), reducer_.shared(), reducer_.own(),
+      network_(options_of(model.network(), config, communicator), reducer().shared(), reducer().own(),
                running_of(model)) {}
 
 BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
@@ -82,61 +78,40 @@ BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
   sum(second_sums);
   const FusedResult result = network_.dense_layers(second_sums, images);
   backward(images);
-  update_shared_weights(reducer_, *optimizer_, learning_rate, network_.clock(), {kSumOverRanks, kUpdateWeights});
-  model_.average_buffers(optimizer_->average_share());
+  weights_.update(learning_rate, network_.clock(), {kSumOverRanks, kUpdateWeights});
   return {.loss = result.loss, .correct = result.correct, .images = rows};
 }
 
 // Statistics of the global batch, or of this rank's share where they are its own.
 void FusedStep::sum(std::span<double> sums) {
-  if (statistics_are_global_) reducer_.all_reduce(sums);
+  if (statistics_are_global_) reducer().all_reduce(sums);
   network_.clock().lap(kSumOverRanks);
 }
 
 void FusedStep::backward(int64_t images) {
-  reducer_.start_sum(kDensePart);
+  reducer().start_sum(kDensePart);
   sum(network_.dense_sums());
   network_.second_block_gradient(network_.dense_sums(), images);
   // What follows from global statistics is linear in the sum over the ranks, and the same everywhere when that is taken
   // first; with statistics of its own, each rank's part must be finished before it is summed.
-  if (statistics_are_global_) reducer_.all_reduce(kSecondPart);
+  if (statistics_are_global_) reducer().all_reduce(kSecondPart);
   network_.clock().lap(kSumOverRanks);
   network_.finish_second_gradient(images);
   if (!statistics_are_global_) {
-    reducer_.start_sum(kSecondPart);
-    reducer_.start_sum(kNormalizationPart);
+    reducer().start_sum(kSecondPart);
+    reducer().start_sum(kNormalizationPart);
   }
   network_.first_block_gradient();
-  reducer_.start_sum(kFirstPart);
+  reducer().start_sum(kFirstPart);
 }
 
 BatchSums FusedStep::finish() {
-  if (!is_loaded_) return {};  // the model's own are the newest
-  layout_.to_stored(reducer_.shared(), model_.store().weights());
-  for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot) {
-    reducer_.gather_slices(optimizer_->slots()[slot].values);
-    layout_.to_stored(optimizer_->slots()[slot].values, model_optimizer_.slots()[slot].values);
-  }
-  model_optimizer_.set_step_count(optimizer_->step_count());
+  weights_.store();
   return {};
 }
 
-// The host's shared weights follow at the next collective call: this one may be made where others fail.
-void FusedStep::reload() { is_loaded_ = false; }
-
 void FusedStep::load() {
-  if (is_loaded_) return;
-  is_loaded_ = true;
-  std::vector<float> weights(kSize);
-  layout_.to_fused(model_.store().weights(), weights);
-  const FlatRange mine = reducer_.slice();
-  reducer_.barrier();  // nobody reads the old ones any more
-  std::copy_n(weights.data() + mine.begin, mine.size(), reducer_.shared().data() + mine.begin);
-  for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot)
-    layout_.to_fused(model_optimizer_.slots()[slot].values, optimizer_->slots()[slot].values);
-  optimizer_->set_step_count(model_optimizer_.step_count());
-  network_.reload_running();
-  reducer_.barrier();
+  if (weights_.load()) network_.reload_running();
 }
 
 EvaluationSums FusedStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {

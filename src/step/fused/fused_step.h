@@ -5,14 +5,13 @@
 // checkpoints look for them.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "comm/communicator.h"
-#include "comm/hierarchical_reducer.h"
 #include "model/model.h"
 #include "optim/optimizer.h"
 #include "step/fused/fused_network.h"
+#include "step/fused/shared_weights.h"
 #include "step/training_step.h"
 
 namespace fer_ddp {
@@ -28,7 +27,7 @@ class FusedStep final : public TrainingStep {
   void begin_epoch(int, std::span<const int32_t>) override {}
   BatchSums run(const BatchShare& share, double learning_rate) override;
   BatchSums finish() override;
-  void reload() override;
+  void reload() override { weights_.forget(); }
   [[nodiscard]] std::vector<PassTime> pass_times() const override { return network_.pass_times(); }
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
   [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
@@ -39,16 +38,15 @@ class FusedStep final : public TrainingStep {
   void sum(std::span<double> sums);
   void backward(int64_t images);
 
+  [[nodiscard]] HierarchicalReducer& reducer() { return weights_.reducer(); }
+
   Model& model_;
-  Optimizer& model_optimizer_;
   bool statistics_are_global_;
   FusedLayout layout_;
-  HierarchicalReducer reducer_;
-  std::unique_ptr<Optimizer> optimizer_;  // of this rank's share; the rest of its memory is not kept up
+  SharedWeights weights_;
   double label_smoothing_;
   bool changes_images_;
   FusedNetwork network_;
-  bool is_loaded_ = false;  // the shared weights are the model's
 };
 
 }  // namespace fer_ddp

@@ -1,7 +1,6 @@
 #include "step/fused/stages/staged_layout.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
 
@@ -43,29 +42,12 @@ FlatRange StagedLayout::add(const ParameterStore& store, const std::string& name
   const FlatRange range{layout_.size, layout_.size + parameter.size};
   layout_.size = (range.end + 15) / 16 * 16;
   const auto size = static_cast<int64_t>(parameter.size);
-  Place place{range, {size}, {1}, parameter.offset};
-  if (is_convolution) {
-    const int64_t outputs = parameter.value.size(0);
-    place.extents = {outputs, size / outputs};
-    place.strides = {1, outputs};
-  }
-  places_.push_back(place);
-  layout_.places.push_back(parameter_place(name, parameter.value.sizes().vec(), range.begin));
-  layout_.places.back().is_turned = is_convolution;
+  const int64_t outputs = parameter.value.size(0);
+  if (is_convolution)
+    place(parameter, range.begin, {outputs, size / outputs}, {1, outputs}, true);
+  else
+    place(parameter, range.begin, {size}, {1});
   return range;
-}
-
-void StagedLayout::to_fused(std::span<const float> stored, std::span<float> fused) const {
-  for (const Place& place : places_)
-    at::from_blob(fused.data() + place.range.begin, place.extents, place.strides, at::kFloat)
-        .copy_(at::from_blob(const_cast<float*>(stored.data()) + place.offset, place.extents, at::kFloat));
-}
-
-void StagedLayout::to_stored(std::span<const float> fused, std::span<float> stored) const {
-  for (const Place& place : places_)
-    at::from_blob(stored.data() + place.offset, place.extents, at::kFloat)
-        .copy_(at::from_blob(const_cast<float*>(fused.data()) + place.range.begin, place.extents, place.strides,
-                             at::kFloat));
 }
 
 }  // namespace fer_ddp

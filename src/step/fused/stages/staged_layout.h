@@ -12,42 +12,27 @@
 #include "core/parameter_layout.h"
 #include "model/parameter_store.h"
 #include "network/stage_plan.h"
+#include "step/fused/shared_weights.h"
 #include "step/fused/stages/stage.h"
 
 namespace fer_ddp {
 
-class StagedLayout {
+class StagedLayout : public WeightLayout {
  public:
   StagedLayout(const StagePlan& plan, const ParameterStore& store);
 
-  [[nodiscard]] size_t size() const { return layout_.size; }
-  // For an optimizer of the fused buffers.
-  [[nodiscard]] const ParameterLayout& layout() const { return layout_; }
   [[nodiscard]] const StageRanges& of_stage(size_t index) const { return stages_[index]; }
   [[nodiscard]] const std::vector<StageRanges>& of_head() const { return head_; }
   [[nodiscard]] FlatRange head_range() const { return head_range_; }
   // What is not summed over the ranks leaf by leaf.
   [[nodiscard]] FlatRange channel_range() const { return channel_range_; }
 
-  // stored: the store's flat order; fused: the kernels'. Weights, or an optimizer's values for them.
-  void to_fused(std::span<const float> stored, std::span<float> fused) const;
-  void to_stored(std::span<const float> fused, std::span<float> stored) const;
-
  private:
-  // One parameter: the store's memory holds its elements [extents] in a row, the fused buffer by these strides.
-  struct Place {
-    FlatRange range;  // of the fused buffer
-    std::vector<int64_t> extents, strides;
-    size_t offset = 0;  // in the store
-  };
-
   FlatRange add(const ParameterStore& store, const std::string& name, bool is_convolution);
   FlatRange add_if_there(const ParameterStore& store, const std::string& name);
 
-  std::vector<Place> places_;
   std::vector<StageRanges> stages_, head_;
   FlatRange head_range_, channel_range_;
-  ParameterLayout layout_;
 };
 
 }  // namespace fer_ddp

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "data/affine_sample.h"
-#include "step/fused/shared_update.h"
 
 namespace fer_ddp {
 
@@ -24,24 +23,23 @@ StagedNetwork::Options options_of(const Config& config, const Communicator& comm
 
 StagedStep::StagedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
     : model_(model),
-      model_optimizer_(optimizer),
       label_smoothing_(config.label_smoothing),
       statistics_are_global_(config.batch_norm == "global"),
       plan_(plan_stages(model.network())),
       layout_(plan_, model.store()),
-      reducer_(communicator, layout_.size(), 0, std::chrono::duration<double>(config.collective_timeout_seconds)),
-      optimizer_(make_optimizer(config, layout_.layout())),
-      network_(options_of(config, communicator), plan_, layout_, model, reducer_.shared(), reducer_.own(),
+      weights_(layout_, model, optimizer, communicator, config, 0),
+      network_(options_of(config, communicator), plan_, layout_, model, weights_.reducer().shared(),
+               weights_.reducer().own(),
                {.statistics =
                     [this](std::span<double> sums) {
-                      if (statistics_are_global_) reducer_.all_reduce(sums);
+                      if (statistics_are_global_) weights_.reducer().all_reduce(sums);
                     },
                 .gradients_are_there = [this](FlatRange range) { start_sum(range); }}) {}
 
 // What follows from global statistics is every rank's already.
 void StagedStep::start_sum(FlatRange range) {
   const bool is_summed = statistics_are_global_ && range.begin == layout_.channel_range().begin;
-  if (range.size() > 0 && !is_summed) reducer_.start_sum(range);
+  if (range.size() > 0 && !is_summed) weights_.reducer().start_sum(range);
 }
 
 BatchSums StagedStep::run(const BatchShare& share, double learning_rate) {
@@ -59,39 +57,18 @@ BatchSums StagedStep::run(const BatchShare& share, double learning_rate) {
        .statistics_images = statistics_are_global_ ? share.global_images : rows,
        .kept = kept.defined() ? std::span(kept.const_data_ptr<uint8_t>(), static_cast<size_t>(kept.numel()))
                               : std::span<const uint8_t>()});
-  update_shared_weights(reducer_, *optimizer_, learning_rate, clock,
-                        {network_.pass(StagedNetwork::kSumOverRanks), network_.pass(StagedNetwork::kUpdateWeights)});
-  model_.average_buffers(optimizer_->average_share());
+  weights_.update(learning_rate, clock,
+                  {network_.pass(StagedNetwork::kSumOverRanks), network_.pass(StagedNetwork::kUpdateWeights)});
   return {.loss = result.loss, .correct = result.correct, .images = rows};
 }
 
 BatchSums StagedStep::finish() {
-  if (!is_loaded_) return {};  // the model's own are the newest
-  layout_.to_stored(reducer_.shared(), model_.store().weights());
-  for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot) {
-    reducer_.gather_slices(optimizer_->slots()[slot].values);
-    layout_.to_stored(optimizer_->slots()[slot].values, model_optimizer_.slots()[slot].values);
-  }
-  model_optimizer_.set_step_count(optimizer_->step_count());
+  weights_.store();
   return {};
 }
 
-// The host's shared weights follow at the next collective call: this one may be made where others fail.
-void StagedStep::reload() { is_loaded_ = false; }
-
 void StagedStep::load() {
-  if (is_loaded_) return;
-  is_loaded_ = true;
-  std::vector<float> weights(layout_.size());
-  layout_.to_fused(model_.store().weights(), weights);
-  const FlatRange mine = reducer_.slice();
-  reducer_.barrier();  // nobody reads the old ones any more
-  std::copy_n(weights.data() + mine.begin, mine.size(), reducer_.shared().data() + mine.begin);
-  for (size_t slot = 0; slot < optimizer_->slots().size(); ++slot)
-    layout_.to_fused(model_optimizer_.slots()[slot].values, optimizer_->slots()[slot].values);
-  optimizer_->set_step_count(model_optimizer_.step_count());
-  reducer_.barrier();
-  network_.reload();  // what values are centred on takes the convolutions' biases into account
+  if (weights_.load()) network_.reload();
 }
 
 EvaluationSums StagedStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {

@@ -3,13 +3,12 @@
 // 4 and 8 ranks of a host, one copy of the weights a host.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "comm/communicator.h"
-#include "comm/hierarchical_reducer.h"
 #include "model/model.h"
 #include "optim/optimizer.h"
+#include "step/fused/shared_weights.h"
 #include "step/fused/stages/staged_network.h"
 #include "step/training_step.h"
 
@@ -23,7 +22,7 @@ class StagedStep final : public TrainingStep {
   void begin_epoch(int, std::span<const int32_t>) override {}
   BatchSums run(const BatchShare& share, double learning_rate) override;
   BatchSums finish() override;
-  void reload() override;
+  void reload() override { weights_.forget(); }
   [[nodiscard]] std::vector<PassTime> pass_times() const override { return network_.pass_times(); }
   [[nodiscard]] const StagePlan& plan() const { return plan_; }
   [[nodiscard]] const StagedNetwork& network() const { return network_; }
@@ -36,15 +35,12 @@ class StagedStep final : public TrainingStep {
   void start_sum(FlatRange range);
 
   Model& model_;
-  Optimizer& model_optimizer_;
   double label_smoothing_;
   bool statistics_are_global_;
   StagePlan plan_;
   StagedLayout layout_;
-  HierarchicalReducer reducer_;
-  std::unique_ptr<Optimizer> optimizer_;  // of this rank's slice; the rest of its memory is not kept up
+  SharedWeights weights_;
   StagedNetwork network_;
-  bool is_loaded_ = false;  // the shared weights are the model's
 };
 
 }  // namespace fer_ddp
