@@ -30,7 +30,7 @@ class BlockChecksums {
   }
 
   // After the last piece, before digits().
-  void finish() {
+  void end() {
     if (in_block_ > 0) end_block();
   }
 

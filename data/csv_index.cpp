@@ -31,7 +31,7 @@ class IndexPart {
       take({part.data(), part.size()}, begin);
     }
     finish_last_line(bytes.end);
-    checksums_.finish();
+    checksums_.end();
   }
 
   // As text, to be gathered from all ranks.

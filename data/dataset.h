@@ -14,7 +14,7 @@
 namespace fer_ddp {
 
 // The rows of a split in the order of their source. Views into the node's shared memory: never written again, valid
-// until the communicator's finish().
+// until the communicator's close().
 struct SplitView {
   std::span<const uint8_t> images;  // [n, 48, 48]
   std::span<const uint8_t> labels;  // 0 to 6

@@ -82,7 +82,7 @@ std::string inflate_blocks(const SourceFile& file, const Sink& sink) {
     more_is_wanted = inflater.take(part);
   }
   if (more_is_wanted) inflater.require_end();
-  checksums.finish();
+  checksums.end();
   return combined_checksum(checksums.digits());
 }
 

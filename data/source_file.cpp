@@ -56,7 +56,7 @@ std::string SourceFile::checksum() const {
     read(begin, part);
     checksums.add(part);
   }
-  checksums.finish();
+  checksums.end();
   return combined_checksum(checksums.digits());
 }
 

@@ -84,7 +84,7 @@ Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& conf
         make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
     evaluation = evaluate_views(*step, dataset, split, communicator, config);
   }
-  if (device.runtime) device.runtime->finish();
+  if (device.runtime) device.runtime->close();
   return evaluation;
 }
 

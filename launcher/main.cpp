@@ -111,7 +111,7 @@ int launch(int argument_count, char** arguments) {
     exit_code = run(session, [&](Session&) { return explain_command_line(app, problem, log); });
   }
   return run(session, [&](Session&) {
-    world.finish();
+    world.close();
     return exit_code;
   });
 }

@@ -254,7 +254,7 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   say_what_starts(config, dataset, places, session.log);
   const int exit_code = run_trainer(config, request, dataset, *model, places, device.runtime.get(), signal,
                                     claim ? &*claim : nullptr, session);
-  if (device.runtime) device.runtime->finish();
+  if (device.runtime) device.runtime->close();
   return exit_code;
 }
 

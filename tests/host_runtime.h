@@ -17,7 +17,7 @@ class HostRuntime final : public DeviceRuntime {
 
   [[nodiscard]] at::Device device() const override { return at::kCPU; }
   [[nodiscard]] Reducer& reducer() override { return reducer_; }
-  void finish() override {}
+  void close() override {}
   void run_repeatedly(int64_t key, const std::function<void()>& work) override {
     keys_.push_back(key);
     work();

@@ -1,7 +1,7 @@
 // How ranks talk: the few collectives that a data-parallel trainer needs, behind one interface. Identity serves a world
 // of one, MPI a world of many; callers never ask which. Collectives are to be called by every rank in the same order,
 // from the thread that made the communicator. Each waits under a deadline and throws Error (the machine's fault) naming
-// rank, host, operation and the ranks that did not come when it passes. No destructor communicates: finish() does what
+// rank, host, operation and the ranks that did not come when it passes. No destructor communicates: close() does what
 // is collective at the end.
 #pragma once
 
@@ -37,7 +37,7 @@ class Communicator : public Reducer {
   [[nodiscard]] virtual std::vector<std::string> all_gather(std::string_view text) = 0;
 
   // Memory that the ranks of one host share, `bytes` long (all ranks of a host pass the same number), zeroed. Valid
-  // until finish(). Writers and readers are ordered by barrier().
+  // until close(). Writers and readers are ordered by barrier().
   [[nodiscard]] virtual std::span<std::byte> allocate_node_memory(size_t bytes) = 0;
 
   // For those who wait for something else than this communicator while other ranks may call the roll: says that this
@@ -49,7 +49,7 @@ class Communicator : public Reducer {
   [[noreturn]] virtual void give_up(const std::string& waited, const std::string& advice) = 0;
 
   // Collective; the last call. Frees the node's memory.
-  virtual void finish() = 0;
+  virtual void close() = 0;
 
   // Ends the whole job now, from any one rank, with this exit code. Does not return.
   [[noreturn]] virtual void abort(int exit_code) = 0;

@@ -57,14 +57,14 @@ MPI_Request DeadlineWait::start(const char* operation, const std::function<int(M
   return request;
 }
 
-void DeadlineWait::finish(MPI_Request& request, const char* operation) const {
+void DeadlineWait::wait(MPI_Request& request, const char* operation) const {
   const CallWatch::Guard guard(*watch_, {.operation = operation, .limit = *timeout_ + RollCall::kSilence + kMargin});
   poll_until_done(request, operation);
 }
 
 void DeadlineWait::complete(const char* operation, const std::function<int(MPI_Request*)>& begin) const {
   MPI_Request request = start(operation, begin);
-  finish(request, operation);
+  wait(request, operation);
 }
 
 void DeadlineWait::block(const char* operation, const std::function<int()>& blocking) const {

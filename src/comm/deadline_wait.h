@@ -30,7 +30,7 @@ class DeadlineWait {
   // Returns when `request` is done. Throws Error (the machine's fault) that names this rank, its host, `operation` and
   // the ranks that have not come to it, when the timeout passes or MPI reports an error; the only call of MPI after
   // that is to be abort(), because the request's buffers may be gone. From MPI's thread only.
-  void finish(MPI_Request& request, const char* operation) const;
+  void wait(MPI_Request& request, const char* operation) const;
 
   // Both in one.
   void complete(const char* operation, const std::function<int(MPI_Request*)>& begin) const;

@@ -23,7 +23,7 @@ namespace fer_ddp {
 class HierarchicalReducer {
  public:
   // Buffers of `floats`, a multiple of 16, zeroed. `reducible`: the longest range that all_reduce() is called for. The
-  // communicator outlives the reducer, whose memory lives until the communicator's finish(). `timeout` bounds every
+  // communicator outlives the reducer, whose memory lives until the communicator's close(). `timeout` bounds every
   // wait.
   HierarchicalReducer(Communicator& communicator, size_t floats, size_t reducible,
                       std::chrono::duration<double> timeout);

@@ -41,7 +41,7 @@ class IdentityCommunicator final : public Communicator {
     throw machine_error(waited, advice);
   }
 
-  void finish() override { memory_.clear(); }
+  void close() override { memory_.clear(); }
   [[noreturn]] void abort(int exit_code) override {
     std::fflush(nullptr);
     std::_Exit(exit_code);

@@ -22,7 +22,7 @@ class PendingMpiReduction final : public PendingReduction {
  public:
   PendingMpiReduction(MPI_Request request, std::shared_ptr<const DeadlineWait> wait)
       : request_(request), wait_(std::move(wait)) {}
-  void wait() override { wait_->finish(request_, "all-reduce of gradients"); }
+  void wait() override { wait_->wait(request_, "all-reduce of gradients"); }
 
  private:
   MPI_Request request_;
@@ -136,7 +136,7 @@ class MpiCommunicator final : public Communicator {
     wait_->give_up(waited, advice);
   }
 
-  void finish() override {
+  void close() override {
     barrier();  // so that all ranks begin what follows together
     for (MPI_Win& window : windows_)
       wait_->block("freeing the host's shared memory", [&] { return MPI_Win_free(&window); });

@@ -65,8 +65,8 @@ World::~World() = default;
 
 void World::set_timeout(std::chrono::duration<double> timeout) { *timeout_ = timeout; }
 
-void World::finish() {
-  communicator_->finish();
+void World::close() {
+  communicator_->close();
   if (!mpi_runs()) return;
   CallWatch watch;
   const CallWatch::Guard guard(watch, {.operation = "ending MPI", .limit = *timeout_});

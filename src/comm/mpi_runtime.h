@@ -36,7 +36,7 @@ class World {
   void set_timeout(std::chrono::duration<double> timeout);
 
   // Collective: frees what is shared and finalizes MPI. Not called when the job is aborted.
-  void finish();
+  void close();
 
  private:
   std::shared_ptr<std::chrono::duration<double>> timeout_;

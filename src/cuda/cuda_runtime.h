@@ -24,7 +24,7 @@ class CudaRuntime final : public DeviceRuntime {
   [[nodiscard]] Reducer& reducer() override { return reducer_; }
   void run_repeatedly(int64_t key, const std::function<void()>& work) override;
   [[nodiscard]] std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) override;
-  void finish() override { reducer_.finish(); }
+  void close() override { reducer_.close(); }
 
  private:
   int device_;

@@ -155,7 +155,7 @@ void NcclReducer::wait_for(cudaEvent_t event, const char* operation) {
       operation);
 }
 
-void NcclReducer::finish() {
+void NcclReducer::close() {
   wait_for_compute("the last wait for the GPU");
   take_graphs_().clear();
   check(ncclCommFinalize(communicator_), "ncclCommFinalize", "leaving NCCL");

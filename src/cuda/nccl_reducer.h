@@ -26,7 +26,7 @@ class NcclReducer final : public Reducer {
   // Collective. `device` is this rank's GPU; sums take their place in the order of `compute`, a stream of that GPU.
   // Throws Error (the machine's fault). `host` and `compute` outlive this.
   NcclReducer(Communicator& host, int device, cudaStream_t compute, Seconds timeout);
-  ~NcclReducer() override;  // aborts what finish() has not ended; not collective
+  ~NcclReducer() override;  // aborts what close() has not ended; not collective
 
   using Graphs = std::vector<std::unique_ptr<WorkGraph>>;
 
@@ -46,7 +46,7 @@ class NcclReducer final : public Reducer {
   void wait_for(cudaEvent_t event, const char* operation);
 
   // Collective; the last call.
-  void finish();
+  void close();
 
  private:
   friend class PendingNcclReduction;

@@ -54,7 +54,7 @@ class TrainingStep {
   // slice of the optimizer's state and gather the whole here. Waits for all steps begun, and returns their sums that
   // were not returned yet. From then until the next run() the model and the optimizer that the step was made with hold
   // the newest state.
-  virtual BatchSums finish() = 0;
+  virtual BatchSums synchronize() = 0;
 
   // Not collective. The model or the optimizer were changed from outside: the next step starts from what they hold now.
   virtual void reload() = 0;

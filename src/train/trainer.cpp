@@ -147,7 +147,7 @@ bool Trainer::train_epoch() {
 void Trainer::finish_steps() {
   const Stopwatch training(state_.progress.training_seconds);
   const Stopwatch epoch(state_.progress.seconds);
-  const BatchSums rest = step_->finish();
+  const BatchSums rest = step_->synchronize();
   std::array<double, 4> sums = {rest.loss, static_cast<double>(rest.correct), static_cast<double>(rest.images),
                                 all_finite(model_.store().weights()) ? 0.0 : 1.0};
   surroundings_.communicator.all_reduce(std::span<double>(sums), ReduceOperation::kSum);
@@ -260,7 +260,7 @@ void Trainer::apply(const EpochDecision& decision) {
 TrainingOutcome Trainer::conclude() {
   TrainingOutcome outcome;
   if (has_diverged()) {
-    static_cast<void>(step_->finish());  // steps may be under way still
+    static_cast<void>(step_->synchronize());  // steps may be under way still
     outcome.has_weights = best_weights_ && all_finite(*best_weights_);
     if (!outcome.has_weights) return outcome;
   }

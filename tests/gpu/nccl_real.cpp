@@ -40,7 +40,7 @@ TEST(NcclReal, ASumOfOneRankIsItsValues) {
   buffer.copy_to(sum);
   reducer.wait_for_compute("the test's step");
   EXPECT_EQ(sum, values);
-  reducer.finish();
+  reducer.close();
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ TEST(NcclReducer, SumsTakeTheirPlaceInTheOrderOfTheComputeStream) {
     EXPECT_EQ(second_sum, sum_of_all(world.size(), step + 50));
     EXPECT_EQ(most, (std::vector<double>{1.0, world.size() - 1.0, 0.5}));
   }
-  reducer.finish();
+  reducer.close();
 }
 
 TEST(NcclReducer, CallsThatStayInProgressAreWaitedFor) {
@@ -84,7 +84,7 @@ TEST(NcclReducer, CallsThatStayInProgressAreWaitedFor) {
   std::vector<float> expected = sum_of_all(world.size(), 0);
   for (float& value : expected) value *= static_cast<float>(world.size());
   EXPECT_EQ(sum, expected);
-  reducer.finish();
+  reducer.close();
 }
 
 TEST(NcclReducer, WhatNcclRefusesNamesRankOperationAndReason) {

@@ -60,7 +60,7 @@ void take_steps(fer_ddp::Communicator& world) {
     }
     reducer.wait_for_compute(fmt::format("step {}", step).c_str());
   }
-  reducer.finish();
+  reducer.close();
 }
 
 }  // namespace
@@ -74,5 +74,5 @@ int main() {
     fmt::print(stderr, "{}\n", error.message());
     world.communicator().abort(error.exit_code());
   }
-  world.finish();
+  world.close();
 }

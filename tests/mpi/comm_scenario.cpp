@@ -52,7 +52,7 @@ int main(int argument_count, char** arguments) {
     fer_ddp::World world(kTimeout);
     try {
       live(world, fault, faulty);
-      world.finish();
+      world.close();
     } catch (const fer_ddp::Error& error) {
       fmt::print(stderr, "rank {}: {}\n", world.communicator().rank(), error.message());
       world.communicator().abort(error.exit_code());

@@ -105,12 +105,12 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
            .recipe = image_recipe(config, epoch)},
           config.learning_rate);
       if (++done == reload_after) {
-        outcome.sums += step->finish();
+        outcome.sums += step->synchronize();
         step = make();
         step->begin_epoch(epoch, order);
       }
     }
-    outcome.sums += step->finish();
+    outcome.sums += step->synchronize();
   }
   if (evaluates)
     outcome.validation = step->evaluate(dataset, Split::kValidation, rank_share({0, 9}, world.rank(), world.size()));

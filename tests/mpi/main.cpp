@@ -39,6 +39,6 @@ int main(int argument_count, char** arguments) {
   ::testing::InitGoogleTest(&argument_count, arguments);
   test_world = std::make_unique<fer_ddp::World>(std::chrono::seconds(60));
   const int failed = run_tests(test_world->communicator());
-  test_world->finish();
+  test_world->close();
   return failed;
 }

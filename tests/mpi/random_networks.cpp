@@ -56,7 +56,7 @@ Trained train(Engine engine, Communicator& communicator, const Network& network,
        .global_images = count,
        .first_position = mine.begin},
       1.0);
-  sums += step->finish();
+  sums += step->synchronize();
   Trained trained{.gradients = optimizer->slots().at(0).values, .loss = sums.loss};
   for (const Buffer& buffer : model->buffers())
     trained.statistics.insert(trained.statistics.end(), buffer.value.const_data_ptr<float>(),

@@ -45,7 +45,7 @@ std::vector<float> weights_after_steps(Communicator& communicator, const Faces& 
               .batch_rows = faces.rows,
               .recipe = image_recipe(config, i)},
              1e-3);
-  step.finish();
+  step.synchronize();
   std::vector<float> all(model->store().weights().begin(), model->store().weights().end());
   for (const Optimizer::Slot& slot : optimizer->slots()) all.insert(all.end(), slot.values.begin(), slot.values.end());
   for (const Buffer& buffer : model->averaged_buffers())

@@ -49,7 +49,7 @@ struct Stepped {
 Stepped step_once(TrainingStep& step, Model& model, Optimizer& optimizer, const Faces& faces) {
   step.begin_epoch(0, faces.rows);
   BatchSums sums = step.run(faces.batch(), kLearningRate);
-  sums += step.finish();
+  sums += step.synchronize();
   Stepped stepped{.loss = sums.loss, .correct = sums.correct, .weights = copy_weights(model)};
   std::vector<float>& slot = optimizer.slots().at(0).values;
   for (const Parameter& parameter : model.store().parameters())
@@ -225,7 +225,7 @@ TEST(FusedStages, GoOnToTheBitFromWhatTheModelHolds) {
     StagedStep step(*model, *optimizer, *communicator, config);
     for (int i = 0; i < 4; ++i) {
       step.run(faces.batch(), 0.1);
-      step.finish();
+      step.synchronize();
       if (i == steps_before_reload) step.reload();
     }
     return std::vector<float>(model->store().weights().begin(), model->store().weights().end());

@@ -67,7 +67,7 @@ std::vector<float> weights_after_three_steps(int threads, Config config = {}) {
   const auto communicator = make_identity_communicator();
   Step step(*model, *optimizer, *communicator, config);
   for (int i = 0; i < 3; ++i) step.run(Faces::noise(37).batch(), 0.001);
-  step.finish();
+  step.synchronize();
   at::set_num_threads(1);
   return {model->store().weights().begin(), model->store().weights().end()};
 }
@@ -123,7 +123,7 @@ TEST(FusedStep, EvaluatesAsTheModelDoes) {
   FusedStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::noise(300);
   for (int i = 0; i < 3; ++i) step.run(Faces::noise(40).batch(), 0.001);
-  step.finish();
+  step.synchronize();
   PerSplit<SplitView> splits;
   splits[Split::kValidation] = {.images = faces.images, .labels = faces.labels};
   const Dataset dataset({}, "", "", splits);

@@ -51,7 +51,7 @@ AutogradStep::AutogradStep(Model& model, Optimizer& optimizer, Communicator& com
 BatchSums AutogradStep::run(const BatchShare& share, double learning_rate) {
   model_.store().clear_gradients();
   const BatchSums sums = forward_and_backward(share);
-  buckets_.finish();
+  buckets_.wait();
   update(learning_rate);
   return sums;
 }

@@ -21,7 +21,7 @@ class AutogradStep final : public TrainingStep {
 
   void begin_epoch(int, std::span<const int32_t>) override {}
   BatchSums run(const BatchShare& share, double learning_rate) override;
-  BatchSums finish() override { return {}; }
+  BatchSums synchronize() override { return {}; }
   void reload() override {}
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
   [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,

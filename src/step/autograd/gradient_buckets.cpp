@@ -33,7 +33,7 @@ void GradientBuckets::start_ready_buckets() {
     buckets_[started_].reduction = reducer_.start_sum(buckets_[started_].values);
 }
 
-void GradientBuckets::finish() {
+void GradientBuckets::wait() {
   for (Bucket& bucket : buckets_) bucket.missing = 0;
   start_ready_buckets();
   for (Bucket& bucket : buckets_) {

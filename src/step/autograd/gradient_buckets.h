@@ -1,7 +1,7 @@
 // Gradients reduced while backward still runs. The flat gradient buffer is cut into buckets, in the order in which
 // backward finishes them (last layer first). A bucket's sum over the ranks starts when its last gradient is there and
 // all buckets before it have started, so that every rank starts them in one and the same order. Two verbs: mark_ready,
-// finish.
+// wait.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,7 @@ class GradientBuckets {
 
   // Starts what has not started (a parameter that got no gradient counts as zero), waits for all, and is ready for the
   // next step.
-  void finish();
+  void wait();
 
   [[nodiscard]] size_t bucket_count() const { return buckets_.size(); }
 

@@ -42,7 +42,7 @@ class DeviceRuntime {
   virtual void run_repeatedly(int64_t key, const std::function<void()>& work) = 0;
 
   // Collective; the last call. Ends the device's part in the world.
-  virtual void finish() = 0;
+  virtual void close() = 0;
 
   // Starts to copy a tensor of the device, as it is after what was run so far.
   [[nodiscard]] virtual std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) = 0;

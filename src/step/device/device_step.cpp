@@ -164,7 +164,7 @@ void DeviceStep::compute(int64_t images) {
     torch::autograd::backward({loss * loss_scale_}, {});
   }
   const at::NoGradGuard no_grad;
-  buckets_.finish();
+  buckets_.wait();
   optimizer_->update(model_->store().flat_weights(), model_->store().flat_gradients());
   if (optimizer_->average_share().defined()) model_->average_buffers(optimizer_->average_share());
   sums_.copy_(at::stack({loss.detach(), (logits.argmax(1) == labels).sum().to(at::kFloat)}));
@@ -178,7 +178,7 @@ BatchSums DeviceStep::take_oldest() {
   return {.loss = static_cast<double>(values[0]), .correct = static_cast<int64_t>(values[1]), .images = oldest.images};
 }
 
-BatchSums DeviceStep::finish() {
+BatchSums DeviceStep::synchronize() {
   BatchSums sums;
   while (!pending_.empty()) sums += take_oldest();
   const at::NoGradGuard no_grad;

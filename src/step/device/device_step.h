@@ -2,8 +2,8 @@
 // and nothing but a step's few numbers (where it begins, its learning rate) goes there in a step, unless its images are
 // changed, which the host does; dropout that takes much memory comes a part of an epoch at a time. No step computes in
 // fp64. Its work is recorded and replayed where the runtime does so; loss and accuracy come back some steps later, so
-// that the host never stops the device. The host's model and optimizer hold the state whenever finish() has returned:
-// checkpoints and evaluation at the end of a run know nothing of devices.
+// that the host never stops the device. The host's model and optimizer hold the state whenever synchronize() has
+// returned: checkpoints and evaluation at the end of a run know nothing of devices.
 #pragma once
 
 #include <deque>
@@ -27,7 +27,7 @@ class DeviceStep final : public TrainingStep {
 
   void begin_epoch(int epoch, std::span<const int32_t> order) override;
   BatchSums run(const BatchShare& share, double learning_rate) override;
-  BatchSums finish() override;
+  BatchSums synchronize() override;
   void reload() override;
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
   [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,

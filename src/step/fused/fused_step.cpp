@@ -105,7 +105,7 @@ void FusedStep::backward(int64_t images) {
   reducer().start_sum(kFirstPart);
 }
 
-BatchSums FusedStep::finish() {
+BatchSums FusedStep::synchronize() {
   weights_.store();
   return {};
 }

@@ -1,7 +1,7 @@
 // The training step by hand-planned kernels (step/fused/fused_network.h): the seed CNN, fp32, on the CPU. The same
 // numbers as AutogradStep within rounding, several times as fast, and the same bits at any number of threads and at 1,
 // 2, 4 and 8 ranks of a host. Weights are one copy a host, in the kernels' own layout, and each rank adds up and
-// updates its share of them (comm/hierarchical_reducer.h); finish() brings weights and optimizer back to where
+// updates its share of them (comm/hierarchical_reducer.h); synchronize() brings weights and optimizer back to where
 // checkpoints look for them.
 #pragma once
 
@@ -26,7 +26,7 @@ class FusedStep final : public TrainingStep {
 
   void begin_epoch(int, std::span<const int32_t>) override {}
   BatchSums run(const BatchShare& share, double learning_rate) override;
-  BatchSums finish() override;
+  BatchSums synchronize() override;
   void reload() override { weights_.forget(); }
   [[nodiscard]] std::vector<PassTime> pass_times() const override { return network_.pass_times(); }
   [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;

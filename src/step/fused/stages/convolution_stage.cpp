@@ -68,8 +68,8 @@ class ConvolutionStage : public Stage {
     if (!normalizes()) normalization_.use_bias(ranges_.bias.of(around_.weights));
   }
 
-  [[nodiscard]] bool has_finish() const override { return spec_.pool != nullptr; }
-  void finish(const LeafRun& run) override {
+  [[nodiscard]] bool has_second_pass() const override { return spec_.pool != nullptr; }
+  void second_pass(const LeafRun& run) override {
     max_pool(pooled_shape(), z_of(run.begin()), run.count(), pooled_.data() + run.begin() * activation_.size(),
              winners_.data() + run.begin() * activation_.size());
   }

@@ -117,8 +117,8 @@ class BatchNormStage final : public PlainStage {
       add_channel_sums(read(run.leaves[i]), normalization_.centre(), leaf_rows(run, i), activation_.channels(),
                        sums_of(run, i));
   }
-  [[nodiscard]] bool has_finish() const override { return true; }
-  void finish(const LeafRun& run) override {
+  [[nodiscard]] bool has_second_pass() const override { return true; }
+  void second_pass(const LeafRun& run) override {
     scale_and_shift(read(run.begin()), rows(run), activation_.channels(), normalization_.map().scale,
                     normalization_.map().shift, own(run.begin()));
   }

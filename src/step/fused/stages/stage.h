@@ -95,10 +95,11 @@ class Stage {
   // Once before the passes of a step, or of an evaluation: what depends on the weights alone. Uses threads itself.
   virtual void prepare() {}
 
-  // Forward: compute(); where there is a normalisation, its statistics; then finish().
+  // Forward: compute(); where there is a normalisation, its statistics over all ranks; then second_pass(), which may
+  // use them, where the stage has one.
   virtual void compute(const LeafRun& run) = 0;
-  virtual void finish(const LeafRun&) {}
-  [[nodiscard]] virtual bool has_finish() const { return false; }
+  virtual void second_pass(const LeafRun&) {}
+  [[nodiscard]] virtual bool has_second_pass() const { return false; }
 
   // Null where the stage normalises nothing. statistics(): [leaves][2 * channels], of compute() in training.
   [[nodiscard]] virtual FusedNormalization* normalization() { return nullptr; }

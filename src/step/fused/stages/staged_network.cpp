@@ -242,7 +242,7 @@ void StagedNetwork::forward() {
     clock_.lap(2 * i);
     if (normalization != nullptr)
       normalization->use_batch(leaf_total(stage.statistics(), channels), statistics_images_ * stage.positions());
-    if (stage.has_finish()) for_each_run(true, [&](const LeafRun& run) { stage.finish(run); });
+    if (stage.has_second_pass()) for_each_run(true, [&](const LeafRun& run) { stage.second_pass(run); });
     // Readers leave other sums in the same place.
     if (stage.statistics() != nullptr) std::fill_n(stage.statistics(), around_.leaves * 2 * channels, 0.0);
     stage.activation().has_gradient = false;
@@ -298,7 +298,7 @@ void StagedNetwork::evaluate(int64_t begin, int64_t end,
         write_image(first + i, images_.data() + i * kImagePixels);
       for (const auto& stage : stages_) {
         stage->compute(run);
-        if (stage->has_finish()) stage->finish(run);
+        if (stage->has_second_pass()) stage->second_pass(run);
       }
       head_->evaluate(run, [&](int image, const float* logits) {
         std::copy_n(logits, kExpressionCount, logits_.data() + int64_t{image} * kExpressionCount);

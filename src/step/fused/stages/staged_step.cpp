@@ -62,7 +62,7 @@ BatchSums StagedStep::run(const BatchShare& share, double learning_rate) {
   return {.loss = result.loss, .correct = result.correct, .images = rows};
 }
 
-BatchSums StagedStep::finish() {
+BatchSums StagedStep::synchronize() {
   weights_.store();
   return {};
 }

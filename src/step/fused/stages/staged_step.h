@@ -21,7 +21,7 @@ class StagedStep final : public TrainingStep {
 
   void begin_epoch(int, std::span<const int32_t>) override {}
   BatchSums run(const BatchShare& share, double learning_rate) override;
-  BatchSums finish() override;
+  BatchSums synchronize() override;
   void reload() override { weights_.forget(); }
   [[nodiscard]] std::vector<PassTime> pass_times() const override { return network_.pass_times(); }
   [[nodiscard]] const StagePlan& plan() const { return plan_; }
