@@ -18,9 +18,9 @@ int column_of(const ImageView& view, int x) { return within((view.mirrored ? kIm
 
 }  // namespace
 
-std::vector<ImageView> image_views(const std::string& test_time_augmentation) {
-  if (test_time_augmentation == "none") return {{}};
-  if (test_time_augmentation == "flip") return {{}, {.mirrored = true}};
+std::vector<ImageView> image_views(TestViews which) {
+  if (which == TestViews::kNone) return {{}};
+  if (which == TestViews::kFlip) return {{}, {.mirrored = true}};
   std::vector<ImageView> views;
   for (const int down : {0, -kShift, kShift})
     for (const int across : {0, -kShift, kShift})

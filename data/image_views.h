@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/choices.h"
 #include "core/pixel_scale.h"
 
 namespace fer_ddp {
@@ -19,9 +20,8 @@ struct ImageView {
   friend bool operator==(const ImageView&, const ImageView&) = default;
 };
 
-// "none": the image itself; "flip": and its mirror image; "views18": shifts of -3, 0 and 3 pixels down and across, each
-// as it is and mirrored.
-[[nodiscard]] std::vector<ImageView> image_views(const std::string& test_time_augmentation);
+// kViews18: the image itself first.
+[[nodiscard]] std::vector<ImageView> image_views(TestViews which);
 
 // The view of 48 x 48 bytes as the network takes it in; the image is scaled before it is shifted.
 void write_view(const ImageView& view, PixelScale scale, const uint8_t* pixels, float* image);

@@ -120,7 +120,7 @@ std::string manifest_text(const Manifest& manifest) {
                  {"checksum", source.checksum},
                  {"checksum_rule", kBlockChecksumRule},
                  {"rows", source.rows}}},
-               {"split_rule", split_rule_name(manifest.split_rule)},
+               {"split_rule", choice_word(manifest.split_rule)},
                {"class_names", manifest.class_names},
                {"image_shape", {kImageSide, kImageSide}},
                {"splits", splits},

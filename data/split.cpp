@@ -20,11 +20,8 @@ std::string split_name(Split split) {
   throw machine_error(fmt::format("split {} does not exist", static_cast<int>(split)));
 }
 
-std::string split_rule_name(SplitRule rule) { return rule == SplitRule::kSeed ? "seed" : "official"; }
-
 SplitRule parse_split_rule(std::string_view name) {
-  if (name == "seed") return SplitRule::kSeed;
-  if (name == "official") return SplitRule::kOfficial;
+  if (const std::optional<SplitRule> rule = choice_of<SplitRule>(name)) return *rule;
   throw user_error(fmt::format("split: \"{}\" is not a split rule, expected seed or official", name));
 }
 

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/choices.h"
+
 namespace fer_ddp {
 
 enum class Split : uint8_t { kTrain = 0, kValidation = 1, kTest = 2 };
@@ -25,18 +27,10 @@ class PerSplit {
   std::array<T, kSplits.size()> values_{};
 };
 
-enum class SplitRule : uint8_t {
-  kSeed,  // by position: train is the first floor(0.7 N) rows, test the last floor(0.1 N), validation what lies between
-  kOfficial,  // by the Usage column: Training, PublicTest, PrivateTest
-};
-
 // "train", "validation", "test": the groups of a shard.
 [[nodiscard]] std::string split_name(Split split);
 
-// "seed", "official".
-[[nodiscard]] std::string split_rule_name(SplitRule rule);
-
-// Throws Error (the user's fault) for any other name.
+// Throws Error (the user's fault) for a word that is no rule's.
 [[nodiscard]] SplitRule parse_split_rule(std::string_view name);
 
 // The source rows of each split, ascending.

@@ -49,8 +49,8 @@ std::unique_ptr<DevicePlugin> load_plugin() {
 
 RunDevice open_device(const Config& config, Session& session) {
   Communicator& communicator = session.communicator();
-  if (config.device == "cpu" || config.step == "fused") return {};  // that step is the CPU's
-  if (config.device == "auto" && !everywhere(communicator, gpu_seems_usable())) return {};
+  if (config.device == DeviceChoice::kCpu || config.step == StepChoice::kFused) return {};  // that step is the CPU's
+  if (config.device == DeviceChoice::kAuto && !everywhere(communicator, gpu_seems_usable())) return {};
   RunDevice device;
   GpuAssignment gpu;
   run_together(communicator, [&] {

@@ -101,7 +101,7 @@ int evaluate_run(const EvaluationRequest& request, Session& session) {
     config = load_config(request.run / run_file::kConfig);
     shards = shards_to_use(request, config);
     config.init = weights_of_run(request.run).string();
-    if (!request.device.empty()) config.device = request.device;
+    if (request.device) config.device = *request.device;
     network = network_of_run(request.run, config);
     refuse_impossible_step(config, network);
   });

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
+#include "core/choices.h"
 #include "launcher/command.h"
 
 namespace fer_ddp {
@@ -13,8 +15,8 @@ struct EvaluationRequest {
   std::filesystem::path run;  // the run's folder
   std::string data;           // shards other than the run's own; none if empty
   std::string split = "test";
-  std::string device;  // where to compute; the run's own if empty
-  bool json = false;   // print one JSON object
+  std::optional<DeviceChoice> device;  // where to compute; none: as the run
+  bool json = false;                   // print one JSON object
 };
 
 // Collective. Prints loss, accuracy, per-class scores and confusion matrix; returns the exit code. Throws AgreedError,

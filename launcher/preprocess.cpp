@@ -25,7 +25,7 @@ int run_preprocess(PreprocessOptions options, Session& session) {
 void add_preprocess_command(CLI::App& app, Action& chosen) {
   CLI::App* command = app.add_subcommand("preprocess", "Turns an input file into verified shards");
   const auto options = std::make_shared<PreprocessOptions>();
-  const auto split = std::make_shared<std::string>(split_rule_name(options->split_rule));
+  const auto split = std::make_shared<std::string>(choice_word(options->split_rule));
   command->add_option("INPUT", options->input, "fer2013.csv, icml_face_data.csv or train.csv, plain or gzipped")
       ->required();
   command->add_option("OUT", options->output, "The folder to make")->required();
@@ -33,7 +33,7 @@ void add_preprocess_command(CLI::App& app, Action& chosen) {
       ->check(CLI::Range(1, kLargestShardCount))
       ->capture_default_str();
   command->add_option("--split", *split, "seed: 70 % / 20 % / 10 % in the rows' order; official: by the Usage column")
-      ->check(CLI::IsMember({"seed", "official"}))
+      ->check(CLI::IsMember(ChoiceWords<SplitRule>::kWords))
       ->capture_default_str();
   command->add_flag("--overwrite", options->overwrite, "Replace the shards that OUT holds already");
   command->callback([options, split, &chosen] {

@@ -30,11 +30,12 @@ struct ReplayOptions {
 
 int64_t epoch_steps(const ReplayOptions& options, const Config& config) {
   if (options.steps_per_epoch > 0) return options.steps_per_epoch;
-  if (config.schedule == "constant") return 1;  // any: a warm-up's share of an epoch's first step is the same
+  if (config.schedule == ScheduleShape::kConstant)
+    return 1;  // any: a warm-up's share of an epoch's first step is the same
   const auto shards = shards_of_run(config.output, config_to_json(config));
   if (!shards)
     throw user_error(fmt::format("{}: schedule {} goes by steps, and there are no shards to say how many an epoch has",
-                                 options.config, config.schedule),
+                                 options.config, choice_word(config.schedule)),
                      "Name them by data, or give --steps-per-epoch N.");
   return steps_per_epoch(read_manifest(*shards).rows(Split::kTrain), config.batch_size);
 }
@@ -45,7 +46,7 @@ std::string replay(const Config& config, int64_t steps, const std::vector<Histor
   const Schedule schedule(config, steps);
   double learning_rate = config.learning_rate;
   for (const HistoryRow& row : history) {
-    const std::optional<double> value = config.monitor == "val_loss" ? row.val_loss : row.val_accuracy;
+    const std::optional<double> value = config.monitor == Monitor::kValidationLoss ? row.val_loss : row.val_accuracy;
     const EpochDecision decision = decisions.decide(row.epoch, value, learning_rate);
     // A recorded history may be longer than the config's epochs or shorter: its own end is not a decision.
     const bool stopped = decision.stop_reason == StopReason::kEarlyStopping;

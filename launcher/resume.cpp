@@ -56,7 +56,8 @@ void say_over(const Config& config, const RunResult& result, RunLog& log) {
                                  config.output, epochs_text(result.epochs_run), result.stop_reason);
   if (config.epochs < result.epochs_run)
     line += fmt::format("\n  epochs is {}, fewer than were run: nothing is trained.", config.epochs);
-  else if (result.stop_reason == stop_reason_name(StopReason::kEpochsDone) && config.schedule == "constant")
+  else if (result.stop_reason == stop_reason_name(StopReason::kEpochsDone) &&
+           config.schedule == ScheduleShape::kConstant)
     line += "\n  More epochs go on with it: --set epochs=N.";
   else if (result.stop_reason == stop_reason_name(StopReason::kEarlyStopping))
     line += "\n  More patience goes on with it: --set early_stopping_patience=N.";

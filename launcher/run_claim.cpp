@@ -30,7 +30,7 @@ void require_same_past(const Config& config, const fs::path& folder) {
     if (option.may_change(before) || option.value(config) == option.value(before)) continue;
     std::string what = fmt::format("{}: the run was started with {} {}, and cannot be resumed with {}", folder.string(),
                                    option.key, json_text(option.value(before)), json_text(option.value(config)));
-    if (option.free_on_resume) what += fmt::format(": its schedule, {}, depends on it", before.schedule);
+    if (option.free_on_resume) what += fmt::format(": its schedule, {}, depends on it", choice_word(before.schedule));
     throw user_error(what, "Resume it as it was, or start another run with another output.");
   }
   if (before.finish_epochs > 0 && config.epochs != before.epochs)

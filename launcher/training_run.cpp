@@ -105,7 +105,7 @@ fs::path provide_shards(const Config& config, ExistingRun existing, int threads,
   if (source[0] == kMade) return made_shards(config);
   preprocess({.input = config.data,
               .output = unpublished_shards(config),
-              .split_rule = parse_split_rule(config.split),
+              .split_rule = config.split,
               .overwrite = true,
               .threads = threads,
               .check = check},
@@ -121,9 +121,9 @@ Dataset load_training_data(const Config& config, ExistingRun existing, int threa
     if (dataset.split(Split::kTrain).size() == 0)
       throw user_error(fmt::format("{}: the training split is empty", config.data),
                        "Preprocess an input with more rows.");
-    if (dataset.manifest().split_rule != parse_split_rule(config.split))
+    if (dataset.manifest().split_rule != config.split)
       throw user_error(fmt::format("{}: the shards are split by the rule {}, the config says {}", config.data,
-                                   split_rule_name(dataset.manifest().split_rule), config.split),
+                                   choice_word(dataset.manifest().split_rule), choice_word(config.split)),
                        "Preprocess again with --split, or set split in the config.");
   });
   return dataset;

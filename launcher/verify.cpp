@@ -20,8 +20,7 @@ int run_verify(const std::filesystem::path& shards, Session& session) {
   run_on_rank_0(session.communicator(), [&] {
     print_result(fmt::format("{}: {} sound {} of {} ({} rows, split {})\n{}", shards.string(), manifest.shard_count(),
                              manifest.shard_count() == 1 ? "shard" : "shards", manifest.source.name,
-                             grouped(manifest.source.rows), split_rule_name(manifest.split_rule),
-                             counts_table(manifest)));
+                             grouped(manifest.source.rows), choice_word(manifest.split_rule), counts_table(manifest)));
   });
   return 0;
 }

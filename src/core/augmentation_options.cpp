@@ -8,10 +8,10 @@ namespace {
 
 constexpr double kGentleShift = 2;
 
-AugmentationOptions preset(const std::string& name) {
+AugmentationOptions preset(AugmentPreset name) {
   AugmentationOptions options;
-  if (name == "none") return options;
-  const bool is_full = name == "full";
+  if (name == AugmentPreset::kNone) return options;
+  const bool is_full = name == AugmentPreset::kFull;
   options.flip = 0.5;
   options.rotation = is_full ? 12 : 8;
   options.scale = is_full ? 0.12 : 0.08;

@@ -77,7 +77,7 @@ std::string apply_override(Config& config, const std::string& assignment) {
 
 // A schedule knows when it ends, so that what would end it before is for those who ask for it.
 void leave_the_end_to_the_schedule(Config& config, const std::set<std::string>& given) {
-  if (config.schedule == "constant") return;
+  if (config.schedule == ScheduleShape::kConstant) return;
   if (!given.contains("early_stopping_patience")) config.early_stopping_patience = std::nullopt;
   if (!given.contains("lr_patience")) config.lr_patience = std::nullopt;
   if (!given.contains("restore_best_weights")) config.restore_best_weights = false;
@@ -87,20 +87,20 @@ void leave_the_end_to_the_schedule(Config& config, const std::set<std::string>& 
 // AdamW's alone.
 void forget_unused_decay(Config& config, const std::set<std::string>& given) {
   if (!given.contains("metrics_in_the_clear") || given.contains("schedule") || !given.contains("weight_decay")) return;
-  if (config.optimizer != "AdamW" || config.weight_decay == 0.004) config.weight_decay = std::nullopt;
+  if (config.optimizer != OptimizerRule::kAdamW || config.weight_decay == 0.004) config.weight_decay = std::nullopt;
 }
 
 void check_optimizer(const Config& config, const std::string& where) {
-  if (config.optimizer == "Adam" && config.weight_decay.value_or(0.0) > 0)
+  if (config.optimizer == OptimizerRule::kAdam && config.weight_decay.value_or(0.0) > 0)
     throw user_error(fmt::format("{}: weight_decay is {}, but Adam has none", where, *config.weight_decay),
                      "AdamW is Adam with weight decay.");
-  if (config.optimizer == "SGD" && config.nesterov && config.momentum == 0)
+  if (config.optimizer == OptimizerRule::kSgd && config.nesterov && config.momentum == 0)
     throw user_error(fmt::format("{}: nesterov is true, but momentum is 0: there is nothing to look ahead by", where),
                      "Set momentum, such as 0.9.");
 }
 
 void check_schedule(const Config& config, const std::string& where) {
-  if (config.schedule == "constant") return;
+  if (config.schedule == ScheduleShape::kConstant) return;
   if (config.warm_up_epochs >= config.epochs)
     throw user_error(fmt::format("{}: warm_up_epochs is {}, but epochs is {}: the learning rate would only rise", where,
                                  config.warm_up_epochs, config.epochs),

@@ -11,29 +11,31 @@
 #include <string_view>
 #include <vector>
 
+#include "core/choices.h"
+
 namespace fer_ddp {
 
 struct Config {
   double learning_rate = 0.001;
-  std::string loss = "categorical_crossentropy";
+  Loss loss = Loss::kCategoricalCrossentropy;
   int epochs = 50;
   int batch_size = 128;  // the global batch, over all ranks
   std::optional<int> early_stopping_patience = 7;
   std::optional<int> lr_patience = 5;
   double lr_reduction_factor = 0.1;
-  std::string optimizer = "Adam";
+  OptimizerRule optimizer = OptimizerRule::kAdam;
   int num_classes = 7;
   std::vector<int> input_shape = {48, 48, 1};  // height, width, channels
   bool shuffle = true;
   bool restore_best_weights = true;
 
-  std::string monitor = "val_loss";
+  Monitor monitor = Monitor::kValidationLoss;
   double early_stopping_min_delta = 0.0;
   int early_stopping_start_from_epoch = 0;
   double lr_min_delta = 1e-4;
   int lr_cooldown = 0;
   double min_learning_rate = 0.0;
-  std::string schedule = "constant";
+  ScheduleShape schedule = ScheduleShape::kConstant;
   double warm_up_epochs = 0.0;
   double final_learning_rate = 0.0;
   bool terminate_on_nan = true;
@@ -41,12 +43,12 @@ struct Config {
   std::string name{};    // empty: the config file's stem
   std::string output{};  // empty: runs/NAME
   std::string data{};    // a folder of shards, or an input file
-  std::string split = "seed";
+  SplitRule split = SplitRule::kSeed;
 
   std::string model = "seed_cnn";
   std::optional<double> dropout{};  // none: the table's own
   std::string init = "glorot_uniform";
-  std::string batch_norm = "global";
+  BatchNormScope batch_norm = BatchNormScope::kGlobal;
   double label_smoothing = 0.0;
   double momentum = 0.0;
   bool nesterov = false;
@@ -59,8 +61,8 @@ struct Config {
   std::optional<double> average_weights{};
   int64_t random_seed = 0;
 
-  std::string augment = "none";          // a preset; a number below takes the place of its own
-  std::optional<double> augment_flip{};  // see AugmentationOptions
+  AugmentPreset augment = AugmentPreset::kNone;  // a preset; a number below takes the place of its own
+  std::optional<double> augment_flip{};          // see AugmentationOptions
   std::optional<double> augment_rotation{};
   std::optional<double> augment_scale{};
   std::optional<double> augment_aspect{};
@@ -72,12 +74,12 @@ struct Config {
   std::optional<double> augment_mixup{};
   std::optional<double> augment_cutmix{};
   int finish_epochs = 0;
-  std::string test_time_augmentation = "none";
+  TestViews test_time_augmentation = TestViews::kNone;
   std::string comment{};
 
-  std::string device = "auto";
-  std::string precision = "fp32";
-  std::string step = "auto";
+  DeviceChoice device = DeviceChoice::kAuto;
+  Precision precision = Precision::kFp32;
+  StepChoice step = StepChoice::kAuto;
   bool cuda_graph = true;
   int threads = 0;
   double collective_timeout_seconds = 300.0;

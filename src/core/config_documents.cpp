@@ -22,7 +22,8 @@ ordered_json option_schema(const Option& option) {
     schema["type"] = option.type_name();
   }
   if (option.type_name() == "array") schema["items"] = {{"type", "integer"}};
-  if (!option.choices.empty()) schema["enum"] = option.choices;
+  const std::vector<std::string> choices = option.choices();
+  if (!choices.empty()) schema["enum"] = choices;
   if (std::isfinite(option.range.low))
     schema[option.range.low_excluded ? "exclusiveMinimum" : "minimum"] = option.range.low;
   if (std::isfinite(option.range.high))
@@ -48,12 +49,8 @@ std::string config_table_markdown() {
   std::string table = "| key | default | meaning |\n|---|---|---|\n";
   for (const Option& option : option_table()) {
     std::string meaning = option.help;
-    if (!option.choices.empty()) {
-      meaning += " (";
-      for (size_t i = 0; i < option.choices.size(); ++i)
-        meaning += fmt::format("{}`{}`", i == 0 ? "" : ", ", option.choices[i]);
-      meaning += ")";
-    }
+    if (const std::vector<std::string> choices = option.choices(); !choices.empty())
+      meaning += fmt::format(" (`{}`)", fmt::join(choices, "`, `"));
     if (const std::string range = option.range.text(); !range.empty()) meaning += fmt::format(" ({})", range);
     table += fmt::format("| `{}` | `{}` | {} |\n", option.key, option.value(Config{}).dump(), meaning);
   }

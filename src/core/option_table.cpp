@@ -31,7 +31,7 @@ Option free_unless_scheduled(Option option) {
 }  // namespace
 
 bool Option::may_change(const Config& before) const {
-  return free_on_resume && !(fixed_by_schedule && before.schedule != "constant");
+  return free_on_resume && !(fixed_by_schedule && before.schedule != ScheduleShape::kConstant);
 }
 
 std::span<const Option> option_table() {
@@ -44,7 +44,7 @@ std::span<const Option> option_table() {
   constexpr Range kBetaParameter{.low = 0, .high = 100};
   static const std::vector<Option> kTable = {
       {"learning_rate", &Config::learning_rate, "learning rate of the first epoch", kPositive},
-      {"loss", &Config::loss, "what is minimised", {}, {"categorical_crossentropy"}},
+      {"loss", &Config::loss, "what is minimised"},
       free_unless_scheduled({"epochs", &Config::epochs, "most passes over the training images", kAtLeastOne}),
       {"batch_size", &Config::batch_size,
        "global batch: images a step over all ranks, so a run is the same at any world size", kAtLeastOne},
@@ -57,22 +57,15 @@ std::span<const Option> option_table() {
        &Config::lr_reduction_factor,
        "what the learning rate is multiplied by",
        {.low = 0, .high = 1, .low_excluded = true, .high_excluded = true}},
-      {"optimizer",
-       &Config::optimizer,
+      {"optimizer", &Config::optimizer,
        "update rule, each as Keras defines it; Muon: filters of more than one channel by Newton-Schulz, all else by "
-       "SGD",
-       {},
-       {"Adam", "AdamW", "SGD", "Muon"}},
+       "SGD"},
       {"num_classes", &Config::num_classes, "expressions told apart; FER2013 has 7", {.low = 7, .high = 7}},
       {"input_shape", &Config::input_shape, "height, width, channels of an image; FER2013 has [48, 48, 1]"},
       {"shuffle", &Config::shuffle, "draw a new order of the training images each epoch"},
       free_on_resume({"restore_best_weights", &Config::restore_best_weights,
                       "end with the weights of the epoch whose monitored metric was best, not the last one's"}),
-      {"monitor",
-       &Config::monitor,
-       "metric that early stopping and the plateau look at; its direction follows",
-       {},
-       {"val_loss", "val_accuracy"}},
+      {"monitor", &Config::monitor, "metric that early stopping and the plateau look at; its direction follows"},
       {"early_stopping_min_delta", &Config::early_stopping_min_delta, "smallest change that counts as an improvement",
        kNotNegative},
       {"early_stopping_start_from_epoch", &Config::early_stopping_start_from_epoch,
@@ -81,12 +74,9 @@ std::span<const Option> option_table() {
        "smallest change that counts as an improvement for the plateau (absolute)", kNotNegative},
       {"lr_cooldown", &Config::lr_cooldown, "epochs to wait after a reduction before counting again", kNotNegative},
       {"min_learning_rate", &Config::min_learning_rate, "the plateau never goes below this", kNotNegative},
-      {"schedule",
-       &Config::schedule,
+      {"schedule", &Config::schedule,
        "the learning rate from step to step, times what the plateau leaves of it; with another than constant, "
-       "early_stopping_patience, lr_patience and restore_best_weights are off unless given",
-       {},
-       {"constant", "cosine", "one_cycle"}},
+       "early_stopping_patience, lr_patience and restore_best_weights are off unless given"},
       {"warm_up_epochs", &Config::warm_up_epochs, "epochs in which the learning rate rises from 0, step by step",
        kNotNegative},
       {"final_learning_rate", &Config::final_learning_rate,
@@ -98,7 +88,7 @@ std::span<const Option> option_table() {
       free_on_resume({"output", &Config::output, "the run's folder; empty: runs/NAME"}),
       free_on_resume({"data", &Config::data,
                       "required: a folder of shards, or an input file, preprocessed once into OUTPUT/shards"}),
-      {"split", &Config::split, "seed: 70/20/10 % in file order; official: the Usage column", {}, {"seed", "official"}},
+      {"split", &Config::split, "seed: 70/20/10 % in file order; official: the Usage column"},
       {"model", &Config::model, "network: a built-in one, as `fer-ddp network` names them, or a .json file"},
       {"dropout",
        &Config::dropout,
@@ -106,11 +96,7 @@ std::span<const Option> option_table() {
        {.low = 0, .high = 1, .high_excluded = true}},
       {"init", &Config::init,
        "glorot_uniform (Keras'), uniform_fan_in (PyTorch's), or a .safetensors file to start from"},
-      {"batch_norm",
-       &Config::batch_norm,
-       "statistics over the global batch, or local to each rank",
-       {},
-       {"global", "local"}},
+      {"batch_norm", &Config::batch_norm, "statistics over the global batch, or local to each rank"},
       {"label_smoothing",
        &Config::label_smoothing,
        "share of each target spread evenly over all classes",
@@ -134,12 +120,9 @@ std::span<const Option> option_table() {
        kBelowOne},
       {"random_seed", &Config::random_seed, "key of every random stream: initialisation, shuffling, dropout",
        kNotNegative},
-      {"augment",
-       &Config::augment,
+      {"augment", &Config::augment,
        "how training changes its images, anew each epoch: a preset's numbers; those below, where they are not null, "
-       "take the place of its own",
-       {},
-       {"none", "mild", "full"}},
+       "take the place of its own"},
       {"augment_flip", &Config::augment_flip, "share of the images that are mirrored", kShare},
       {"augment_rotation", &Config::augment_rotation, "most degrees to either side", {.low = 0, .high = 180}},
       {"augment_scale", &Config::augment_scale, "most to either side of 1", kBelowOne},
@@ -165,26 +148,16 @@ std::span<const Option> option_table() {
        "the last epochs, which change their images gently: flips, shifts of 2 pixels at most, half the contrast, "
        "brightness and label smoothing, and nothing else",
        kNotNegative},
-      free_on_resume({"test_time_augmentation",
-                      &Config::test_time_augmentation,
+      free_on_resume({"test_time_augmentation", &Config::test_time_augmentation,
                       "views of a test image whose mean probabilities count: itself; flip: its mirror image too; "
                       "views18: shifts of -3, 0 and 3 pixels down and across, each as it is and mirrored; val_loss is "
-                      "always of the image itself",
-                      {},
-                      {"none", "flip", "views18"}}),
+                      "always of the image itself"}),
       free_on_resume({"comment", &Config::comment, "free text, which nothing reads"}),
-      free_on_resume({"device", &Config::device, "auto: a GPU where there is one", {}, {"auto", "cpu", "cuda"}}),
-      {"precision",
-       &Config::precision,
-       "of the convolutions and dense layers; weights and updates stay fp32",
-       {},
-       {"fp32", "bf16"}},
+      free_on_resume({"device", &Config::device, "auto: a GPU where there is one"}),
+      {"precision", &Config::precision, "of the convolutions and dense layers; weights and updates stay fp32"},
       free_on_resume(
-          {"step",
-           &Config::step,
-           "fused: this project's own kernels, the fastest on a CPU; autograd: LibTorch's; auto: fused where it can",
-           {},
-           {"auto", "autograd", "fused"}}),
+          {"step", &Config::step,
+           "fused: this project's own kernels, the fastest on a CPU; autograd: LibTorch's; auto: fused where it can"}),
       {"cuda_graph", &Config::cuda_graph, "on a GPU, record the training step once and replay it"},
       free_on_resume({"threads", &Config::threads, "a rank; 0: the cores of the node shared fairly between its ranks",
                       kNotNegative}),
@@ -241,7 +214,7 @@ constexpr const char* schema_type() {
   if constexpr (std::is_same_v<T, bool>) return "boolean";
   if constexpr (std::is_integral_v<T>) return "integer";
   if constexpr (std::is_floating_point_v<T>) return "number";
-  if constexpr (std::is_same_v<T, std::string>) return "string";
+  if constexpr (std::is_same_v<T, std::string> || Choice<T>) return "string";
   return "array";
 }
 
@@ -274,7 +247,7 @@ bool has_type(const ordered_json& value) {
     return whole_number_or_none<T>(value).has_value();
   else if constexpr (std::is_floating_point_v<T>)
     return value.is_number();
-  else if constexpr (std::is_same_v<T, std::string>)
+  else if constexpr (std::is_same_v<T, std::string> || Choice<T>)
     return value.is_string();
   else
     return value.is_array() && std::all_of(value.begin(), value.end(), [](const auto& item) {
@@ -292,7 +265,9 @@ std::string type_words(const Option& option) {
   else if constexpr (std::is_floating_point_v<T>)
     words = "a number";
   else if constexpr (std::is_same_v<T, std::string>)
-    words = option.choices.empty() ? "a text" : joined_choices(option.choices);
+    words = "a text";
+  else if constexpr (Choice<T>)
+    words = joined_choices(option.choices());
   else
     words = "a list of whole numbers";
   if (const std::string range = option.range.text(); !range.empty()) words += " " + range;
@@ -309,11 +284,14 @@ T checked_value(const Option& option, const ordered_json& value, const std::stri
   if constexpr (std::is_same_v<T, std::string>) {
     const auto text = value.get<std::string>();
     if (!is_utf8(text)) refuse(option, value, "a text in UTF-8", where);
-    if (!option.choices.empty() &&
-        std::find(option.choices.begin(), option.choices.end(), text) == option.choices.end())
-      refuse(option, value, type_words<T>(option), where);
   }
-  return value.get<T>();
+  if constexpr (Choice<T>) {
+    const std::optional<T> chosen = choice_of<T>(value.get<std::string>());
+    if (!chosen) refuse(option, value, type_words<T>(option), where);
+    return *chosen;
+  } else {
+    return value.get<T>();
+  }
 }
 
 }  // namespace
@@ -329,12 +307,25 @@ bool Option::nullable() const {
       member);
 }
 
+std::vector<std::string> Option::choices() const {
+  return visit_type(member, [](const auto& sample) -> std::vector<std::string> {
+    using T = std::remove_cvref_t<decltype(sample)>;
+    if constexpr (Choice<T>) {
+      return {ChoiceWords<T>::kWords.begin(), ChoiceWords<T>::kWords.end()};
+    } else {
+      return {};
+    }
+  });
+}
+
 ordered_json Option::value(const Config& config) const {
   return std::visit(
       [&](auto pointer) -> ordered_json {
         using T = std::remove_cvref_t<decltype(config.*pointer)>;
         if constexpr (IsOptional<T>::value) {
           return (config.*pointer) ? ordered_json(*(config.*pointer)) : ordered_json(nullptr);
+        } else if constexpr (Choice<T>) {
+          return choice_word(config.*pointer);
         } else {
           return config.*pointer;
         }

@@ -22,24 +22,27 @@ struct Range {
   [[nodiscard]] std::string text() const;  // "above 0", "at least 1", "above 0 and below 1"
 };
 
-using OptionMember = std::variant<double Config::*, int Config::*, int64_t Config::*, bool Config::*,
-                                  std::string Config::*, std::vector<int> Config::*, std::optional<int> Config::*,
-                                  std::optional<double> Config::*, std::optional<std::string> Config::*>;
+using OptionMember =
+    std::variant<double Config::*, int Config::*, int64_t Config::*, bool Config::*, std::string Config::*,
+                 std::vector<int> Config::*, std::optional<int> Config::*, std::optional<double> Config::*,
+                 std::optional<std::string> Config::*, Loss Config::*, OptimizerRule Config::*, Monitor Config::*,
+                 ScheduleShape Config::*, SplitRule Config::*, BatchNormScope Config::*, AugmentPreset Config::*,
+                 TestViews Config::*, DeviceChoice Config::*, Precision Config::*, StepChoice Config::*>;
 
 struct Option {
   std::string key;
   OptionMember member;
-  std::string help;                    // one sentence, no full stop
-  Range range{};                       // numbers
-  std::vector<std::string> choices{};  // texts; empty: any
-  bool free_on_resume = false;         // a resumed run may change it,
-  bool fixed_by_schedule = false;      // unless its learning rate depends on it
+  std::string help;                // one sentence, no full stop
+  Range range{};                   // numbers
+  bool free_on_resume = false;     // a resumed run may change it,
+  bool fixed_by_schedule = false;  // unless its learning rate depends on it
 
   // Whether a run that was started with `before` may be resumed with another value.
   [[nodiscard]] bool may_change(const Config& before) const;
 
   [[nodiscard]] std::string type_name() const;  // JSON Schema's: "number", "integer", "boolean", "string", "array"
   [[nodiscard]] bool nullable() const;
+  [[nodiscard]] std::vector<std::string> choices() const;  // the words of a choice; empty: it is none
   [[nodiscard]] nlohmann::ordered_json value(const Config& config) const;
 
   // Throws Error (the user's fault); `where` names the file or the command-line option the value came from.

@@ -42,7 +42,7 @@ void draw_parameters(Model& model, Initialization initialization, uint64_t rando
 
 Model::Model(const Network& network, const Config& config, at::Device device)
     : network_(network),
-      precision_(config.precision == "bf16" ? at::kBFloat16 : at::kFloat),
+      precision_(config.precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat),
       random_seed_(static_cast<uint64_t>(config.random_seed)),
       store_(parameter_specs(network), device) {
   for (const Parameter& parameter : store_.parameters()) tensors_[parameter.name] = parameter.value;

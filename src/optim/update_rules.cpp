@@ -14,7 +14,7 @@
 namespace fer_ddp {
 
 double weight_decay_of(const Config& config) {
-  return config.weight_decay.value_or(config.optimizer == "AdamW" ? 0.004 : 0.0);
+  return config.weight_decay.value_or(config.optimizer == OptimizerRule::kAdamW ? 0.004 : 0.0);
 }
 
 double muon_scale(const ParameterPlace& filters) {
@@ -274,18 +274,24 @@ class Muon final : public Optimizer {
 };
 
 std::unique_ptr<Optimizer> make_rule(const Config& config, const ParameterLayout& layout) {
-  if (config.optimizer == "Adam") return std::make_unique<Adam>(layout, 0.0, true);
-  if (config.optimizer == "AdamW") return std::make_unique<Adam>(layout, weight_decay_of(config), config.decay_biases);
-  if (config.optimizer == "SGD") return std::make_unique<Sgd>(layout, config);
-  if (config.optimizer == "Muon") return std::make_unique<Muon>(layout, config);
-  throw machine_error(fmt::format("optimizer {} is in the option table but has no rule", config.optimizer));
+  switch (config.optimizer) {
+    case OptimizerRule::kAdam:
+      return std::make_unique<Adam>(layout, 0.0, true);
+    case OptimizerRule::kAdamW:
+      return std::make_unique<Adam>(layout, weight_decay_of(config), config.decay_biases);
+    case OptimizerRule::kSgd:
+      return std::make_unique<Sgd>(layout, config);
+    case OptimizerRule::kMuon:
+      return std::make_unique<Muon>(layout, config);
+  }
+  throw machine_error("an optimizer has no rule");
 }
 
 }  // namespace
 
 std::unique_ptr<Optimizer> make_optimizer(const Config& config, const ParameterLayout& layout) {
   std::unique_ptr<Optimizer> optimizer = make_rule(config, layout);
-  optimizer->pieces_ = pieces_of(layout, config.optimizer == "Muon");
+  optimizer->pieces_ = pieces_of(layout, config.optimizer == OptimizerRule::kMuon);
   optimizer->clip_norm_ = config.gradient_clip_norm;
   optimizer->average_decay_ = config.average_weights;
   if (config.average_weights) optimizer->slots_.push_back({"average", std::vector<float>(layout.size)});

@@ -61,8 +61,8 @@ class Families {
 void add_facts(const Config& config, const StatusSnapshot& snapshot, Families& families) {
   families.gauge("run_info", "Always 1; its labels are the run's configuration.")
       .sample(1, {{"model", config.model},
-                  {"optimizer", config.optimizer},
-                  {"precision", config.precision},
+                  {"optimizer", choice_word(config.optimizer)},
+                  {"precision", choice_word(config.precision)},
                   {"batch_size", std::to_string(config.batch_size)}});
   families.gauge("ranks", "Ranks that train together.").sample(static_cast<double>(snapshot.ranks.size()));
   families.gauge("rank_info", "Always 1; its labels are where each rank runs.");

@@ -26,18 +26,19 @@ Config fitted(Config config, const Dataset& dataset) {
 }  // namespace
 
 void refuse_impossible_step(const Config& config, const Network& network) {
-  if (config.step != "fused") return;
+  if (config.step != StepChoice::kFused) return;
   const std::string advice = "Leave step at auto: it takes the fused step wherever that can run.";
   const std::string refusal = FusedStep::refusal(config, network);
   if (!refusal.empty()) throw user_error(fmt::format("step is fused, but {}", refusal), advice);
-  if (config.device == "cuda") throw user_error("step is fused, which computes on a CPU, but device is cuda", advice);
+  if (config.device == DeviceChoice::kCuda)
+    throw user_error("step is fused, which computes on a CPU, but device is cuda", advice);
 }
 
 std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                  const Dataset& dataset, Communicator& communicator,
                                                  DeviceRuntime* device) {
   if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config);
-  if (config.step != "autograd" && FusedStep::refusal(config, model.network()).empty()) {
+  if (config.step != StepChoice::kAutograd && FusedStep::refusal(config, model.network()).empty()) {
     if (is_seed_cnn(model.network()))
       return std::make_unique<FusedStep>(model, optimizer, communicator, fitted(config, dataset));
     return std::make_unique<StagedStep>(model, optimizer, communicator, fitted(config, dataset));

@@ -6,14 +6,15 @@
 
 #include <cmath>
 #include <optional>
-#include <string_view>
+
+#include "core/choices.h"
 
 namespace fer_ddp {
 
 enum class MetricDirection { kMinimize, kMaximize };
 
-[[nodiscard]] inline MetricDirection direction_of(std::string_view monitor) {
-  return monitor.ends_with("accuracy") ? MetricDirection::kMaximize : MetricDirection::kMinimize;
+[[nodiscard]] inline MetricDirection direction_of(Monitor monitor) {
+  return monitor == Monitor::kValidationAccuracy ? MetricDirection::kMaximize : MetricDirection::kMinimize;
 }
 
 [[nodiscard]] inline bool is_improvement(double current, const std::optional<double>& best, double min_delta,

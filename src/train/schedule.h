@@ -25,9 +25,7 @@ class Schedule {
   [[nodiscard]] double share(int64_t step) const;
 
  private:
-  enum class Shape { kConstant, kCosine, kLine };
-
-  Shape shape_;
+  ScheduleShape shape_;
   double warm_up_steps_;
   double last_step_;
   double final_share_;

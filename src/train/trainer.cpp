@@ -205,7 +205,7 @@ void Trainer::finish_epoch() {
     validation = evaluate_split(Split::kValidation);
   }
   record(validation);
-  const double monitored = config_.monitor == "val_loss" ? validation.loss : validation.accuracy();
+  const double monitored = config_.monitor == Monitor::kValidationLoss ? validation.loss : validation.accuracy();
   // An empty validation split leaves the metric missing, as in Keras without validation data.
   const std::optional<double> value = validation.images > 0 ? std::optional(monitored) : std::nullopt;
   const EpochDecision decision =
@@ -281,7 +281,7 @@ TrainingOutcome Trainer::conclude() {
 // are averaged where each rank has gathered its own.
 void Trainer::synchronize_replicas() {
   Communicator& communicator = surroundings_.communicator;
-  if (config_.batch_norm == "local") {
+  if (config_.batch_norm == BatchNormScope::kLocal) {
     average_over_ranks(model_.buffers());
     average_over_ranks(model_.averaged_buffers());
     step_->reload();

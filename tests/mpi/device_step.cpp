@@ -164,7 +164,7 @@ Rule augmented() {
   Rule rule{"Augmented", {.learning_rate = 1e-5, .batch_size = 8}};
   rule.config.epochs = 2;
   rule.config.label_smoothing = 0.1;
-  rule.config.augment = "full";
+  rule.config.augment = AugmentPreset::kFull;
   rule.config.augment_mixup = 1;
   rule.config.augment_cutmix = 1;
   rule.config.finish_epochs = 1;
@@ -175,33 +175,33 @@ std::vector<Rule> rules() {
   const Config plain{.learning_rate = 1e-5, .batch_size = 8};
   std::vector<Rule> all(11, {"Adam", plain});
   all[1].name = "AdamW";
-  all[1].config.optimizer = "AdamW";
+  all[1].config.optimizer = OptimizerRule::kAdamW;
   all[1].config.weight_decay = 0.1;
   all[2].name = "Sgd";
-  all[2].config.optimizer = "SGD";
+  all[2].config.optimizer = OptimizerRule::kSgd;
   all[2].config.momentum = 0.5;
   all[3].name = "LabelSmoothingWithoutDropout";
   all[3].config.dropout = 0.0;
   all[3].config.label_smoothing = 0.1;
   all[4].name = "LocalBatchNorm";
-  all[4].config.batch_norm = "local";
+  all[4].config.batch_norm = BatchNormScope::kLocal;
   all[5].name = "AnotherNetwork";
   all[5].config.model = "vgg8_16";
   all[6].name = "SgdByNesterovWithDecay";
-  all[6].config.optimizer = "SGD";
+  all[6].config.optimizer = OptimizerRule::kSgd;
   all[6].config.momentum = 0.5;
   all[6].config.nesterov = true;
   all[6].config.weight_decay = 0.1;
   all[6].config.decay_biases = false;
   all[7].name = "ClippedAdamWWithoutBiases";
-  all[7].config.optimizer = "AdamW";
+  all[7].config.optimizer = OptimizerRule::kAdamW;
   all[7].config.decay_biases = false;
   all[7].config.gradient_clip_norm = 0.1;
   all[8].name = "Averaged";
   all[8].config.average_weights = 0.3;
   all[9].name = "Muon";
   all[9].config.model = "vgg8_16";
-  all[9].config.optimizer = "Muon";
+  all[9].config.optimizer = OptimizerRule::kMuon;
   all[9].config.learning_rate = 1e-4;
   all[9].config.other_learning_rate = 1e-5;
   all[9].config.momentum = 0.6;
@@ -262,10 +262,13 @@ TEST(DeviceStep, ComputesNothingInFp64) {
           .needsInputs(true)
           .needsOutputs(true));
   HostRuntime runtime(world_communicator());
-  (void)train_on(
-      runtime, Kind::kDevice,
-      {.batch_size = 8, .optimizer = "Muon", .model = "vgg8_16", .gradient_clip_norm = 1.0, .average_weights = 0.9}, -1,
-      false);
+  (void)train_on(runtime, Kind::kDevice,
+                 {.batch_size = 8,
+                  .optimizer = OptimizerRule::kMuon,
+                  .model = "vgg8_16",
+                  .gradient_clip_norm = 1.0,
+                  .average_weights = 0.9},
+                 -1, false);
   (void)train_on(runtime, Kind::kDevice, augmented().config, -1, false);
   at::removeCallback(handle);
   EXPECT_THAT(found, ::testing::IsEmpty());
@@ -276,7 +279,7 @@ TEST(DeviceStep, StartsGradientSumsOnItsOwnThread) {
   WatchedReducer reducer;
   HostRuntime runtime(reducer);
   // No statistics to sum in forward, which runs on that thread anyhow.
-  (void)train_on(runtime, Kind::kDevice, {.batch_size = 8, .batch_norm = "local"});
+  (void)train_on(runtime, Kind::kDevice, {.batch_size = 8, .batch_norm = BatchNormScope::kLocal});
   EXPECT_TRUE(reducer.started());
   EXPECT_FALSE(reducer.on_any_thread());
 }

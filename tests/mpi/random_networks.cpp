@@ -31,8 +31,10 @@ struct Trained {
 enum class Engine { kAutograd, kDevice, kStages };
 
 Trained train(Engine engine, Communicator& communicator, const Network& network, const Faces& faces) {
-  const Config config{
-      .batch_size = static_cast<int>(faces.rows.size()), .optimizer = "SGD", .init = "uniform_fan_in", .momentum = 0.5};
+  const Config config{.batch_size = static_cast<int>(faces.rows.size()),
+                      .optimizer = OptimizerRule::kSgd,
+                      .init = "uniform_fan_in",
+                      .momentum = 0.5};
   const auto model = make_model(network, config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   HostRuntime runtime(communicator);

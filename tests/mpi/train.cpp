@@ -143,13 +143,14 @@ struct Rule {
 };
 
 std::vector<Rule> rules() {
-  return {{"AdamWWithoutBiases", {.optimizer = "AdamW", .decay_biases = false}},
-          {"SgdByNesterov", {.optimizer = "SGD", .momentum = 0.9, .nesterov = true, .weight_decay = 1e-3}},
-          {"Clipped", {.optimizer = "SGD", .momentum = 0.9, .gradient_clip_norm = 0.01}},
-          {"Muon", {.optimizer = "Muon", .momentum = 0.6, .weight_decay = 1e-3}},
-          {"ClippedMuonAveraged",
-           {.optimizer = "Muon", .momentum = 0.6, .gradient_clip_norm = 0.01, .average_weights = 0.2}},
-          {"Averaged", {.average_weights = 0.9}}};
+  return {
+      {"AdamWWithoutBiases", {.optimizer = OptimizerRule::kAdamW, .decay_biases = false}},
+      {"SgdByNesterov", {.optimizer = OptimizerRule::kSgd, .momentum = 0.9, .nesterov = true, .weight_decay = 1e-3}},
+      {"Clipped", {.optimizer = OptimizerRule::kSgd, .momentum = 0.9, .gradient_clip_norm = 0.01}},
+      {"Muon", {.optimizer = OptimizerRule::kMuon, .momentum = 0.6, .weight_decay = 1e-3}},
+      {"ClippedMuonAveraged",
+       {.optimizer = OptimizerRule::kMuon, .momentum = 0.6, .gradient_clip_norm = 0.01, .average_weights = 0.2}},
+      {"Averaged", {.average_weights = 0.9}}};
 }
 
 class FusedStepBy : public ::testing::TestWithParam<Rule> {};
@@ -180,7 +181,7 @@ INSTANTIATE_TEST_SUITE_P(Rules, FusedStepBy, ::testing::ValuesIn(rules()),
 Config augmented() {
   Config config{.label_smoothing = 0.1};
   config.epochs = 3;
-  config.augment = "full";
+  config.augment = AugmentPreset::kFull;
   config.augment_mixup = 0.4;
   config.augment_cutmix = 1;
   config.finish_epochs = 1;

@@ -14,7 +14,7 @@ TEST(AugmentationOptions, AreOffByDefault) {
 
 TEST(AugmentationOptions, AreThePresetsNumbersUnlessAKeyHasItsOwn) {
   Config config;
-  config.augment = "full";
+  config.augment = AugmentPreset::kFull;
   AugmentationOptions full{.flip = 0.5,
                            .rotation = 12,
                            .scale = 0.12,
@@ -33,7 +33,7 @@ TEST(AugmentationOptions, AreThePresetsNumbersUnlessAKeyHasItsOwn) {
   config = {};
   config.augment_cutmix = 1;
   EXPECT_EQ(augmentation_options(config), AugmentationOptions{.cutmix = 1});
-  config.augment = "mild";
+  config.augment = AugmentPreset::kMild;
   EXPECT_GT(augmentation_options(config).rotation, 0);
   EXPECT_EQ(augmentation_options(config).erase_share, 0);
 }
@@ -41,7 +41,7 @@ TEST(AugmentationOptions, AreThePresetsNumbersUnlessAKeyHasItsOwn) {
 TEST(ImageRecipe, IsGentleInTheLastEpochsAlone) {
   Config config;
   config.epochs = 5;
-  config.augment = "full";
+  config.augment = AugmentPreset::kFull;
   config.augment_mixup = 0.4;
   config.augment_cutmix = 1;
   config.finish_epochs = 2;

@@ -20,7 +20,7 @@ Config config_of(const nlohmann::json& trace) {
   Config config;
   config.epochs = from.at("epochs").get<int>();
   config.learning_rate = from.at("learning_rate").get<double>();
-  config.monitor = from.at("monitor").get<std::string>();
+  config.monitor = *choice_of<Monitor>(from.at("monitor").get<std::string>());
   config.early_stopping_patience = from.at("early_stopping_patience").get<int>();
   config.early_stopping_min_delta = from.at("early_stopping_min_delta").get<double>();
   config.early_stopping_start_from_epoch = from.at("early_stopping_start_from_epoch").get<int>();

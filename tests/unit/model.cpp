@@ -185,7 +185,7 @@ TEST(SeedCnn, RoundsToBf16WhatAutocastRounds) {
     torch::autograd::backward({at::cross_entropy_loss(logits, labels)}, {});
     return logits.detach();
   };
-  const auto ours = make_model({.precision = "bf16"});
+  const auto ours = make_model({.precision = Precision::kBf16});
   const at::Tensor our_logits = train(*ours);
   const auto theirs = make_model({});
   at::Tensor their_logits;

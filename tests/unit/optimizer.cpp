@@ -62,12 +62,12 @@ void adam(double& w, double g, double& m, double& v, int t) {
 }
 
 TEST(Adam, FollowsKerasFormula) {
-  expect_formula({.optimizer = "Adam"},
+  expect_formula({.optimizer = OptimizerRule::kAdam},
                  [](double& w, double g, double& m, double& v, int t, bool) { adam(w, g, m, v, t); });
 }
 
 TEST(AdamW, DecaysWeightsApartFromTheGradient) {
-  expect_formula({.optimizer = "AdamW", .weight_decay = 0.1},
+  expect_formula({.optimizer = OptimizerRule::kAdamW, .weight_decay = 0.1},
                  [](double& w, double g, double& m, double& v, int t, bool) {
                    w -= kRate * 0.1 * w;
                    adam(w, g, m, v, t);
@@ -75,11 +75,12 @@ TEST(AdamW, DecaysWeightsApartFromTheGradient) {
 }
 
 TEST(AdamW, DecaysByKerasDefaultUnlessToldOtherwise) {
-  EXPECT_EQ(train({.optimizer = "AdamW"}, 3), train({.optimizer = "AdamW", .weight_decay = 0.004}, 3));
+  EXPECT_EQ(train({.optimizer = OptimizerRule::kAdamW}, 3),
+            train({.optimizer = OptimizerRule::kAdamW, .weight_decay = 0.004}, 3));
 }
 
 TEST(AdamW, SparesBiasesWhereAskedTo) {
-  expect_formula({.optimizer = "AdamW", .weight_decay = 0.1, .decay_biases = false},
+  expect_formula({.optimizer = OptimizerRule::kAdamW, .weight_decay = 0.1, .decay_biases = false},
                  [](double& w, double g, double& m, double& v, int t, bool is_bias) {
                    if (!is_bias) w -= kRate * 0.1 * w;
                    adam(w, g, m, v, t);
@@ -87,18 +88,20 @@ TEST(AdamW, SparesBiasesWhereAskedTo) {
 }
 
 TEST(Sgd, StepsAgainstTheGradient) {
-  expect_formula({.optimizer = "SGD"}, [](double& w, double g, double&, double&, int, bool) { w -= kRate * g; });
+  expect_formula({.optimizer = OptimizerRule::kSgd},
+                 [](double& w, double g, double&, double&, int, bool) { w -= kRate * g; });
 }
 
 TEST(Sgd, MomentumAddsUp) {
-  expect_formula({.optimizer = "SGD", .momentum = 0.9}, [](double& w, double g, double& u, double&, int, bool) {
-    u = 0.9 * u - kRate * g;
-    w += u;
-  });
+  expect_formula({.optimizer = OptimizerRule::kSgd, .momentum = 0.9},
+                 [](double& w, double g, double& u, double&, int, bool) {
+                   u = 0.9 * u - kRate * g;
+                   w += u;
+                 });
 }
 
 TEST(Sgd, LooksAheadByNesterov) {
-  expect_formula({.optimizer = "SGD", .momentum = 0.9, .nesterov = true},
+  expect_formula({.optimizer = OptimizerRule::kSgd, .momentum = 0.9, .nesterov = true},
                  [](double& w, double g, double& u, double&, int, bool) {
                    u = 0.9 * u - kRate * g;
                    w += 0.9 * u - kRate * g;
@@ -106,19 +109,20 @@ TEST(Sgd, LooksAheadByNesterov) {
 }
 
 TEST(Sgd, AddsItsDecayToTheGradient) {
-  expect_formula({.optimizer = "SGD", .momentum = 0.9, .nesterov = true, .weight_decay = 0.2, .decay_biases = false},
-                 [](double& w, double g, double& u, double&, int, bool is_bias) {
-                   const double decayed = is_bias ? g : g + 0.2 * w;
-                   u = 0.9 * u - kRate * decayed;
-                   w += 0.9 * u - kRate * decayed;
-                 });
-  expect_formula({.optimizer = "SGD", .weight_decay = 0.2},
+  expect_formula(
+      {.optimizer = OptimizerRule::kSgd, .momentum = 0.9, .nesterov = true, .weight_decay = 0.2, .decay_biases = false},
+      [](double& w, double g, double& u, double&, int, bool is_bias) {
+        const double decayed = is_bias ? g : g + 0.2 * w;
+        u = 0.9 * u - kRate * decayed;
+        w += 0.9 * u - kRate * decayed;
+      });
+  expect_formula({.optimizer = OptimizerRule::kSgd, .weight_decay = 0.2},
                  [](double& w, double g, double&, double&, int, bool) { w -= kRate * (g + 0.2 * w); });
 }
 
 TEST(Muon, LeavesAllButFiltersToNesterovsMomentum) {
   // The test's rate is a tenth of the configuration's: so is the others'.
-  expect_formula({.learning_rate = 0.1, .optimizer = "Muon", .other_learning_rate = 0.5},
+  expect_formula({.learning_rate = 0.1, .optimizer = OptimizerRule::kMuon, .other_learning_rate = 0.5},
                  [](double& w, double g, double& m, double&, int, bool) {
                    const double decayed = g + 5e-4 * w;
                    m = 0.85 * m + decayed;
@@ -129,7 +133,8 @@ TEST(Muon, LeavesAllButFiltersToNesterovsMomentum) {
 TEST(Clipping, ScalesTheWholeGradientToTheNorm) {
   const double norm = std::sqrt(squared_sum(kGradient));
   for (const double clip : {0.5 * norm, 2.0 * norm}) {
-    const auto optimizer = make_optimizer({.optimizer = "SGD", .gradient_clip_norm = clip}, small_layout());
+    const auto optimizer =
+        make_optimizer({.optimizer = OptimizerRule::kSgd, .gradient_clip_norm = clip}, small_layout());
     std::vector<float> weights(4, 0.0F);
     std::vector<float> gradient = kGradient;
     ASSERT_TRUE(optimizer->clips());
@@ -148,7 +153,7 @@ TEST(SquaredSum, CountsEveryValue) {
 }
 
 TEST(Average, FollowsItsFormulaFromTheFirstWeightsOn) {
-  const auto optimizer = make_optimizer({.optimizer = "SGD", .average_weights = 0.3}, small_layout());
+  const auto optimizer = make_optimizer({.optimizer = OptimizerRule::kSgd, .average_weights = 0.3}, small_layout());
   std::vector<float> weights = {1.0F, -2.0F, 0.25F, 0.0F};
   Values expected(weights.begin(), weights.end());
   for (int step = 0; step < 8; ++step) {
@@ -221,7 +226,7 @@ TEST_P(Filters, AreOrthogonalisedByDefinition) {
 TEST_P(Filters, AreUpdatedByMuonsRule) {
   const auto [rows, columns] = GetParam();
   const auto size = static_cast<size_t>(rows * columns);
-  const Config config{.optimizer = "Muon", .momentum = 0.6, .weight_decay = 0.1};
+  const Config config{.optimizer = OptimizerRule::kMuon, .momentum = 0.6, .weight_decay = 0.1};
   // Something before and after, and padding.
   const ParameterLayout layout{
       .size = size + 48,
@@ -263,7 +268,7 @@ ParameterLayout large_layout() {
 }
 
 TEST(Pieces, AreAllOfTheBuffersAndMatricesWhole) {
-  const auto optimizer = make_optimizer({.optimizer = "Muon"}, large_layout());
+  const auto optimizer = make_optimizer({.optimizer = OptimizerRule::kMuon}, large_layout());
   size_t end = 0;
   std::vector<size_t> matrices;
   for (const UpdatePiece& piece : optimizer->pieces()) {
@@ -277,7 +282,7 @@ TEST(Pieces, AreAllOfTheBuffersAndMatricesWhole) {
 }
 
 TEST(Pieces, AreSharedOutEvenlyAndEachOnce) {
-  for (const char* rule : {"Adam", "Muon"}) {
+  for (const OptimizerRule rule : {OptimizerRule::kAdam, OptimizerRule::kMuon}) {
     const auto optimizer = make_optimizer({.optimizer = rule}, large_layout());
     for (const int members : {1, 2, 3, 4, 8}) {
       std::vector<int> seen(optimizer->pieces().size());
@@ -294,8 +299,8 @@ TEST(Pieces, AreSharedOutEvenlyAndEachOnce) {
         most = std::max(most, cost);
         all += cost;
       }
-      EXPECT_EQ(seen, std::vector<int>(seen.size(), 1)) << rule << members;
-      EXPECT_LT(most, std::max(largest * 1.01, 1.1 * all / members)) << rule << members;
+      EXPECT_EQ(seen, std::vector<int>(seen.size(), 1)) << choice_word(rule) << members;
+      EXPECT_LT(most, std::max(largest * 1.01, 1.1 * all / members)) << choice_word(rule) << members;
     }
   }
 }

@@ -31,7 +31,7 @@ int networks() {
 
 Config config_of(uint64_t number) {
   return {.batch_size = 64,
-          .optimizer = "SGD",
+          .optimizer = OptimizerRule::kSgd,
           .init = "uniform_fan_in",
           .label_smoothing = number % 3 == 0 ? 0.1 : 0.0,
           .momentum = 0.5,  // so that the slots hold the gradients
@@ -216,7 +216,8 @@ TEST(FusedStages, GoOnToTheBitFromWhatTheModelHolds) {
       R"({"layers": [{"convolution": 16, "bias": true}, {"batch_norm": {}}, {"relu": {}}, {"global_average_pool": {}},
                      {"dense": 7}]})",
       "table");
-  const Config config{.batch_size = 16, .optimizer = "AdamW", .init = "uniform_fan_in", .weight_decay = 0.5};
+  const Config config{
+      .batch_size = 16, .optimizer = OptimizerRule::kAdamW, .init = "uniform_fan_in", .weight_decay = 0.5};
   const Faces faces = Faces::patches(16);
   const auto weights_after = [&](int steps_before_reload) {
     const auto model = make_model(network, config);

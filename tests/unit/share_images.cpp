@@ -65,7 +65,7 @@ std::array<float, kExpressionCount> target_of(const ShareImages& images, int64_t
 
 AugmentationOptions everything() {
   Config config;
-  config.augment = "full";
+  config.augment = AugmentPreset::kFull;
   config.augment_mixup = 1;
   config.augment_cutmix = 1;
   return augmentation_options(config);
@@ -144,13 +144,13 @@ TEST(ShareImages, TakeTheRecipesShareOfTheSmoothing) {
 }
 
 TEST(ImageViews, AreTheImageItsMirrorImageAndShiftsByThreePixels) {
-  EXPECT_EQ(image_views("none"), std::vector<ImageView>(1));
-  EXPECT_EQ(image_views("flip"), (std::vector<ImageView>{{}, {.mirrored = true}}));
-  EXPECT_EQ(image_views("views18").size(), 18U);
+  EXPECT_EQ(image_views(TestViews::kNone), std::vector<ImageView>(1));
+  EXPECT_EQ(image_views(TestViews::kFlip), (std::vector<ImageView>{{}, {.mirrored = true}}));
+  EXPECT_EQ(image_views(TestViews::kViews18).size(), 18U);
   const Faces faces = Faces::noise(1);
   Image whole(kImagePixels);
   scale_image(PixelScale::kStandardizeImage, faces.images.data(), whole.data());
-  for (const ImageView& view : image_views("views18")) {
+  for (const ImageView& view : image_views(TestViews::kViews18)) {
     Image seen(kImagePixels);
     write_view(view, PixelScale::kStandardizeImage, faces.images.data(), seen.data());
     for (int y = 0; y < kImageSide; ++y) {

@@ -78,7 +78,7 @@ TEST(FusedStep, GivesTheSameBitsAtAnyNumberOfThreads) {
 }
 
 TEST(FusedStep, GivesTheSameBitsByMuonAndClippingAtAnyNumberOfThreads) {
-  const Config config{.optimizer = "Muon", .momentum = 0.6, .gradient_clip_norm = 0.1};
+  const Config config{.optimizer = OptimizerRule::kMuon, .momentum = 0.6, .gradient_clip_norm = 0.1};
   const std::vector<float> alone = weights_after_three_steps<FusedStep>(1, config);
   for (const int threads : {2, 3, 16})
     EXPECT_EQ(weights_after_three_steps<FusedStep>(threads, config), alone) << threads;
@@ -86,7 +86,8 @@ TEST(FusedStep, GivesTheSameBitsByMuonAndClippingAtAnyNumberOfThreads) {
 
 // All replicas of a weight must be equal, also where one rank has more threads than another.
 TEST(Muon, HasTheSameBitsAtAnyNumberOfThreads) {
-  const Config config{.optimizer = "Muon", .model = "vgg8_16", .momentum = 0.6, .gradient_clip_norm = 0.1};
+  const Config config{
+      .optimizer = OptimizerRule::kMuon, .model = "vgg8_16", .momentum = 0.6, .gradient_clip_norm = 0.1};
   const auto updated = [&](int threads) {
     at::set_num_threads(threads);
     const auto model = make_model(config);
@@ -135,7 +136,7 @@ TEST(FusedStep, EvaluatesAsTheModelDoes) {
 
 // By each step, and by the mean of the model's own softmax over the views.
 TEST(EvaluateViews, TakesTheMeanProbabilitiesOfAllViews) {
-  const Config config{.batch_size = 40, .label_smoothing = 0.1, .test_time_augmentation = "views18"};
+  const Config config{.batch_size = 40, .label_smoothing = 0.1, .test_time_augmentation = TestViews::kViews18};
   const auto model = make_model(config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
@@ -144,7 +145,7 @@ TEST(EvaluateViews, TakesTheMeanProbabilitiesOfAllViews) {
   splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
   const Dataset dataset({}, "", "", splits);
   at::Tensor mean = at::zeros({30, kExpressionCount}, at::kDouble);
-  for (const ImageView& view : image_views("views18")) {
+  for (const ImageView& view : image_views(TestViews::kViews18)) {
     const at::Tensor images = input_images(30, [&](int64_t i, float* pixels) {
       write_view(view, PixelScale::kUnit, faces.images.data() + i * kImagePixels, pixels);
     });

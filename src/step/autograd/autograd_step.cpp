@@ -18,7 +18,7 @@ namespace fer_ddp {
 namespace {
 
 SumOverRanks statistics_sum(Communicator& communicator, const Config& config) {
-  if (config.batch_norm == "local") return [](auto) {};
+  if (config.batch_norm == BatchNormScope::kLocal) return [](auto) {};
   return [&communicator](auto sums) { communicator.all_reduce(sums, ReduceOperation::kSum); };
 }
 

@@ -163,13 +163,17 @@ class DeviceMuon final : public DeviceOptimizer {
 };
 
 std::unique_ptr<DeviceOptimizer> make_rule(const Config& config, const ParameterLayout& layout, at::Device device) {
-  if (config.optimizer == "Adam") return std::make_unique<DeviceAdam>(layout, 0.0, true, device);
-  if (config.optimizer == "AdamW")
-    return std::make_unique<DeviceAdam>(layout, weight_decay_of(config), config.decay_biases, device);
-  if (config.optimizer == "SGD") return std::make_unique<DeviceSgd>(layout, config, device);
-  if (config.optimizer == "Muon") return std::make_unique<DeviceMuon>(layout, config, device);
-  throw machine_error(
-      fmt::format("optimizer {} is in the option table but has no rule for a device", config.optimizer));
+  switch (config.optimizer) {
+    case OptimizerRule::kAdam:
+      return std::make_unique<DeviceAdam>(layout, 0.0, true, device);
+    case OptimizerRule::kAdamW:
+      return std::make_unique<DeviceAdam>(layout, weight_decay_of(config), config.decay_biases, device);
+    case OptimizerRule::kSgd:
+      return std::make_unique<DeviceSgd>(layout, config, device);
+    case OptimizerRule::kMuon:
+      return std::make_unique<DeviceMuon>(layout, config, device);
+  }
+  throw machine_error("an optimizer has no rule for a device");
 }
 
 }  // namespace

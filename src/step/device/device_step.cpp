@@ -54,7 +54,7 @@ struct DeviceStatisticsSum {
 };
 
 SumOverRanks statistics_sum(Reducer& reducer, const Config& config) {
-  if (config.batch_norm == "local") return [](auto) {};
+  if (config.batch_norm == BatchNormScope::kLocal) return [](auto) {};
   return DeviceStatisticsSum{reducer};
 }
 

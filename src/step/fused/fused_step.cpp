@@ -41,13 +41,13 @@ FusedNetwork::Running running_of(const Model& model) {
 
 std::string FusedStep::refusal(const Config& config, const Network& network) {
   if (std::string refusal = fused_plan(network).refusal; !refusal.empty()) return refusal;
-  if (config.precision != "fp32") return "the fused step computes in fp32 alone";
+  if (config.precision != Precision::kFp32) return "the fused step computes in fp32 alone";
   return {};
 }
 
 FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
     : model_(model),
-      statistics_are_global_(config.batch_norm == "global"),
+      statistics_are_global_(config.batch_norm == BatchNormScope::kGlobal),
       layout_(model.store()),
       weights_(layout_, model, optimizer, communicator, config, kSecondPart.size()),
       label_smoothing_(config.label_smoothing),

@@ -24,7 +24,7 @@ StagedNetwork::Options options_of(const Config& config, const Communicator& comm
 StagedStep::StagedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)
     : model_(model),
       label_smoothing_(config.label_smoothing),
-      statistics_are_global_(config.batch_norm == "global"),
+      statistics_are_global_(config.batch_norm == BatchNormScope::kGlobal),
       plan_(plan_stages(model.network())),
       layout_(plan_, model.store()),
       weights_(layout_, model, optimizer, communicator, config, 0),
