@@ -1,8 +1,11 @@
 #include "data/importer.h"
 
+#include <fmt/format.h>
+
 #include <system_error>
 
 #include "comm/agreement.h"
+#include "core/error.h"
 #include "data/csv_importer.h"
 #include "data/gzip.h"
 #include "data/input_form.h"
@@ -50,6 +53,13 @@ std::unique_ptr<Importer> open_importer(const fs::path& input, const fs::path& s
       break;
   }
   return open_csv(input, input, threads, communicator);
+}
+
+SplitRows split_rows(const Importer& importer, SplitRule rule, const fs::path& input) {
+  if (rule == SplitRule::kSeed) return seed_split(importer.source().rows);
+  if (!importer.usage().empty()) return official_split(importer.usage());
+  throw user_error(fmt::format("{}: has no Usage column, which the official split goes by", input.string()),
+                   "Use --split seed, which goes by the rows' order, or give fer2013.csv or icml_face_data.csv.");
 }
 
 }  // namespace fer_ddp

@@ -57,4 +57,8 @@ class Importer {
                                                       const std::filesystem::path& scratch, int threads,
                                                       Communicator& communicator);
 
+// Which rows of the input each split has. Throws Error (the user's fault), naming `input`, where the rule goes by what
+// the input does not say.
+[[nodiscard]] SplitRows split_rows(const Importer& importer, SplitRule rule, const std::filesystem::path& input);
+
 }  // namespace fer_ddp

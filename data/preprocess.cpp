@@ -23,13 +23,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-SplitRows split_rows(const Importer& importer, SplitRule rule, const fs::path& input) {
-  if (rule == SplitRule::kSeed) return seed_split(importer.source().rows);
-  if (!importer.usage().empty()) return official_split(importer.usage());
-  throw user_error(fmt::format("{}: has no Usage column, which the official split goes by", input.string()),
-                   "Use --split seed, which goes by the rows' order, or give fer2013.csv or icml_face_data.csv.");
-}
-
 SplitRows rows_of_shard(const SplitRows& rows, int64_t shard, int shard_count) {
   SplitRows part;
   for (const Split split : kSplits) {

@@ -26,6 +26,7 @@
 #include "launcher/run_results.h"
 #include "launcher/run_services.h"
 #include "launcher/thread_share.h"
+#include "launcher/training_data.h"
 #include "model/weights.h"
 #include "network/table.h"
 #include "step/step_choice.h"
@@ -40,9 +41,7 @@ namespace {
 
 void refuse_impossible(const Config& config, Session& session) {
   refuse_singletons_under_slurm(session.communicator().size(), session.log);
-  if (config.data.empty())
-    throw user_error("data is not set",
-                     "Give the config a data key, or --set data=fer2013.csv (or a folder of shards).");
+  require_data(config);
 }
 
 // The network to train; a run that is resumed goes on with the table that it wrote. Rank 0 reads it for all.
@@ -118,13 +117,8 @@ Dataset load_training_data(const Config& config, ExistingRun existing, int threa
   const fs::path shards = provide_shards(config, existing, threads, check, session);
   Dataset dataset = load_dataset(shards, session.communicator());
   run_together(session.communicator(), [&] {
-    if (dataset.split(Split::kTrain).size() == 0)
-      throw user_error(fmt::format("{}: the training split is empty", config.data),
-                       "Preprocess an input with more rows.");
-    if (dataset.manifest().split_rule != config.split)
-      throw user_error(fmt::format("{}: the shards are split by the rule {}, the config says {}", config.data,
-                                   choice_word(dataset.manifest().split_rule), choice_word(config.split)),
-                       "Preprocess again with --split, or set split in the config.");
+    require_training_rows(dataset.split(Split::kTrain).size(), config);
+    require_split_rule(dataset.manifest(), config);
   });
   return dataset;
 }
