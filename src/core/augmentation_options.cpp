@@ -1,6 +1,9 @@
 #include "core/augmentation_options.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <vector>
 
 namespace fer_ddp {
 
@@ -31,6 +34,8 @@ AugmentationOptions gentle(const AugmentationOptions& options) {
           .brightness = options.brightness / 2};
 }
 
+std::string percent(double share) { return fmt::format("{:.4g} %", 100 * share); }
+
 }  // namespace
 
 bool AugmentationOptions::changes_images() const {
@@ -51,6 +56,27 @@ AugmentationOptions augmentation_options(const Config& config) {
           .erase_share = config.augment_erase_share.value_or(base.erase_share),
           .mixup = config.augment_mixup.value_or(base.mixup),
           .cutmix = config.augment_cutmix.value_or(base.cutmix)};
+}
+
+std::string augmentation_words(const AugmentationOptions& options) {
+  std::vector<std::string> words;
+  const auto add = [&words](double value, std::string_view name, const std::string& amount) {
+    if (value > 0) words.push_back(fmt::format("{} {}", name, amount));
+  };
+  const auto number = [](double value) { return fmt::format("{:.4g}", value); };
+  add(options.flip, "flip", percent(options.flip));
+  add(options.rotation, "rotation", number(options.rotation) + " degrees");
+  add(options.scale, "scale", percent(options.scale));
+  add(options.aspect, "aspect", percent(options.aspect));
+  add(options.shift, "shift", number(options.shift) + " pixels");
+  add(options.contrast, "contrast", percent(options.contrast));
+  add(options.brightness, "brightness", number(options.brightness));
+  if (options.erase_side > 0)
+    add(options.erase_share, "erase",
+        fmt::format("a square of {} pixels in {}", number(options.erase_side), percent(options.erase_share)));
+  add(options.mixup, "mixup", number(options.mixup));
+  add(options.cutmix, "cutmix", number(options.cutmix));
+  return fmt::format("{}", fmt::join(words, ", "));
 }
 
 ImageRecipe image_recipe(const Config& config, int epoch) {

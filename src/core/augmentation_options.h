@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/config.h"
 
@@ -30,6 +31,9 @@ struct AugmentationOptions {
 
 // As the configuration has it before its last, gentle epochs.
 [[nodiscard]] AugmentationOptions augmentation_options(const Config& config);
+
+// "flip 50 %, rotation 12 degrees, ...": what is on, by the options' names; empty: nothing.
+[[nodiscard]] std::string augmentation_words(const AugmentationOptions& options);
 
 // How the images of one epoch are changed, and what they are held against.
 struct ImageRecipe {

@@ -13,7 +13,28 @@ namespace {
 
 constexpr int kGap = 4;  // white pixels between faces
 constexpr int kCell = kImageSide + kGap;
-constexpr int kWidth = kExpressionCount * kCell - kGap;
+constexpr int kPairGap = 2;  // between the faces of a pair
+constexpr int kPairWidth = 2 * kImageSide + kPairGap;
+constexpr int kGapOfPairs = 12;
+
+// White, to put faces on.
+class Canvas {
+ public:
+  Canvas(int width, int height)
+      : width_(width), height_(height), pixels_(static_cast<size_t>(width) * static_cast<size_t>(height), 255) {}
+
+  void put(const Face& face, int left, int top) {
+    for (int y = 0; y < kImageSide; ++y)
+      std::copy_n(face.begin() + y * kImageSide, kImageSide, pixels_.begin() + (ptrdiff_t{top} + y) * width_ + left);
+  }
+
+  [[nodiscard]] std::string png() const { return encode_grey_png(pixels_, width_, height_); }
+
+ private:
+  int width_;
+  int height_;
+  std::vector<uint8_t> pixels_;
+};
 
 }  // namespace
 
@@ -39,18 +60,30 @@ std::string face_grid_png(const FacesByClass& faces) {
   size_t rows = 0;
   for (const std::vector<Face>& column : faces) rows = std::max(rows, column.size());
   if (rows == 0) return {};
-  const int height = static_cast<int>(rows) * kCell - kGap;
-  std::vector<uint8_t> picture(static_cast<size_t>(kWidth) * static_cast<size_t>(height), 255);
+  Canvas canvas(kExpressionCount * kCell - kGap, static_cast<int>(rows) * kCell - kGap);
   for (int label = 0; label < kExpressionCount; ++label) {
-    const std::vector<Face>& column = faces[static_cast<size_t>(label)];
-    for (size_t row = 0; row < column.size(); ++row) {
-      for (int y = 0; y < kImageSide; ++y) {
-        const size_t at = (row * kCell + static_cast<size_t>(y)) * kWidth + static_cast<size_t>(label * kCell);
-        std::copy_n(column[row].begin() + y * kImageSide, kImageSide, picture.begin() + static_cast<ptrdiff_t>(at));
-      }
+    int top = 0;
+    for (const Face& face : faces[static_cast<size_t>(label)]) {
+      canvas.put(face, label * kCell, top);
+      top += kCell;
     }
   }
-  return encode_grey_png(picture, kWidth, height);
+  return canvas.png();
+}
+
+std::string face_pairs_png(std::span<const Face> left, std::span<const Face> right, int pairs_per_row) {
+  const int pairs = static_cast<int>(left.size());
+  if (pairs == 0) return {};
+  const int columns = std::min(pairs, pairs_per_row);
+  const int rows = (pairs + columns - 1) / columns;
+  Canvas canvas(columns * (kPairWidth + kGapOfPairs) - kGapOfPairs, rows * (kImageSide + kGapOfPairs) - kGapOfPairs);
+  for (int i = 0; i < pairs; ++i) {
+    const int across = i % columns * (kPairWidth + kGapOfPairs);
+    const int down = i / columns * (kImageSide + kGapOfPairs);
+    canvas.put(left[static_cast<size_t>(i)], across, down);
+    canvas.put(right[static_cast<size_t>(i)], across + kImageSide + kPairGap, down);
+  }
+  return canvas.png();
 }
 
 }  // namespace fer_ddp

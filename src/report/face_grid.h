@@ -1,5 +1,5 @@
-// Sample faces side by side: a column for each expression, in the order of core/expressions.h, as a PNG file in memory,
-// by libpng. Pure.
+// Faces side by side as a PNG file in memory, by libpng: a column for each expression, in the order of
+// core/expressions.h, or pairs to be compared. Pure.
 #pragma once
 
 #include <array>
@@ -21,5 +21,9 @@ using FacesByClass = std::array<std::vector<Face>, kExpressionCount>;
 // As many rows as the class with most faces has; where a class has fewer, its column ends in white. Empty text if there
 // is no face.
 [[nodiscard]] std::string face_grid_png(const FacesByClass& faces);
+
+// Pairs in the order of reading, `pairs_per_row` a row: `left[i]` and, close beside it, `right[i]`, of which there are
+// as many. The last row may end in white. Empty text if there is no pair.
+[[nodiscard]] std::string face_pairs_png(std::span<const Face> left, std::span<const Face> right, int pairs_per_row);
 
 }  // namespace fer_ddp

@@ -38,6 +38,21 @@ TEST(AugmentationOptions, AreThePresetsNumbersUnlessAKeyHasItsOwn) {
   EXPECT_EQ(augmentation_options(config).erase_share, 0);
 }
 
+TEST(AugmentationWords, NameWhatIsOnAndNothingElse) {
+  EXPECT_EQ(augmentation_words({}), "");
+  EXPECT_EQ(augmentation_words({.erase_side = 16}), "");
+  EXPECT_EQ(augmentation_words({.flip = 0.5, .shift = 3, .erase_side = 16, .erase_share = 0.125}),
+            "flip 50 %, shift 3 pixels, erase a square of 16 pixels in 12.5 %");
+  EXPECT_EQ(augmentation_words({.rotation = 12,
+                                .scale = 0.12,
+                                .aspect = 0.08,
+                                .contrast = 0.2,
+                                .brightness = 0.2,
+                                .mixup = 0.4,
+                                .cutmix = 1}),
+            "rotation 12 degrees, scale 12 %, aspect 8 %, contrast 20 %, brightness 0.2, mixup 0.4, cutmix 1");
+}
+
 TEST(ImageRecipe, IsGentleInTheLastEpochsAlone) {
   Config config;
   config.epochs = 5;

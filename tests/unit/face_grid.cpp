@@ -50,6 +50,40 @@ TEST(FaceGrid, GivesEachExpressionAColumn) {
 
 TEST(FaceGrid, IsEmptyWithoutFaces) { EXPECT_EQ(face_grid_png({}), ""); }
 
+TEST(FacePairs, StandSideBySideInTheOrderOfReading) {
+  std::vector<Face> left(5);
+  std::vector<Face> right(5);
+  for (size_t i = 0; i < left.size(); ++i) {
+    left[i].fill(static_cast<uint8_t>(10 * i));
+    right[i].fill(static_cast<uint8_t>(10 * i + 5));
+  }
+  int width = 0;
+  int height = 0;
+  const std::vector<uint8_t> pixels = decode(face_pairs_png(left, right, 3), width, height);
+  EXPECT_EQ(width, 3 * 98 + 2 * 12);
+  EXPECT_EQ(height, 2 * 48 + 12);
+  for (size_t i = 0; i < left.size(); ++i) {
+    const size_t corner = i / 3 * 60 * static_cast<size_t>(width) + i % 3 * 110;
+    const size_t opposite = corner + 47 * static_cast<size_t>(width) + 47;
+    EXPECT_EQ(pixels[corner], 10 * i);
+    EXPECT_EQ(pixels[opposite], 10 * i);
+    EXPECT_EQ(pixels[corner + 48], 255);
+    EXPECT_EQ(pixels[corner + 50], 10 * i + 5);
+    EXPECT_EQ(pixels[opposite + 50], 10 * i + 5);
+  }
+  EXPECT_EQ(pixels.back(), 255);  // there is no sixth
+}
+
+TEST(FacePairs, ThatFillNoRowMakeItShorter) {
+  const std::vector<Face> two(2);
+  int width = 0;
+  int height = 0;
+  static_cast<void>(decode(face_pairs_png(two, two, 8), width, height));
+  EXPECT_EQ(width, 2 * 98 + 12);
+  EXPECT_EQ(height, 48);
+  EXPECT_EQ(face_pairs_png({}, {}, 8), "");
+}
+
 }  // namespace
 
 }  // namespace fer_ddp
