@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "core/augmentation_options.h"
 #include "data/sampler.h"
 #include "data/shard_file.h"
 #include "data/share_images.h"
@@ -116,11 +115,14 @@ uint8_t grey_of(PixelScale scale, float value) {
   return static_cast<uint8_t>(std::lround(255 * std::clamp(share, 0.0, 1.0)));
 }
 
-std::string mixing_words(const BatchMixing& mixing) {
-  if (!mixing.is_on()) return {};
+std::string change_words(const ImageRecipe& recipe, const BatchMixing& mixing) {
+  std::string words = augmentation_words(recipe.augmentation);
+  if (!mixing.is_on()) return words;
   const double percent = 100 * (1 - static_cast<double>(mixing.weight));
-  return mixing.is_cut ? fmt::format("{:.3g} % of each image, a rectangle, is of the image before it", percent)
-                       : fmt::format("each image is blended with {:.3g} % of the image before it", percent);
+  return words +
+         (mixing.is_cut
+              ? fmt::format("; in this batch {:.3g} % of each image, a rectangle, is of the image before it", percent)
+              : fmt::format("; in this batch each image is blended with {:.3g} % of the image before it", percent));
 }
 
 }  // namespace fer_ddp

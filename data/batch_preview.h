@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "core/augmentation_options.h"
 #include "core/config.h"
 #include "core/expressions.h"
 #include "core/pixel_scale.h"
@@ -43,7 +44,7 @@ struct BatchPreview {
   BatchMixing mixing{};       // the batch's
 };
 
-// The first `images` images of the batch, all of them where it has fewer. `epoch`: from 0. There is a row at least.
+// The first `images` images of the batch, all of them where it has fewer. `epoch`: from 0.
 [[nodiscard]] BatchPreview preview_first_batch(const TrainingRows& rows, const Config& config, PixelScale scale,
                                                int epoch, int64_t images);
 
@@ -52,7 +53,7 @@ struct BatchPreview {
 inline constexpr double kGreyReach = 2.5;
 [[nodiscard]] uint8_t grey_of(PixelScale scale, float value);
 
-// What mixing makes of a batch's images; empty: nothing.
-[[nodiscard]] std::string mixing_words(const BatchMixing& mixing);
+// What changes the images of a batch: the recipe's options, and what mixing makes of this batch. Empty: nothing.
+[[nodiscard]] std::string change_words(const ImageRecipe& recipe, const BatchMixing& mixing);
 
 }  // namespace fer_ddp

@@ -77,11 +77,9 @@ BatchPreview preview_of_input(const PreviewOptions& options, const Config& confi
 
 // Which augmentation is on, in one line.
 std::string words_of(const ImageRecipe& recipe, const BatchMixing& mixing, int epoch) {
-  const std::string changes = augmentation_words(recipe.augmentation);
-  if (changes.empty())
-    return fmt::format("augmentation: nothing is changed in epoch {}: the network sees its images as they are", epoch);
-  const std::string mixed = mixing_words(mixing);
-  return fmt::format("augmentation: {}{}{}", changes, mixed.empty() ? "" : "; in this batch ", mixed);
+  const std::string changes = change_words(recipe, mixing);
+  if (!changes.empty()) return "augmentation: " + changes;
+  return fmt::format("augmentation: nothing is changed in epoch {}: the network sees its images as they are", epoch);
 }
 
 void write_preview(const PreviewOptions& options, int threads, RunLog& log) {

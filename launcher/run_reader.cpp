@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "core/atomic_file.h"
+#include "core/augmentation_options.h"
 #include "core/error.h"
 #include "core/json_reader.h"
 #include "core/run_layout.h"
+#include "data/batch_preview.h"
 #include "data/manifest.h"
 #include "launcher/sample_faces.h"
+#include "network/table.h"
 #include "report/face_grid.h"
 #include "report/history.h"
 #include "report/html_report.h"
@@ -49,12 +53,34 @@ std::string run_name(const fs::path& folder, const Json& config) {
 }
 
 constexpr size_t kFacesOfEachClass = 4;
+constexpr int kPairs = 12;
+constexpr int kPairsPerRow = 4;
 
 void add_data(ReportRun& run, const fs::path& shards) {
   const Manifest manifest = read_manifest(shards);
   run.class_counts = {manifest.class_counts[Split::kTrain], manifest.class_counts[Split::kValidation],
                       manifest.class_counts[Split::kTest]};
   run.faces_png = face_grid_png(sample_faces(shards, manifest, kFacesOfEachClass));
+}
+
+// The first epoch changes most: the last ones may be gentle.
+void add_what_is_seen(ReportRun& run, const fs::path& folder, const fs::path& shards) {
+  const Config config = load_config(folder / run_file::kConfig);
+  const ImageRecipe recipe = image_recipe(config, 0);
+  if (!recipe.augmentation.is_on()) return;
+  const BatchPreview preview = preview_first_batch(training_rows(shards, read_manifest(shards)), config,
+                                                   network_of_run(folder, config).input, 0, kPairs);
+  run.seen_png = face_pairs_png(preview.stored, preview.seen, kPairsPerRow);
+  run.seen_words = change_words(recipe, preview.mixing);
+}
+
+// Where `add` fails, the report goes without `what`.
+void add_if_possible(RunLog& log, const char* event, const char* what, const std::function<void()>& add) {
+  try {
+    add();
+  } catch (const Error& problem) {
+    log.warning(event, fmt::format("The report goes without {}: {}", what, problem.what()));
+  }
 }
 
 // Runs of one name are told apart by their folders.
@@ -111,12 +137,12 @@ ReportRun read_run(const fs::path& folder, RunLog& log) {
   run.name = run_name(folder, run.config);
   if (fs::exists(history)) run.history = epoch_records(read_history(history));
   if (fs::exists(result)) run.result = read_result(folder);
-  try {
-    const std::optional<fs::path> shards = shards_of_run(folder, run.config);
-    if (shards) add_data(run, *shards);
-  } catch (const Error& problem) {
-    log.warning("report_without_data", fmt::format("The report goes without the data: {}", problem.what()));
-  }
+  const std::optional<fs::path> shards = shards_of_run(folder, run.config);
+  if (!shards) return run;
+  add_if_possible(log, "report_without_data", "the data", [&] { add_data(run, *shards); });
+  if (run.faces_png.empty() || run.config.is_null()) return run;
+  add_if_possible(log, "report_without_preview", "what the network sees",
+                  [&] { add_what_is_seen(run, folder, *shards); });
   return run;
 }
 

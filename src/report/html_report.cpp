@@ -35,7 +35,7 @@ std::string class_results_section(const ReportRun& run) {
 
 std::string one_run(const ReportRun& run) {
   return header(run.name, run_in_words(run)) + outcome_section(run) + curves_section({&run, 1}) + history_table(run) +
-         class_results_section(run) + data_section(run) + setting_section(run);
+         class_results_section(run) + data_section(run) + seen_section(run) + setting_section(run);
 }
 
 std::string confusion_tables(std::span<const ReportRun> runs) {

@@ -21,7 +21,9 @@ struct ReportRun {
   std::vector<EpochRecord> history{};
   std::optional<RunResult> result{};                         // none: the run is still going, or was interrupted
   std::optional<std::array<ClassCounts, 3>> class_counts{};  // train, validation, test
-  std::string faces_png{};  // the bytes of a picture with sample faces, a column for each class
+  std::string faces_png{};   // the bytes of a picture with sample faces, a column for each class
+  std::string seen_png{};    // of one with pairs, images as they are stored and as the network sees them
+  std::string seen_words{};  // what changes them; empty, as the picture: nothing
 };
 
 // The epoch whose weights the run ends with, if it ends with any.

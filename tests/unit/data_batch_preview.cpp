@@ -146,11 +146,14 @@ TEST(Grey, OfStandardizedInputIsMidGreyAtItsMean) {
   EXPECT_EQ(grey_of(PixelScale::kStandardizeImage, -9), 0);
 }
 
-TEST(MixingWords, SayWhatABatchIsMixedWith) {
-  EXPECT_EQ(mixing_words({}), "");
-  EXPECT_EQ(mixing_words({.weight = 0.75F}), "each image is blended with 25 % of the image before it");
-  EXPECT_EQ(mixing_words({.weight = 0.75F, .is_cut = true}),
-            "25 % of each image, a rectangle, is of the image before it");
+TEST(ChangeWords, SayWhatABatchIsMixedWith) {
+  EXPECT_EQ(change_words({}, {}), "");
+  const ImageRecipe recipe{.augmentation = {.flip = 0.5, .mixup = 1}};
+  EXPECT_EQ(change_words(recipe, {}), "flip 50 %, mixup 1");
+  EXPECT_EQ(change_words(recipe, {.weight = 0.75F}),
+            "flip 50 %, mixup 1; in this batch each image is blended with 25 % of the image before it");
+  EXPECT_EQ(change_words(recipe, {.weight = 0.75F, .is_cut = true}),
+            "flip 50 %, mixup 1; in this batch 25 % of each image, a rectangle, is of the image before it");
 }
 
 }  // namespace

@@ -213,6 +213,18 @@ TEST(HtmlReport, OfSeveralRunsComparesResultsAndNamesWhatDiffers) {
   EXPECT_FALSE(contains(html, "<th scope=\"row\">batch_size</th>"));
 }
 
+TEST(HtmlReport, ShowsWhatTheNetworkSeesWhereImagesAreChanged) {
+  ReportRun run = finished_run();
+  EXPECT_FALSE(contains(page(run), "As the network sees them"));
+  run.seen_png = "foo";
+  run.seen_words = "flip 50 %, shift 3 pixels";
+  const std::string html = page(run);
+  EXPECT_TRUE(contains(html, "<h2>As the network sees them</h2>"));
+  EXPECT_TRUE(contains(html, "as the network sees it: flip 50 %, shift 3 pixels."));
+  EXPECT_TRUE(contains(html, "src=\"data:image/png;base64,Zm9v\""));
+  EXPECT_THAT(unbalanced_tag(html), IsEmpty());
+}
+
 TEST(HtmlReport, IsTheSameForTheSameRun) { EXPECT_EQ(page(finished_run()), page(finished_run())); }
 
 TEST(Html, EscapesForTextAndAttributes) {

@@ -85,4 +85,13 @@ std::string data_section(const ReportRun& run) {
                      distribution(run));
 }
 
+std::string seen_section(const ReportRun& run) {
+  if (run.seen_png.empty()) return {};
+  return fmt::format(
+      R"(<section><h2>As the network sees them</h2><p class="note">Images of the first batch of {}, each as it is )"
+      R"(stored and, to its right, as the network sees it: {}.</p><figure class="faces">)"
+      R"(<img alt="Pairs of faces, as stored and as changed" src="data:image/png;base64,{}"></figure></section>)",
+      epoch_name(0), escape_html(run.seen_words), base64(run.seen_png));
+}
+
 }  // namespace fer_ddp

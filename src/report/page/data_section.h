@@ -11,6 +11,9 @@ namespace fer_ddp {
 
 [[nodiscard]] std::string data_section(const ReportRun& run);
 
+// Images beside what augmentation makes of them; empty where there is no such picture.
+[[nodiscard]] std::string seen_section(const ReportRun& run);
+
 // Always guessing one class: the largest of the training images, and how often that is right on a split's images.
 struct MajorityBaseline {
   std::string_view class_name;
