@@ -10,7 +10,7 @@
 
 namespace fer_ddp {
 
-// Of an image's 48 x 48 bytes; exact.
+// The sums of an image's 48 x 48 bytes and of their squares; exact.
 struct PixelSums {
   int64_t sum = 0;
   int64_t squares = 0;

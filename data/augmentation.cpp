@@ -94,7 +94,7 @@ double log_gamma_variable(double shape, Draws& draws) {
   return shape < 1 ? std::max(log_value + std::log(1 - draws.share()) / shape, -1e300) : log_value;
 }
 
-// From the beta distribution of equal parameters.
+// Draws from the beta distribution whose parameters are both the same.
 double beta_variable(double shape, Draws& draws) {
   const double first = log_gamma_variable(shape, draws);
   const double second = log_gamma_variable(shape, draws);

@@ -29,10 +29,10 @@ struct TrainingRows {
   std::function<void(std::span<const int32_t> rows, const ImageRowsView& into)> read;
 };
 
-// Of shards, which are checked as they are opened.
+// Reads from shards, which are checked as they are opened.
 [[nodiscard]] TrainingRows training_rows(const std::filesystem::path& shards, const Manifest& manifest);
 
-// Of an input file; `source_rows` are those of its training split. The importer outlives this.
+// Reads from an input file; `source_rows` are those of its training split. The importer outlives this.
 [[nodiscard]] TrainingRows training_rows(const Importer& importer, const std::vector<int32_t>& source_rows);
 
 struct BatchPreview {

@@ -34,7 +34,7 @@ class IndexPart {
     checksums_.end();
   }
 
-  // As text, to be gathered from all ranks.
+  // The part as text, to be gathered from all ranks.
   [[nodiscard]] std::string begins() const {
     return {reinterpret_cast<const char*>(begins_.data()), begins_.size() * sizeof(int64_t)};
   }

@@ -40,7 +40,7 @@ class ShardReader {
   // that the manifest says.
   ShardReader(const std::filesystem::path& shards, const Manifest& manifest, int index);
 
-  // Of a file that this process wrote itself, and which has no checksum yet.
+  // Opens a file that this process wrote itself, and which has no checksum yet.
   [[nodiscard]] static ShardReader of_just_written(const std::filesystem::path& path, const ShardEntry& entry);
 
   // Fills `into` with consecutive rows. Throws where a chunk is damaged, a label is none, or a source row not above the

@@ -23,7 +23,7 @@ class SourceFile {
   // Fills `into` from `offset` on. Throws Error where the file ends before.
   void read(int64_t offset, std::span<char> into) const;
 
-  // As in a manifest (see block_checksum.h). Reads the whole file.
+  // The checksum that a manifest holds of the file (see block_checksum.h). Reads all of it.
   [[nodiscard]] std::string checksum() const;
 
   // The file's first bytes, at most `length`.

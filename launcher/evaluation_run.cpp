@@ -61,7 +61,7 @@ std::string table(const Evaluation& evaluation) {
   return text;
 }
 
-// By the step that the run trained with, so that its numbers are the run's own.
+// Evaluates by the step that the run trained with, so that the numbers are the run's own.
 Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& config, const Network& network,
                             const fs::path& shards, Session& session) {
   Communicator& communicator = session.communicator();

@@ -36,7 +36,7 @@ struct ExportOptions {
   fs::path output;
 };
 
-// In the working directory, by the name of the run's folder, if not given.
+// Where the export goes; if not given, into the working directory, by the name of the run's folder.
 fs::path output_of(const ExportOptions& options) {
   if (!options.output.empty()) {
     require_folder_of(options.output);

@@ -117,7 +117,7 @@ int launch(int argument_count, char** arguments) {
   });
 }
 
-// For what goes wrong before there is a world to speak in.
+// Reports what goes wrong before there is a world whose rank 0 would.
 [[noreturn]] void end_before_start(const Error& error) {
   MessageStream(stderr).say(error.message());
   end_job(error.exit_code());

@@ -137,7 +137,7 @@ void refuse_mixed_shards(const Config& config, const fs::path& folder) {
                                         foreign.front().lexically_relative(folder).string()));
 }
 
-// Of the old run of a folder, what is not to be removed although it is listed.
+// What is kept of a folder's old run although a run's list of files holds it.
 bool stays(const Config& config, const std::optional<Config>& old, const fs::path& path) {
   return !input_at(config, path).empty() || (old && is_data(*old, path));
 }

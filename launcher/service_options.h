@@ -20,7 +20,7 @@ struct ServiceOptions {  // files; empty: not given
 
 void add_service_options(CLI::App& command, ServiceOptions& options);
 
-// By the command line alone. Throws Error (the user's fault), naming option and file, if a file cannot be used.
+// What the command line alone gives. Throws Error (the user's fault), naming option and file, if a file cannot be used.
 [[nodiscard]] ServiceAccess access_by_options(const ServiceOptions& options);
 
 // The same, with what is not given taken from the run: its own certificate is trusted, its token is read.

@@ -29,7 +29,7 @@ struct AugmentationOptions {
   friend bool operator==(const AugmentationOptions&, const AugmentationOptions&) = default;
 };
 
-// As the configuration has it before its last, gentle epochs.
+// The options of all epochs before the last, gentle ones.
 [[nodiscard]] AugmentationOptions augmentation_options(const Config& config);
 
 // "flip 50 %, rotation 12 degrees, ...": what is on, by the options' names; empty: nothing.

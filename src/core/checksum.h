@@ -18,7 +18,7 @@ namespace fer_ddp {
 // XXH3-64, for tables in memory.
 [[nodiscard]] uint64_t short_hash(std::span<const std::byte> bytes);
 
-// Of bytes that come piece by piece: the same as of all of them at once.
+// The checksum of bytes that come piece by piece, the same as checksum() of all of them at once.
 class RunningChecksum {
  public:
   RunningChecksum();

@@ -60,7 +60,7 @@ int fair_thread_count(const std::vector<std::set<int>>& ranks, size_t own) {
   std::set<int> all;
   for (const std::set<int>& cores : ranks) all.insert(cores.begin(), cores.end());
   for (const int core : all) {
-    // To the rank that has the fewest so far; among those, to the one that has the least choice.
+    // It goes to the rank that has the fewest so far; among those, to the one that has the least choice.
     std::optional<size_t> taker;
     for (size_t rank = 0; rank < ranks.size(); ++rank) {
       if (!ranks[rank].contains(core)) continue;

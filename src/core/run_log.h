@@ -33,7 +33,7 @@ class RunLog {
   void warning(const std::string& event, const std::string& line, const nlohmann::ordered_json& fields = {});
   void error(const std::string& event, const std::string& line, const nlohmann::ordered_json& fields = {});
 
-  // From now on nothing to standard error.
+  // Nothing more goes to standard error.
   void fall_silent() { silent_ = true; }
 
   [[nodiscard]] bool silent() const { return silent_; }

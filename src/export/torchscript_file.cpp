@@ -126,7 +126,7 @@ class ForwardWriter {
     return assign(fmt::format("{} + {}", body, write_layers(options.shortcut, x)));
   }
 
-  // By getattr, because a part of a name may be a number or hold a hyphen.
+  // Attributes are read by getattr, because a part of a name may be a number or hold a hyphen.
   static std::string weight(const Layer& each, const char* tensor) {
     std::string expression = "self";
     for (const std::string& part : parts_of(each.name))

@@ -27,8 +27,8 @@ struct ImageResult {
   int called = 0;  // the class with the largest logit
 };
 
-// Without dropout. `hidden` [units]: without their bias in, the units' values out. probabilities:
-// [classes] out, unless null.
+// Forward without dropout. `hidden` [units] holds the units' products without their bias, and their values afterwards.
+// Writes probabilities [classes], unless null.
 ImageResult classify(const Classifier& classifier, float* hidden, int label, float* probabilities = nullptr);
 
 struct ClassifierGradient {
@@ -37,7 +37,8 @@ struct ClassifierGradient {
   float* bias = nullptr;
 };
 
-// `hidden`: the units' values without their bias in, the gradient by them out, times gradient_scale. kept: [units], 1
+// Forward and backward. `hidden` [units] holds the units' products without their bias, and afterwards the gradient by
+// them, times gradient_scale. kept: [units], 1
 // or 0, null for all; what is kept is scaled by kept_scale. targets: [classes], t itself; null: that of `label`.
 ImageResult classify_and_backpropagate(const Classifier& classifier, float* hidden, int label, const uint8_t* kept,
                                        float kept_scale, float gradient_scale, const ClassifierGradient& gradient,

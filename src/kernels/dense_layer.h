@@ -28,7 +28,7 @@ struct DenseShape {
   [[nodiscard]] constexpr int64_t weights() const { return input_size() * units; }
 };
 
-// By channel: what the layer sees of a value is value * scale + shift.
+// The layer sees value * scale + shift of each value, with a scale and a shift for each channel.
 struct Normalization {
   const float* scale = nullptr;
   const float* shift = nullptr;

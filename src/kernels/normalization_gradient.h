@@ -9,7 +9,7 @@
 
 namespace fer_ddp {
 
-// By channel.
+// The three terms of the formula above, one number for each channel.
 struct NormalizationGradient {
   const float* scale = nullptr;
   const float* slope = nullptr;

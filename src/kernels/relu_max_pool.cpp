@@ -23,7 +23,7 @@ HWY_INLINE void for_channels(int64_t channels, const Vector& vector, const Singl
   if (channels % kLanes != 0) vector(channels - kLanes);
 }
 
-// As pool_window, of one channel.
+// What pool_window does, for one channel.
 HWY_INLINE float pool_one(float a0, float a1, float a2, float a3, uint8_t* winner) {
   const float above = std::max(a0, a1);
   const float below = std::max(a2, a3);

@@ -27,7 +27,7 @@ void add_tree(T* parts, int count, int64_t size, int64_t begin, int64_t end) {
     }
 }
 
-// Of all elements.
+// The same for all `size` elements.
 template <typename T>
 void add_tree(T* parts, int count, int64_t size) {
   add_tree(parts, count, size, 0, size);

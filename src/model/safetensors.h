@@ -27,7 +27,7 @@ struct TensorSource {
 
 using TensorSources = std::map<std::string, TensorSource>;
 
-// Of tensors that outlive the sources.
+// Reads the tensors only when a file is written: they outlive the sources.
 [[nodiscard]] TensorSources sources_of(const StoredTensors& tensors);
 
 using SafetensorsMetadata = std::map<std::string, std::string>;  // the header's __metadata__

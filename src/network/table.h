@@ -34,7 +34,8 @@ namespace fer_ddp {
 // network of it.
 [[nodiscard]] nlohmann::ordered_json network_to_json(const Network& network);
 
-// Of all that decides what the network computes: not its own name, nor how the table was written. 32 digits.
+// A checksum, 32 digits, of all that decides what the network computes: its own name and how the table was written are
+// left out.
 [[nodiscard]] std::string network_hash(const Network& network);
 
 // The tables that the executable carries (launcher/networks).

@@ -15,7 +15,7 @@ inline constexpr int kMostTableDepth = 40;
 // Throws Error (the user's fault) that names `where`: too large, too deep, not JSON, or a key given twice.
 [[nodiscard]] nlohmann::json parse_table_json(std::string_view text, const std::string& where);
 
-// Of a value as JSON, or of a text as it is: printable ASCII, and no longer than a line's part.
+// A value's JSON, or a text, as a message may quote it: printable ASCII alone, cut where it is long.
 [[nodiscard]] std::string excerpt(const nlohmann::json& value);
 [[nodiscard]] std::string printable(std::string_view text, size_t most_characters);
 

@@ -24,7 +24,7 @@ struct MetricColumn {
   double EpochRecord::*recorded;
 };
 
-// In the order in which they are written.
+// The columns, in the order in which they are written.
 constexpr std::array<MetricColumn, 7> kMetricColumns = {{
     {"loss", &HistoryRow::loss, &EpochRecord::loss},
     {"accuracy", &HistoryRow::accuracy, &EpochRecord::accuracy},

@@ -31,7 +31,7 @@ class Watchers {
   // rate.
   [[nodiscard]] grpc::ServerWriteReactor<v1::Status>* add(double updates_per_second);
 
-  // From now on each stream gets the last status and ends; waits until all have, or patience is over.
+  // Sends the last status on each stream and ends it. Returns when all have ended, or `patience` is over.
   void finish_all(std::chrono::milliseconds patience);
 
  private:

@@ -15,7 +15,7 @@ namespace fer_ddp {
 [[nodiscard]] EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows,
                                            double label_smoothing);
 
-// Likewise the probabilities that TrainingStep::probabilities() is to give.
+// This rank's rows alone: the probabilities that TrainingStep::probabilities() is to give.
 [[nodiscard]] std::vector<float> probabilities_of_rows(Model& model, const SplitView& split, PositionRange rows,
                                                        const ImageView& view);
 

@@ -17,7 +17,7 @@ using PartReady = std::function<void(FlatRange)>;
 void update_pieces(Optimizer& optimizer, std::span<const size_t> mine, std::span<float> weights,
                    std::span<float> gradient, const PartReady& ready);
 
-// By piece, the sum of the squares of its gradient; zero for pieces that are not in `mine`.
+// For each piece the sum of the squares of its gradient; zero for pieces that are not in `mine`.
 [[nodiscard]] std::vector<double> squares_of_pieces(const Optimizer& optimizer, std::span<const size_t> mine,
                                                     std::span<const float> gradient, const PartReady& ready);
 

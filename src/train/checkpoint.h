@@ -16,7 +16,7 @@
 
 namespace fer_ddp {
 
-// What a checkpoint is of. References to the trainer's own parts.
+// The trainer's parts that a checkpoint holds, by reference.
 struct Checkpointed {
   TrainingState& state;
   Model& model;
@@ -26,7 +26,7 @@ struct Checkpointed {
   const std::string& data_checksum;
 };
 
-// Reads the parts when it is written: they outlive it.
+// The files of a checkpoint. The parts are read only when the content is written: they outlive it.
 [[nodiscard]] CheckpointContent encode_checkpoint(const Checkpointed& parts);
 
 // The checkpoint's state alone. Throws Error naming the file.

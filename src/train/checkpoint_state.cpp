@@ -64,7 +64,7 @@ class Value {
 
   [[nodiscard]] int count(int64_t high = kMostEpochs) const { return static_cast<int>(whole(0, high)); }
 
-  // Also NaN and the infinities.
+  // NaN and the infinities are numbers here too.
   [[nodiscard]] double number() const {
     try {
       return exact_value(json_);

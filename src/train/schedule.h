@@ -21,7 +21,8 @@ class Schedule {
  public:
   Schedule(const Config& config, int64_t steps_per_epoch);
 
-  // Of the run's step `step`, from 0; in [0, 1]. Steps beyond the last have the last one's.
+  // What the rate of the run's step `step`, counted from 0, is of learning_rate: in [0, 1]. Steps beyond the last have
+  // the last one's.
   [[nodiscard]] double share(int64_t step) const;
 
  private:

@@ -42,7 +42,7 @@ bool can_bear_ticks(Interval interval) {
   return std::isfinite(interval.low) && std::isfinite(interval.high) && interval.low < interval.high;
 }
 
-// Of values that follow each other, those that are inside and above the one before.
+// Adds the value to the ticks where it lies inside the axis and above the tick before it.
 void add_tick(std::vector<double>& ticks, Wide value, Interval interval, Wide step) {
   const Wide tolerance = kTolerance * step;
   if (value < interval.low - tolerance || value > interval.high + tolerance) return;

@@ -43,7 +43,7 @@ class AutogradStep final : public TrainingStep {
 // labels [n] int64, or probabilities [n, 7] fp32.
 [[nodiscard]] at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& targets, double label_smoothing);
 
-// Of a share: int64 [n], fp32 [n, 7], on the CPU.
+// A share's labels, int64 [n], and what its loss is taken against, fp32 [n, 7]; both on the CPU.
 [[nodiscard]] at::Tensor labels_of(const ShareImages& images);
 [[nodiscard]] at::Tensor targets_of(const ShareImages& images);
 

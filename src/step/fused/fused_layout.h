@@ -59,7 +59,8 @@ inline constexpr FlatRange kSecondPart{kSecondWeights.begin, kFirstWeights.begin
 inline constexpr FlatRange kFirstPart{kFirstWeights.begin, kFirstScale.begin};
 inline constexpr FlatRange kNormalizationPart{kFirstScale.begin, kSize};
 
-// Of one image: values after each block, positions after the first, and the sums that a normalisation asks for.
+// What one image has: values after each block, positions after the first one, and the sums that a normalisation asks
+// for.
 inline constexpr int64_t kFirstSize = kFirstBlock.pooled_size();
 inline constexpr int64_t kSecondSize = kSecondBlock.pooled_size();
 inline constexpr int64_t kFirstPositions = kFirstSize / kFirstBlock.output_channels;

@@ -93,7 +93,7 @@ class FusedNetwork {
   void finish_second_gradient(int64_t images);                               // kSecondPart, kNormalizationPart
   void first_block_gradient();                                               // kFirstPart
 
-  // Of the step's pooled values, after their blocks: which of each window was the largest (kernels/block_shape.h).
+  // The newest step's winners: which value of each pooled window was the largest (kernels/block_shape.h).
   [[nodiscard]] std::span<const uint8_t> first_winners() const {
     return {first_winners_.data(), first_winners_.size()};
   }
@@ -103,7 +103,8 @@ class FusedNetwork {
 
   // Counts all passes; the caller laps its own. The network's passes begin where the last lap ended.
   [[nodiscard]] PassClock& clock() { return clock_; }
-  // Of all steps so far. Operations that depend on what is alive are taken from the newest step.
+  // The time of each pass over all steps so far. Operations that depend on what is alive are taken from the newest
+  // step.
   [[nodiscard]] std::vector<PassTime> pass_times() const;
 
   // Calls `record` for each of the images [begin, end) of a split, in order.

@@ -70,7 +70,8 @@ class SharedWeights {
   // for this may be called where others fail.
   void forget() { is_loaded_ = false; }
 
-  // From the sums that the reducer was started on; moves the model's averaged statistics too.
+  // One update of the weights, by the gradients' sums that the reducer was started on. Moves the model's averaged
+  // statistics too.
   void update(double learning_rate, PassClock& clock, UpdatePasses passes);
 
  private:

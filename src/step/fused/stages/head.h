@@ -25,7 +25,7 @@ struct HeadResult {
   int64_t correct = 0;
 };
 
-// Of one image, against its label with Keras' smoothing.
+// One image's loss against its label, smoothed as Keras does.
 [[nodiscard]] double smoothed_cross_entropy(const float* logits, int label, double smoothing);
 
 // softmax(logits), [kExpressionCount].

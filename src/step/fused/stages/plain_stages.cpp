@@ -39,7 +39,7 @@ class PlainStage : public Stage {
       std::copy_n(gradient, count, to);
     }
   }
-  // To be called when the gradient of what is read is whole.
+  // Called when the gradient of what is read is whole.
   void leave_sums(const LeafRun& run) const {
     if (!owes_sums()) return;
     for (size_t i = 0; i + 1 < run.leaves.size(); ++i) {

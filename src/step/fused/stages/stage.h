@@ -92,7 +92,8 @@ class Stage {
 
   // Floats of a thread's scratch.
   [[nodiscard]] virtual int64_t scratch_size() const { return 0; }
-  // Once before the passes of a step, or of an evaluation: what depends on the weights alone. Uses threads itself.
+  // Computes what depends on the weights alone; called once before the passes of a step, or of an evaluation, by one
+  // thread, and uses all of them itself.
   virtual void prepare() {}
 
   // Forward: compute(); where there is a normalisation, its statistics over all ranks; then second_pass(), which may
