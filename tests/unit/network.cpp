@@ -40,13 +40,14 @@ std::vector<float> start(const NetworkTensor& tensor, Initialization initializat
   return values;
 }
 
-TEST(BuiltInNetworks, AreTheSix) {
+TEST(BuiltInNetworks, AreThoseOfTheFolder) {
   std::vector<std::string> names;
   for (const BuiltInTable& table : built_in_tables()) {
     names.emplace_back(table.name);
     EXPECT_EQ(load_network(table.name).name, table.name);
   }
-  EXPECT_THAT(names, ElementsAre("seed_cnn", "resnet18", "vgg8", "vgg8_16", "vgg8_32", "vgg8_wide"));
+  EXPECT_THAT(names,
+              ElementsAre("seed_cnn", "resnet18", "vgg7_16", "vgg7_32", "vgg8", "vgg8_16", "vgg8_32", "vgg8_wide"));
 }
 
 // With BatchNorm's running statistics: PyTorch's count of the same networks, its batch counters aside.
@@ -62,6 +63,8 @@ TEST(BuiltInNetworks, HaveTheParametersOfTheirDefinitions) {
     return parameters + 7 * channels + 7;
   };
   EXPECT_EQ(parameters_of(load_network("vgg8_16")), vgg({16, 32, 64, 128}));
+  EXPECT_EQ(parameters_of(load_network("vgg7_16")), vgg({16, 32, 64, 128}) - 9 * 16 * 16 - 4 * 16);
+  EXPECT_EQ(parameters_of(load_network("vgg7_32")), vgg({32, 64, 128, 256}) - 9 * 32 * 32 - 4 * 32);
   EXPECT_EQ(parameters_of(load_network("vgg8_32")), vgg({32, 64, 128, 256}));
   EXPECT_EQ(parameters_of(load_network("vgg8")), vgg({64, 128, 256, 512}));
   EXPECT_EQ(parameters_of(load_network("vgg8_wide")), vgg({96, 192, 384, 512}));
