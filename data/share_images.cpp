@@ -3,7 +3,6 @@
 #include <array>
 
 #include "core/error.h"
-#include "core/expressions.h"
 #include "data/affine_sample.h"
 
 namespace fer_ddp {
@@ -16,6 +15,8 @@ ShareImages::ShareImages(const BatchShare& share, PixelScale scale, double label
       mixing_(draw_batch_mixing(share.recipe.augmentation, share.recipe.seed, share.epoch, share.batch_position)) {
   if (mixing_.is_on() && static_cast<int64_t>(share.batch_rows.size()) != share.global_images)
     throw machine_error("images are to be mixed, but the rows of the global batch are not known");
+  if (share.teachers.are_on() && share.teachers.probabilities.size() != share.rows.size() * kExpressionCount)
+    throw machine_error("there are teachers, but not what they say of each image");
 }
 
 void ShareImages::write_unmixed(int64_t row, int64_t place, float* pixels) const {
@@ -55,6 +56,14 @@ void ShareImages::write_target(int64_t index, float* probabilities) const {
     const double share = (i == own ? weight : 0.0) + (i == partner ? 1.0 - weight : 0.0);
     probabilities[i] = static_cast<float>(share * (1.0 - label_smoothing_) + label_smoothing_ / kExpressionCount);
   }
+  if (share_.teachers.are_on()) add_teachers(index, probabilities);
+}
+
+void ShareImages::add_teachers(int64_t index, float* probabilities) const {
+  const double theirs = has_softened_part() ? 0.0 : share_.teachers.weight;
+  for (int i = 0; i < kExpressionCount; ++i)
+    probabilities[i] = static_cast<float>((1.0 - share_.teachers.weight) * static_cast<double>(probabilities[i]) +
+                                          theirs * static_cast<double>(teachers_of(index)[i]));
 }
 
 }  // namespace fer_ddp

@@ -8,10 +8,20 @@
 #include <span>
 
 #include "core/augmentation_options.h"
+#include "core/expressions.h"
 #include "core/pixel_scale.h"
 #include "data/augmentation.h"
 
 namespace fer_ddp {
+
+// A second target for a share's images, of which the loss has a part (step/teachers.h).
+struct TeacherTargets {
+  std::span<const float> probabilities{};  // [rows][kExpressionCount], each row's sum is 1
+  double weight = 0;                       // 0: there is none
+  double temperature = 1;
+
+  [[nodiscard]] bool are_on() const { return weight > 0; }
+};
 
 // This rank's share of a global batch.
 struct BatchShare {
@@ -24,6 +34,7 @@ struct BatchShare {
   int epoch = 0;
   std::span<const int32_t> batch_rows{};  // of the whole global batch; where the recipe mixes images
   ImageRecipe recipe{};                   // the epoch's
+  TeacherTargets teachers{};
 };
 
 class ShareImages {
@@ -39,11 +50,22 @@ class ShareImages {
   // Its expression, as accuracy is counted: where two images are mixed, that of the one with the larger weight.
   [[nodiscard]] int label(int64_t index) const;
 
-  // The probabilities of all expressions that cross-entropy is taken against: [kExpressionCount], their sum is 1.
+  // What cross-entropy is taken against: [kExpressionCount], adding up to target_sum(). The probabilities of all
+  // expressions, those of teachers at temperature 1 among them; without the part of teachers at another temperature.
   void write_target(int64_t index, float* probabilities) const;
+  [[nodiscard]] double target_sum() const { return has_softened_part() ? 1.0 - share_.teachers.weight : 1.0; }
 
-  // Whether targets are those of two images. Else they are the label's, smoothed by label_smoothing().
+  // Whether there is a part of the loss at the teachers' own temperature: against [kExpressionCount] of an image.
+  [[nodiscard]] bool has_softened_part() const { return share_.teachers.are_on() && share_.teachers.temperature != 1; }
+  [[nodiscard]] const TeacherTargets& teachers() const { return share_.teachers; }
+  [[nodiscard]] const float* teachers_of(int64_t index) const {
+    return share_.teachers.probabilities.data() + index * kExpressionCount;
+  }
+
+  // Whether targets are those of two images.
   [[nodiscard]] bool is_mixed() const { return mixing_.is_on(); }
+  // Whether they are given by write_target() alone. Else they are the label's, smoothed by label_smoothing().
+  [[nodiscard]] bool has_targets() const { return is_mixed() || share_.teachers.are_on(); }
   [[nodiscard]] double label_smoothing() const { return label_smoothing_; }
 
  private:
@@ -51,6 +73,7 @@ class ShareImages {
   [[nodiscard]] int64_t place_of(int64_t index) const { return share_.first_position - share_.batch_position + index; }
   [[nodiscard]] int64_t partner_of(int64_t place) const { return (place == 0 ? share_.global_images : place) - 1; }
   [[nodiscard]] int label_at(int64_t place) const;
+  void add_teachers(int64_t index, float* probabilities) const;
   void write_unmixed(int64_t row, int64_t place, float* pixels) const;
 
   const BatchShare& share_;

@@ -83,11 +83,13 @@ std::string input_at(const Config& config, const fs::path& path) {
        {"status_tls_client_ca", config.status_tls_client_ca},
        {"status_token_file", config.status_token_file}}};
   const fs::path whole = resolved(path);
-  for (const auto& [key, value] : inputs) {
-    if (!value || value->empty()) continue;
-    const fs::path input = resolved(*value);
-    if (std::mismatch(whole.begin(), whole.end(), input.begin(), input.end()).first == whole.end()) return key;
-  }
+  const auto holds = [&whole](const std::string& value) {
+    const fs::path input = resolved(value);
+    return std::mismatch(whole.begin(), whole.end(), input.begin(), input.end()).first == whole.end();
+  };
+  for (const auto& [key, value] : inputs)
+    if (value && !value->empty() && holds(*value)) return key;
+  if (std::any_of(config.distill_from.begin(), config.distill_from.end(), holds)) return "distill_from";
   return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <array>
 #include <nlohmann/json.hpp>
@@ -25,6 +26,7 @@
 #include "launcher/run_observers.h"
 #include "launcher/run_results.h"
 #include "launcher/run_services.h"
+#include "launcher/run_teachers.h"
 #include "launcher/thread_share.h"
 #include "launcher/training_data.h"
 #include "model/weights.h"
@@ -141,6 +143,9 @@ void say_what_starts(const Config& config, const Dataset& dataset, const std::ve
                        config.name, config.model, places.size(), places.size() == 1 ? "" : "s", places.front().device,
                        rows(Split::kTrain), rows(Split::kValidation), rows(Split::kTest), config.batch_size),
            {{"world_size", places.size()}, {"host", places.front().host}, {"config", config_to_json(config)}});
+  if (!config.distill_from.empty())
+    log.info("teachers", fmt::format("a share of {} of the loss is against the mean prediction of {}",
+                                     config.distill_weight, fmt::join(config.distill_from, ", ")));
   say_copies(dataset, log);
   if (dataset.split(Split::kValidation).size() == 0)
     log.warning(
@@ -166,8 +171,8 @@ std::string profile_text(const Trainer& trainer) {
 
 // `claim` is rank 0's; the others have none.
 int run_trainer(const Config& config, const RunRequest& request, const Dataset& dataset, Model& model,
-                const std::vector<RankPlace>& places, DeviceRuntime* device, const StopSignal& signal, RunClaim* claim,
-                Session& session) {
+                Teachers* teachers, const std::vector<RankPlace>& places, DeviceRuntime* device,
+                const StopSignal& signal, RunClaim* claim, Session& session) {
   Communicator& communicator = session.communicator();
   const std::string started = timestamp_now();
   const PublishCheck check = claim != nullptr ? claim->check() : PublishCheck();
@@ -183,7 +188,8 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
                          if (claim != nullptr) claim->require_as_last_seen();
                          return signal.raised() || board.stop_requested();
                        },
-                   .device = device});
+                   .device = device,
+                   .teachers = teachers});
   if (request.existing == ExistingRun::kResume) resume_training(trainer, config, check, session);
   std::optional<RunServices> services;
   run_on_rank_0(communicator, [&] {
@@ -191,6 +197,7 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
     claim->begin();
     write_file_atomically(fs::path(config.output) / run_file::kNetwork, network_to_json(model.network()).dump(2) + "\n",
                           check);
+    if (teachers != nullptr) write_teachers(config, *teachers, check);
     observers = make_run_observers(config, session.log, board, trainer.state(), check);
     for (const auto& observer : observers) trainer.add_observer(*observer);
     services->publish(*claim, session.log);
@@ -238,16 +245,18 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   const RunDevice device = open_device(config, session);  // before anything uses LibTorch
   const int threads = place_threads(config, communicator);
   const std::vector<RankPlace> places = gather_places(communicator, device, threads);
+  const std::unique_ptr<Teachers> teachers = provide_teachers(config, existing, communicator);
   const Dataset dataset =
       load_training_data(config, existing, threads, claim ? claim->check() : PublishCheck(), session);
   std::unique_ptr<Model> model;
   run_together(communicator, [&] { model = make_model(network, config); });
   require_agreement(communicator, {{"set of shards", dataset.fingerprint()},
                                    {"network", network_hash(model->network())},
-                                   {"model", model->description()}});
+                                   {"model", model->description()},
+                                   {"set of teachers", teachers ? teachers->hash() : std::string()}});
   say_what_starts(config, dataset, places, session.log);
-  const int exit_code = run_trainer(config, request, dataset, *model, places, device.runtime.get(), signal,
-                                    claim ? &*claim : nullptr, session);
+  const int exit_code = run_trainer(config, request, dataset, *model, teachers.get(), places, device.runtime.get(),
+                                    signal, claim ? &*claim : nullptr, session);
   if (device.runtime) device.runtime->close();
   return exit_code;
 }

@@ -70,7 +70,8 @@ std::string apply_override(Config& config, const std::string& assignment) {
   const std::optional<ordered_json> json = parsed(text);
   // A bare word is a text, also one that looks like a number.
   const bool is_bare =
-      !json || (option.type_name() == "string" && !json->is_string() && !(json->is_null() && option.nullable()));
+      !json || (option.type_name() == "string" && !json->is_string() && !(json->is_null() && option.nullable())) ||
+      (option.lists_texts() && !json->is_string() && !json->is_array());
   option.set(config, is_bare ? ordered_json(text) : *json, where);
   return option.key;
 }

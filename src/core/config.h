@@ -74,6 +74,9 @@ struct Config {
   std::optional<double> augment_mixup{};
   std::optional<double> augment_cutmix{};
   int finish_epochs = 0;
+  std::vector<std::string> distill_from{};  // folders of runs
+  double distill_weight = 0.5;
+  double distill_temperature = 1.0;
   TestViews test_time_augmentation = TestViews::kNone;
   std::string comment{};
 

@@ -18,10 +18,12 @@ ordered_json option_schema(const Option& option) {
   schema["description"] = option.help;
   if (option.nullable()) {
     schema["type"] = {option.type_name(), "null"};
+  } else if (option.lists_texts()) {
+    schema["type"] = {option.type_name(), "string"};
   } else {
     schema["type"] = option.type_name();
   }
-  if (option.type_name() == "array") schema["items"] = {{"type", "integer"}};
+  if (option.type_name() == "array") schema["items"] = {{"type", option.lists_texts() ? "string" : "integer"}};
   const std::vector<std::string> choices = option.choices();
   if (!choices.empty()) schema["enum"] = choices;
   if (std::isfinite(option.range.low))

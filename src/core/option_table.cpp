@@ -148,6 +148,17 @@ std::span<const Option> option_table() {
        "the last epochs, which change their images gently: flips, shifts of 2 pixels at most, half the contrast, "
        "brightness and label smoothing, and nothing else",
        kNotNegative},
+      {"distill_from", &Config::distill_from,
+       "the folder of a run that has ended, or a list of them, whose mean prediction is a second target; RUN/teachers "
+       "keeps their weights"},
+      {"distill_weight",
+       &Config::distill_weight,
+       "the share of the loss that is against the prediction of distill_from; the targets' own share is the rest",
+       {.low = 0, .high = 1, .low_excluded = true}},
+      {"distill_temperature",
+       &Config::distill_temperature,
+       "what the logits of both sides are divided by in that share, which is multiplied by its square",
+       {.low = 0, .high = 100, .low_excluded = true}},
       free_on_resume({"test_time_augmentation", &Config::test_time_augmentation,
                       "views of a test image whose mean probabilities count: itself; flip: its mirror image too; "
                       "views18: shifts of -3, 0 and 3 pixels down and across, each as it is and mirrored; val_loss is "
@@ -209,6 +220,8 @@ struct IsOptional : std::false_type {};
 template <typename T>
 struct IsOptional<std::optional<T>> : std::true_type {};
 
+using Texts = std::vector<std::string>;
+
 template <typename T>
 constexpr const char* schema_type() {
   if constexpr (std::is_same_v<T, bool>) return "boolean";
@@ -249,6 +262,9 @@ bool has_type(const ordered_json& value) {
     return value.is_number();
   else if constexpr (std::is_same_v<T, std::string> || Choice<T>)
     return value.is_string();
+  else if constexpr (std::is_same_v<T, Texts>)
+    return value.is_string() || (value.is_array() && std::all_of(value.begin(), value.end(),
+                                                                 [](const auto& item) { return item.is_string(); }));
   else
     return value.is_array() && std::all_of(value.begin(), value.end(), [](const auto& item) {
              return whole_number_or_none<int>(item).has_value();
@@ -268,6 +284,8 @@ std::string type_words(const Option& option) {
     words = "a text";
   else if constexpr (Choice<T>)
     words = joined_choices(option.choices());
+  else if constexpr (std::is_same_v<T, Texts>)
+    words = "a text or a list of texts";
   else
     words = "a list of whole numbers";
   if (const std::string range = option.range.text(); !range.empty()) words += " " + range;
@@ -289,6 +307,11 @@ T checked_value(const Option& option, const ordered_json& value, const std::stri
     const std::optional<T> chosen = choice_of<T>(value.get<std::string>());
     if (!chosen) refuse(option, value, type_words<T>(option), where);
     return *chosen;
+  } else if constexpr (std::is_same_v<T, Texts>) {
+    Texts texts = value.is_string() ? Texts{value.get<std::string>()} : value.get<Texts>();
+    for (const std::string& text : texts)
+      if (text.empty() || !is_utf8(text)) refuse(option, value, "texts in UTF-8, none of them empty", where);
+    return texts;
   } else {
     return value.get<T>();
   }
@@ -317,6 +340,8 @@ std::vector<std::string> Option::choices() const {
     }
   });
 }
+
+bool Option::lists_texts() const { return std::holds_alternative<Texts Config::*>(member); }
 
 ordered_json Option::value(const Config& config) const {
   return std::visit(

@@ -24,10 +24,11 @@ struct Range {
 
 using OptionMember =
     std::variant<double Config::*, int Config::*, int64_t Config::*, bool Config::*, std::string Config::*,
-                 std::vector<int> Config::*, std::optional<int> Config::*, std::optional<double> Config::*,
-                 std::optional<std::string> Config::*, Loss Config::*, OptimizerRule Config::*, Monitor Config::*,
-                 ScheduleShape Config::*, SplitRule Config::*, BatchNormScope Config::*, AugmentPreset Config::*,
-                 TestViews Config::*, DeviceChoice Config::*, Precision Config::*, StepChoice Config::*>;
+                 std::vector<int> Config::*, std::vector<std::string> Config::*, std::optional<int> Config::*,
+                 std::optional<double> Config::*, std::optional<std::string> Config::*, Loss Config::*,
+                 OptimizerRule Config::*, Monitor Config::*, ScheduleShape Config::*, SplitRule Config::*,
+                 BatchNormScope Config::*, AugmentPreset Config::*, TestViews Config::*, DeviceChoice Config::*,
+                 Precision Config::*, StepChoice Config::*>;
 
 struct Option {
   std::string key;
@@ -43,6 +44,8 @@ struct Option {
   [[nodiscard]] std::string type_name() const;  // JSON Schema's: "number", "integer", "boolean", "string", "array"
   [[nodiscard]] bool nullable() const;
   [[nodiscard]] std::vector<std::string> choices() const;  // the words of a choice; empty: it is none
+  // A list of texts, for which one text may be given by itself; other lists are of whole numbers.
+  [[nodiscard]] bool lists_texts() const;
   [[nodiscard]] nlohmann::ordered_json value(const Config& config) const;
 
   // Throws Error (the user's fault); `where` names the file or the command-line option the value came from.

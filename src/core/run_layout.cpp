@@ -38,7 +38,16 @@ constexpr std::array<RunEntry, 2> kShardFiles = {{
     {.name = "shard-#-of-#.h5"},
 }};
 
-constexpr std::array<RunEntry, 14> kLayout = {{
+constexpr std::array<RunEntry, 2> kTeacherFiles = {{
+    {.name = run_file::kNetwork},
+    {.name = run_file::kModel},
+}};
+
+constexpr std::array<RunEntry, 1> kTeacherFolders = {{
+    {.name = "#", .kind = Kind::kFolder, .inside = kTeacherFiles},
+}};
+
+constexpr std::array<RunEntry, 15> kLayout = {{
     {.name = run_file::kConfig, .holds = "the resolved configuration, every key; may be given to `--config` again"},
     {.name = run_file::kNetwork,
      .holds = "the network that it trains, with every option; `model` may name it in another run"},
@@ -55,6 +64,11 @@ constexpr std::array<RunEntry, 14> kLayout = {{
      .kind = Kind::kFolder,
      .holds = "the newest two, weights and optimizer and position",
      .inside = kCheckpointFolders},
+    {.name = run_file::kTeachers,
+     .kind = Kind::kFolder,
+     .holds =
+         "with `distill_from`, the networks and weights that it learns from, which a resume reads instead of those",
+     .inside = kTeacherFolders},
     {.name = "events.out.tfevents.*", .holds = "for TensorBoard"},
     {.name = run_file::kLog, .holds = "everything it said, one JSON object a line"},
     {.name = run_file::kStatus, .holds = "where the status service and the metrics are, while it runs"},
@@ -128,6 +142,11 @@ void remove_unfinished_of(const fs::path& folder, std::span<const RunEntry> layo
     fs::remove_all(path, failure);
     if (failure) fail_to_remove(path, failure);
   }
+  for (const fs::directory_entry& part : fs::directory_iterator(folder)) {
+    const RunEntry* entry = find_entry(layout, part.path().filename().string());
+    if (entry != nullptr && entry->kind == Kind::kFolder && fs::is_directory(part.path()))
+      remove_unfinished_of(part.path(), entry->inside);
+  }
 }
 
 }  // namespace
@@ -177,13 +196,7 @@ std::vector<fs::path> foreign_parts(const fs::path& path, const RunEntry& entry)
   return found.foreign;
 }
 
-void remove_unfinished(const fs::path& folder) {
-  remove_unfinished_of(folder, run_layout());
-  for (const RunEntry& entry : run_layout()) {
-    const fs::path inside = folder / entry.name;
-    if (entry.kind == Kind::kFolder && fs::is_directory(inside)) remove_unfinished_of(inside, entry.inside);
-  }
-}
+void remove_unfinished(const fs::path& folder) { remove_unfinished_of(folder, run_layout()); }
 
 std::string run_layout_markdown() {
   std::string table = "| file | holds |\n|---|---|\n";

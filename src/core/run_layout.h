@@ -22,6 +22,7 @@ inline constexpr const char* kResult = "result.json";
 inline constexpr const char* kModel = "model.safetensors";
 inline constexpr const char* kRawModel = "model_raw.safetensors";
 inline constexpr const char* kCheckpoints = "checkpoints";
+inline constexpr const char* kTeachers = "teachers";
 inline constexpr const char* kLog = "log.jsonl";
 inline constexpr const char* kStatus = "status.json";
 inline constexpr const char* kLease = "lease.json";

@@ -23,6 +23,22 @@ Config fitted(Config config, const Dataset& dataset) {
   return config;
 }
 
+// The study's own kernels take any target, but at no temperature; the stages do.
+bool takes_own_kernels(const Config& config, const Network& network) {
+  return is_seed_cnn(network) && (config.distill_from.empty() || config.distill_temperature == 1);
+}
+
+std::unique_ptr<TrainingStep> make_cpu_step(const Config& config, Model& model, Optimizer& optimizer,
+                                            const Dataset& dataset, Communicator& communicator) {
+  if (config.step != StepChoice::kAutograd && FusedStep::refusal(config, model.network()).empty()) {
+    if (takes_own_kernels(config, model.network()))
+      return std::make_unique<FusedStep>(model, optimizer, communicator, fitted(config, dataset));
+    return std::make_unique<StagedStep>(model, optimizer, communicator, fitted(config, dataset));
+  }
+  keep_freed_memory();  // the step's tensors come and go
+  return std::make_unique<AutogradStep>(model, optimizer, communicator, config);
+}
+
 }  // namespace
 
 void refuse_impossible_step(const Config& config, const Network& network) {
@@ -36,15 +52,11 @@ void refuse_impossible_step(const Config& config, const Network& network) {
 
 std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                  const Dataset& dataset, Communicator& communicator,
-                                                 DeviceRuntime* device) {
-  if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config);
-  if (config.step != StepChoice::kAutograd && FusedStep::refusal(config, model.network()).empty()) {
-    if (is_seed_cnn(model.network()))
-      return std::make_unique<FusedStep>(model, optimizer, communicator, fitted(config, dataset));
-    return std::make_unique<StagedStep>(model, optimizer, communicator, fitted(config, dataset));
-  }
-  keep_freed_memory();  // the step's tensors come and go
-  return std::make_unique<AutogradStep>(model, optimizer, communicator, config);
+                                                 DeviceRuntime* device, Teachers* teachers) {
+  if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config, teachers);
+  std::unique_ptr<TrainingStep> step = make_cpu_step(config, model, optimizer, dataset, communicator);
+  if (teachers == nullptr) return step;
+  return make_distilling_step(std::move(step), *teachers, fitted(config, dataset));
 }
 
 }  // namespace fer_ddp

@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "optim/optimizer.h"
 #include "step/device/device_runtime.h"
+#include "step/teachers.h"
 #include "step/training_step.h"
 
 namespace fer_ddp {
@@ -17,9 +18,9 @@ namespace fer_ddp {
 // Throws Error (the user's fault) where the configuration asks for a step that cannot run it.
 void refuse_impossible_step(const Config& config, const Network& network);
 
-// device: null on the CPU. All else outlives the step.
+// device: null on the CPU. teachers: null where the step learns from none, as to evaluate. All outlives the step.
 [[nodiscard]] std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                                const Dataset& dataset, Communicator& communicator,
-                                                               DeviceRuntime* device);
+                                                               DeviceRuntime* device, Teachers* teachers = nullptr);
 
 }  // namespace fer_ddp

@@ -94,7 +94,8 @@ CheckpointContent encode_checkpoint(const Checkpointed& parts) {
                               .decisions = parts.decisions.state(),
                               .optimizer_steps = parts.optimizer.step_count(),
                               .data_checksum = parts.data_checksum,
-                              .network = network_hash(parts.model.network())};
+                              .network = network_hash(parts.model.network()),
+                              .teachers = parts.teachers};
   CheckpointContent content = {
       {kState, [text = checkpoint_state_text(state)](const ByteSink& to) { to(std::as_bytes(std::span(text))); }},
       {kWeights, bytes_of(weight_sources(parts.model))},

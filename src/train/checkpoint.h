@@ -24,6 +24,7 @@ struct Checkpointed {
   DecisionMaker& decisions;
   std::optional<StoredTensors>& best_weights;
   const std::string& data_checksum;
+  std::optional<std::string> teachers{};  // Teachers::hash()
 };
 
 // The files of a checkpoint. The parts are read only when the content is written: they outlive it.

@@ -34,6 +34,8 @@ class Value {
     return {*found, place, source_};
   }
 
+  [[nodiscard]] bool holds(const char* key) const { return json_.is_object() && json_.contains(key); }
+
   [[nodiscard]] Value at(size_t index) const { return {json_[index], fmt::format("{}[{}]", place_, index), source_}; }
 
   [[nodiscard]] size_t array_size() const {
@@ -214,6 +216,7 @@ std::string checkpoint_state_text(const CheckpointState& state) {
                    {"optimizer_steps", state.optimizer_steps},
                    {"data_checksum", state.data_checksum ? Json(*state.data_checksum) : Json(nullptr)},
                    {"network", state.network ? Json(*state.network) : Json(nullptr)}};
+  if (state.teachers) document["teachers"] = *state.teachers;
   return document.dump(2) + "\n";
 }
 
@@ -235,6 +238,7 @@ CheckpointState parse_checkpoint_state(std::string_view text, const std::string&
     if (!checksum.is_null()) state.data_checksum = checksum.text();
     const Value network = value["network"];
     if (!network.is_null()) state.network = network.text();
+    if (value.holds("teachers")) state.teachers = value["teachers"].text();
   }
   return state;
 }

@@ -21,6 +21,7 @@ struct CheckpointState {
   int64_t optimizer_steps = 0;
   std::optional<std::string> data_checksum{};  // Dataset::checksum() of what the run is trained on; none: format 1
   std::optional<std::string> network{};        // network_hash() of what is trained; none: format 1
+  std::optional<std::string> teachers{};       // Teachers::hash() of what it learns from; none: nothing
 };
 
 [[nodiscard]] std::string checkpoint_state_text(const CheckpointState& state);

@@ -61,7 +61,7 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
       surroundings_(std::move(surroundings)),
       optimizer_(make_optimizer(config, model.store().layout())),
       step_(make_training_step(config, model, *optimizer_, surroundings_.dataset, surroundings_.communicator,
-                               surroundings_.device)),
+                               surroundings_.device, surroundings_.teachers)),
       decisions_(config),
       steps_per_epoch_(steps_per_epoch(surroundings_.dataset.split(Split::kTrain).size(), config.batch_size)),
       schedule_(config, steps_per_epoch_),
@@ -76,6 +76,7 @@ void Trainer::resume(const StoredCheckpoint& checkpoint) {
   const CheckpointState found = read_checkpoint_state(checkpoint);
   require_own_data(checkpoint, found);
   require_own_network(checkpoint, found);
+  require_own_teachers(checkpoint, found);
   require_position(checkpoint, found.training);
   decode_checkpoint(checkpoint, found, parts());
   state_.stop_reason = decisions_.stop_reason_of(state_);
@@ -97,6 +98,20 @@ void Trainer::require_own_network(const StoredCheckpoint& checkpoint, const Chec
   throw user_error(fmt::format("{}: is of another network (table {}) than the run's network.json (table {})",
                                checkpoint.path, *found.network, own),
                    "Put the table back that the run began with, or start another run with another output.");
+}
+
+void Trainer::require_own_teachers(const StoredCheckpoint& checkpoint, const CheckpointState& found) const {
+  const std::optional<std::string> own = teachers_hash();
+  if (found.teachers == own) return;
+  throw user_error(
+      fmt::format("{}: the run learnt from other teachers (checksum {}) than those in its folder (checksum {})",
+                  checkpoint.path, found.teachers.value_or("none"), own.value_or("none")),
+      "Put back the networks and weights that the run began with, or start another run with another output.");
+}
+
+std::optional<std::string> Trainer::teachers_hash() const {
+  if (surroundings_.teachers == nullptr) return std::nullopt;
+  return surroundings_.teachers->hash();
 }
 
 void Trainer::require_position(const StoredCheckpoint& checkpoint, const TrainingState& found) const {
@@ -304,9 +319,9 @@ void Trainer::save_checkpoint() {
     TrainingState saved = state_;
     saved.earlier_seconds = run_seconds();
     Checkpointed all = parts();
-    surroundings_.checkpoints.write(
-        state_.epoch, state_.step,
-        encode_checkpoint({saved, all.model, all.optimizer, all.decisions, all.best_weights, all.data_checksum}));
+    surroundings_.checkpoints.write(state_.epoch, state_.step,
+                                    encode_checkpoint({saved, all.model, all.optimizer, all.decisions, all.best_weights,
+                                                       all.data_checksum, all.teachers}));
   });
   vote_.checkpoint_written();
   if (state_.stop_reason == StopReason::kNone) announce(TrainingPhase::kTraining);
@@ -343,7 +358,7 @@ double Trainer::run_seconds() const {
 }
 
 Checkpointed Trainer::parts() {
-  return {state_, model_, *optimizer_, decisions_, best_weights_, surroundings_.dataset.checksum()};
+  return {state_, model_, *optimizer_, decisions_, best_weights_, surroundings_.dataset.checksum(), teachers_hash()};
 }
 
 }  // namespace fer_ddp

@@ -15,6 +15,7 @@
 #include "model/model.h"
 #include "step/device/device_runtime.h"
 #include "step/evaluator.h"
+#include "step/teachers.h"
 #include "step/training_step.h"
 #include "train/checkpoint.h"
 #include "train/decision_maker.h"
@@ -41,6 +42,7 @@ struct TrainerSurroundings {
   CheckpointFolder checkpoints;
   std::function<bool()> stop_requested;  // asked at every step boundary
   DeviceRuntime* device = nullptr;       // null: the CPU
+  Teachers* teachers = nullptr;          // null: it learns from none
 };
 
 class Trainer {
@@ -87,7 +89,9 @@ class Trainer {
   [[nodiscard]] double learning_rate_of(int64_t step) const;
   void require_own_data(const StoredCheckpoint& checkpoint, const CheckpointState& found) const;
   void require_own_network(const StoredCheckpoint& checkpoint, const CheckpointState& found) const;
+  void require_own_teachers(const StoredCheckpoint& checkpoint, const CheckpointState& found) const;
   void require_position(const StoredCheckpoint& checkpoint, const TrainingState& found) const;
+  [[nodiscard]] std::optional<std::string> teachers_hash() const;
   [[nodiscard]] Checkpointed parts();
 
   const Config& config_;

@@ -66,6 +66,15 @@ TEST(CheckpointState, IsReadBackBitByBit) {
   EXPECT_EQ(state.network, "4567");
 }
 
+TEST(CheckpointState, NamesTeachersWhereThereAreAny) {
+  CheckpointState state = made_state();
+  EXPECT_FALSE(Json::parse(checkpoint_state_text(state)).contains("teachers"));
+  EXPECT_FALSE(parse_checkpoint_state(checkpoint_state_text(state), "state.json").teachers.has_value());
+  state.teachers = "89ab";
+  EXPECT_EQ(parse_checkpoint_state(checkpoint_state_text(state), "state.json").teachers, "89ab");
+  EXPECT_THAT(refusal(with("/teachers", 3)), HasSubstr("teachers is 3, expected a text"));
+}
+
 TEST(CheckpointState, OfFormat1HasNoChecksumOfTheData) {
   Json document = Json::parse(checkpoint_state_text(made_state()));
   document["format_version"] = 1;

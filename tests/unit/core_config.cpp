@@ -168,26 +168,47 @@ TEST_F(ConfigFile, AScheduleThatNeverFallsIsRefused) {
               HasSubstr("final_learning_rate is 0.1, above learning_rate, 0.001"));
 }
 
+TEST_F(ConfigFile, AListOfTextsMayBeOneText) {
+  using Texts = std::vector<std::string>;
+  EXPECT_EQ(load("{}").distill_from, Texts());
+  EXPECT_EQ(load(R"({"distill_from": "runs/a"})").distill_from, Texts{"runs/a"});
+  EXPECT_EQ(load(R"({"distill_from": ["runs/a", "b"]})").distill_from, (Texts{"runs/a", "b"}));
+  EXPECT_EQ(load("{}", {"distill_from=runs/a"}).distill_from, Texts{"runs/a"});
+  EXPECT_EQ(load("{}", {"distill_from=2024"}).distill_from, Texts{"2024"});
+  EXPECT_EQ(load("{}", {R"(distill_from=["a", "b"])"}).distill_from, (Texts{"a", "b"}));
+  EXPECT_EQ(load(R"({"distill_from": ["a"]})", {"distill_from=[]"}).distill_from, Texts());
+  const Config listed = load(R"({"distill_from": "a"})");
+  EXPECT_EQ(load(config_to_json(listed).dump()).distill_from, Texts{"a"});
+  EXPECT_THAT(error_of(R"({"distill_from": [1]})"),
+              HasSubstr("distill_from is [1], expected a text or a list of texts"));
+  EXPECT_THAT(error_of(R"({"distill_from": null})"), HasSubstr("expected a text or a list of texts"));
+  EXPECT_THAT(error_of(R"({"distill_from": ["a", ""]})"), HasSubstr("none of them empty"));
+  EXPECT_THAT(error_of(R"({"distill_from": ""})"), HasSubstr("none of them empty"));
+  EXPECT_THAT(error_of(R"({"distill_weight": 0})"), HasSubstr("distill_weight is 0, expected a number above 0"));
+  EXPECT_THAT(error_of(R"({"distill_temperature": 0})"), HasSubstr("distill_temperature is 0"));
+}
+
 // Whoever adds, drops or renames a key changes what users' files may hold: it is to be meant.
 TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
   std::vector<std::string> keys;
   const auto resolved = config_to_json(Config{});
   for (const auto& [key, value] : resolved.items()) keys.push_back(key);
   EXPECT_THAT(
-      keys, ::testing::ElementsAre(
-                "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
-                "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
-                "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
-                "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
-                "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
-                "nesterov", "weight_decay", "decay_biases", "gradient_clip_norm", "other_learning_rate",
-                "other_momentum", "other_weight_decay", "average_weights", "random_seed", "augment", "augment_flip",
-                "augment_rotation", "augment_scale", "augment_aspect", "augment_shift", "augment_contrast",
-                "augment_brightness", "augment_erase_side", "augment_erase_share", "augment_mixup", "augment_cutmix",
-                "finish_epochs", "test_time_augmentation", "comment", "device", "precision", "step", "cuda_graph",
-                "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
-                "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key",
-                "status_tls_client_ca", "status_token_file", "metrics_address", "metrics_in_the_clear"));
+      keys,
+      ::testing::ElementsAre(
+          "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+          "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
+          "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
+          "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
+          "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
+          "nesterov", "weight_decay", "decay_biases", "gradient_clip_norm", "other_learning_rate", "other_momentum",
+          "other_weight_decay", "average_weights", "random_seed", "augment", "augment_flip", "augment_rotation",
+          "augment_scale", "augment_aspect", "augment_shift", "augment_contrast", "augment_brightness",
+          "augment_erase_side", "augment_erase_share", "augment_mixup", "augment_cutmix", "finish_epochs",
+          "distill_from", "distill_weight", "distill_temperature", "test_time_augmentation", "comment", "device",
+          "precision", "step", "cuda_graph", "threads", "collective_timeout_seconds", "checkpoint_every_epochs",
+          "checkpoint_every_seconds", "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key",
+          "status_tls_client_ca", "status_token_file", "metrics_address", "metrics_in_the_clear"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {
@@ -195,6 +216,9 @@ TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {
   EXPECT_EQ(schema["properties"]["optimizer"]["enum"].size(), 4U);
   EXPECT_EQ(schema["properties"]["early_stopping_patience"]["type"], (nlohmann::ordered_json{"integer", "null"}));
   EXPECT_EQ(schema["properties"]["learning_rate"]["exclusiveMinimum"], 0.0);
+  EXPECT_EQ(schema["properties"]["input_shape"]["type"], "array");
+  EXPECT_EQ(schema["properties"]["distill_from"]["type"], (nlohmann::ordered_json{"array", "string"}));
+  EXPECT_EQ(schema["properties"]["distill_from"]["items"]["type"], "string");
   EXPECT_FALSE(schema["additionalProperties"].get<bool>());
 }
 

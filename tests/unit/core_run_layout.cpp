@@ -86,11 +86,17 @@ TEST_F(RunLayout, UnfinishedWritesAreRemovedAndNothingElse) {
   make(".result.json.partial");
   make("checkpoints/.epoch-00002-step-00000000.partial/state.json");
   make("checkpoints/epoch-00001-step-00000000/state.json");
+  make("teachers/1/.model.safetensors.partial");
+  make("teachers/1/network.json");
+  make("teachers/mine/.model.safetensors.partial");
   make(".notes.partial");
   remove_unfinished(folder_.path());
   EXPECT_FALSE(there(".result.json.partial"));
   EXPECT_FALSE(there("checkpoints/.epoch-00002-step-00000000.partial"));
   EXPECT_TRUE(there("checkpoints/epoch-00001-step-00000000/state.json"));
+  EXPECT_FALSE(there("teachers/1/.model.safetensors.partial"));
+  EXPECT_TRUE(there("teachers/1/network.json"));
+  EXPECT_TRUE(there("teachers/mine/.model.safetensors.partial"));
   EXPECT_TRUE(there(".notes.partial"));
 }
 

@@ -18,6 +18,14 @@ namespace {
 
 constexpr double kDropout = 0.25;
 constexpr double kSmoothing = 0.1;
+constexpr double kTeachersWeight = 0.3;
+
+// Of each image, a distribution of its own.
+std::vector<float> teachers_probabilities(int64_t images) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(5);
+  const at::Tensor shares = at::softmax(at::randn({images, kExpressionCount}, generator) * 2, 1).contiguous();
+  return {shares.const_data_ptr<float>(), shares.const_data_ptr<float>() + shares.numel()};
+}
 
 // The model's parameters drawn anew, so that none is zero or one.
 std::unique_ptr<Model> restless_model() {
@@ -41,17 +49,26 @@ struct Step {
   std::unique_ptr<FusedNetwork> network;
   FusedResult result;
 
-  Step(const Model& model, const Faces& faces) {
+  Step(const Model& model, const Faces& faces, bool has_teachers = false) {
     const FusedLayout layout(model.store());
     const at::Tensor& stored = const_cast<Model&>(model).store().flat_weights();
     layout.to_fused({stored.const_data_ptr<float>(), model.store().size()}, weights);
     const auto images = static_cast<int64_t>(faces.rows.size());
     network = std::make_unique<FusedNetwork>(
-        FusedOptions{.dropout = kDropout, .label_smoothing = kSmoothing, .most_images = images}, weights, gradients,
-        FusedNetwork::Running{running_mean1, running_var1, running_mean2, running_var2});
+        FusedOptions{
+            .dropout = kDropout, .label_smoothing = kSmoothing, .most_images = images, .changes_images = has_teachers},
+        weights, gradients, FusedNetwork::Running{running_mean1, running_var1, running_mean2, running_var2});
     for (int64_t i = 0; i < images * 128; ++i) kept.push_back(i * 7 % 4 == 0 ? 0 : 1);
-    const FusedBatch batch{
-        .images = faces.images, .labels = faces.labels, .rows = faces.rows, .global_images = images, .kept = kept};
+    BatchShare share = faces.batch();
+    const std::vector<float> said = teachers_probabilities(images);
+    if (has_teachers) share.teachers = {.probabilities = said, .weight = kTeachersWeight};
+    const ShareImages changed(share, PixelScale::kUnit, kSmoothing);
+    const FusedBatch batch{.images = faces.images,
+                           .labels = faces.labels,
+                           .rows = faces.rows,
+                           .global_images = images,
+                           .kept = kept,
+                           .changed = has_teachers ? &changed : nullptr};
     const std::span<double> first = network->first_block(batch);
     result = network->dense_layers(network->second_block(first, images), images);
     network->second_block_gradient(network->dense_sums(), images);
@@ -88,7 +105,7 @@ struct Reference {
                           false);
   }
 
-  Reference(const Model& model, const Faces& faces, const Step& step) {
+  Reference(const Model& model, const Faces& faces, const Step& step, bool has_teachers = false) {
     for (const Parameter& parameter : model.store().parameters())
       parameters[parameter.name] = parameter.value.detach().to(at::kDouble).requires_grad_(true);
     const auto images = static_cast<int64_t>(faces.rows.size());
@@ -104,7 +121,12 @@ struct Reference {
     x = at::linear(x * kept.to(at::kDouble) / (1 - kDropout), (*this)["fc2.weight"], (*this)["fc2.bias"]);
     const at::Tensor labels =
         at::from_blob(const_cast<uint8_t*>(faces.labels.data()), {images}, at::kByte).to(at::kLong);
-    const at::Tensor sum = at::cross_entropy_loss(x, labels, {}, at::Reduction::Sum, -100, kSmoothing);
+    at::Tensor sum = at::cross_entropy_loss(x, labels, {}, at::Reduction::Sum, -100, kSmoothing);
+    if (has_teachers) {
+      std::vector<float> said = teachers_probabilities(images);
+      const at::Tensor second = at::from_blob(said.data(), {images, kExpressionCount}, at::kFloat).to(at::kDouble);
+      sum = (1 - kTeachersWeight) * sum - kTeachersWeight * (second * at::log_softmax(x, 1)).sum();
+    }
     loss = sum.item<double>();
     torch::autograd::backward({sum / static_cast<double>(images)}, {});
   }
@@ -123,12 +145,11 @@ class FusedNetworkOver : public ::testing::TestWithParam<std::tuple<Case, std::s
   ~FusedNetworkOver() override { use_instruction_set(""); }
 };
 
-TEST_P(FusedNetworkOver, HasTheGradientsOfFp64AutogradWithTheSameWinners) {
-  const auto [images, tolerance] = std::get<0>(GetParam());
+void expect_gradients_of_fp64(const Case& over, bool has_teachers) {
   const auto model = restless_model();
-  const Faces faces = Faces::noise(images);
-  const Step step(*model, faces);
-  Reference reference(*model, faces, step);
+  const Faces faces = Faces::noise(over.images);
+  const Step step(*model, faces, has_teachers);
+  Reference reference(*model, faces, step, has_teachers);
   EXPECT_NEAR(step.result.loss, reference.loss, 1e-5 * reference.loss);
   std::vector<float> stored(model->store().size());
   FusedLayout(model->store()).to_stored(step.gradients, stored);
@@ -137,8 +158,17 @@ TEST_P(FusedNetworkOver, HasTheGradientsOfFp64AutogradWithTheSameWinners) {
         at::from_blob(stored.data() + parameter.offset, parameter.value.sizes(), parameter.value.strides(), at::kFloat);
     const at::Tensor expected = reference[parameter.name].grad();
     const double largest = expected.abs().max().item<double>();
-    EXPECT_LT((gradient.to(at::kDouble) - expected).abs().max().item<double>(), tolerance * largest) << parameter.name;
+    EXPECT_LT((gradient.to(at::kDouble) - expected).abs().max().item<double>(), over.tolerance * largest)
+        << parameter.name;
   }
+}
+
+TEST_P(FusedNetworkOver, HasTheGradientsOfFp64AutogradWithTheSameWinners) {
+  expect_gradients_of_fp64(std::get<0>(GetParam()), false);
+}
+
+TEST_P(FusedNetworkOver, HasThoseOfTheLossAgainstTeachersToo) {
+  expect_gradients_of_fp64(std::get<0>(GetParam()), true);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, FusedNetworkOver,

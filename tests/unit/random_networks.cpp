@@ -1,6 +1,6 @@
 // Every engine that runs any table, over networks drawn at random: loss, gradients, running statistics and update
 // against fp64 autograd that takes the engine's own decisions. FER_DDP_RANDOM_NETWORKS sets how many are drawn, 40 by
-// default, 10 under sanitizers.
+// default, 10 under sanitizers. Half of them learn from two teachers, drawn as well, at temperature 1 or another.
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -13,6 +13,7 @@
 #include "step/device/device_step.h"
 #include "step/fused/stages/staged_step.h"
 #include "step/input_images.h"
+#include "step/teachers.h"
 #include "tests/faces.h"
 #include "tests/host_runtime.h"
 #include "tests/random_network.h"
@@ -30,12 +31,41 @@ int networks() {
 }
 
 Config config_of(uint64_t number) {
-  return {.batch_size = 64,
-          .optimizer = OptimizerRule::kSgd,
-          .init = "uniform_fan_in",
-          .label_smoothing = number % 3 == 0 ? 0.1 : 0.0,
-          .momentum = 0.5,  // so that the slots hold the gradients
-          .random_seed = static_cast<int64_t>(number)};
+  Config config{.batch_size = 64,
+                .optimizer = OptimizerRule::kSgd,
+                .init = "uniform_fan_in",
+                .label_smoothing = number % 3 == 0 ? 0.1 : 0.0,
+                .momentum = 0.5,  // so that the slots hold the gradients
+                .random_seed = static_cast<int64_t>(number)};
+  if (number % 2 == 1) {
+    config.distill_from = {"one that has stages", "one that has none"};
+    config.distill_weight = 0.3;
+    config.distill_temperature = number % 4 == 1 ? 1 : 2.5;
+  }
+  return config;
+}
+
+// Null where the configuration asks for none.
+std::unique_ptr<Teachers> teachers_of(const Config& config) {
+  if (config.distill_from.empty()) return nullptr;
+  const auto number = static_cast<uint64_t>(config.random_seed);
+  std::vector<std::unique_ptr<Model>> models;
+  Network staged = RandomNetwork(1000 + number).draw_staged();
+  for (uint64_t next = 1100; !plan_stages(staged).refusal.empty(); next += 100)
+    staged = RandomNetwork(next + number).draw_staged();
+  for (const Network& network : {staged, RandomNetwork(2000 + number).draw()}) {
+    models.push_back(make_model(network, config));
+    const at::NoGradGuard no_grad;
+    // So that they are of a clear opinion.
+    for (const Parameter& parameter : models.back()->store().parameters())
+      if (parameter.name == network.layers.back().name + ".weight") at::Tensor(parameter.value).mul_(20);
+  }
+  EXPECT_NE(plan_stages(models[1]->network()).refusal, "");
+  return std::make_unique<Teachers>(std::move(models));
+}
+
+std::unique_ptr<TrainingStep> taught(std::unique_ptr<TrainingStep> step, Teachers* teachers, const Config& config) {
+  return teachers == nullptr ? std::move(step) : make_distilling_step(std::move(step), *teachers, config);
 }
 
 struct Stepped {
@@ -98,6 +128,15 @@ ReferenceNetwork::EngineValue values_of(const StagedStep& step, const Faces& fac
   };
 }
 
+// What the teachers' own layers say, in fp64 from their logits on.
+at::Tensor said_by(const Teachers& teachers, const Faces& faces, double temperature) {
+  const at::NoGradGuard no_grad;
+  at::Tensor sum = at::zeros({static_cast<int64_t>(faces.rows.size()), kExpressionCount}, at::kDouble);
+  for (const auto& model : teachers.models())
+    sum += at::softmax(model->forward(input_of(model->network(), faces), {}).to(at::kDouble) / temperature, 1);
+  return sum / static_cast<double>(teachers.models().size());
+}
+
 // The fp64 reference after one step over all the faces; it decides as the engine does (tests/reference_network.h).
 class Reference {
  public:
@@ -107,8 +146,15 @@ class Reference {
     network_ = std::make_unique<ReferenceNetwork>(start, start.draw_kept_units(0, 0, images), values, nudge);
     at::Tensor labels = at::empty({images}, at::kLong);
     for (int64_t i = 0; i < images; ++i) labels[i] = int64_t{faces.labels[static_cast<size_t>(i)]};
-    const at::Tensor loss =
-        summed_loss(network_->forward(input_of(start.network(), faces)), labels, config.label_smoothing);
+    const at::Tensor logits = network_->forward(input_of(start.network(), faces));
+    at::Tensor loss = summed_loss(logits, labels, config.label_smoothing);
+    if (const auto teachers = teachers_of(config)) {
+      const double weight = config.distill_weight;
+      const double temperature = config.distill_temperature;
+      const at::Tensor theirs =
+          -(said_by(*teachers, faces, temperature) * at::log_softmax(logits / temperature, 1)).sum();
+      loss = (1 - weight) * loss + weight * temperature * temperature * theirs;
+    }
     torch::autograd::backward({loss / static_cast<double>(images)}, {});
     loss_ = loss.item<double>();
   }
@@ -176,8 +222,10 @@ TEST(RandomNetworks, AutogradComputesWhatFp64Does) {
     const auto model = make_model(network, config);
     const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
-    AutogradStep step(*model, *optimizer, *communicator, config);
-    expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces,
+    const auto teachers = teachers_of(config);
+    const auto step =
+        taught(std::make_unique<AutogradStep>(*model, *optimizer, *communicator, config), teachers.get(), config);
+    expect_as_reference(step_once(*step, *model, *optimizer, faces), *start, config, faces,
                         values_of(*start, config, faces, false));
   });
 }
@@ -190,7 +238,8 @@ TEST(RandomNetworks, TheDeviceStepComputesWhatFp64Does) {
     const auto communicator = make_identity_communicator();
     HostRuntime runtime(*communicator);
     const Dataset dataset = dataset_of(faces);
-    DeviceStep step(*model, *optimizer, dataset, runtime, config);
+    const auto teachers = teachers_of(config);
+    DeviceStep step(*model, *optimizer, dataset, runtime, config, teachers.get());
     expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces,
                         values_of(*start, config, faces, true));
   });
@@ -204,9 +253,12 @@ TEST(RandomNetworks, TheFusedStagesComputeWhatFp64Does) {
     const auto model = make_model(network, config);
     const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
-    StagedStep step(*model, *optimizer, *communicator, config);
-    const Stepped stepped = step_once(step, *model, *optimizer, faces);
-    expect_as_reference(stepped, *start, config, faces, values_of(step, faces));
+    const auto teachers = teachers_of(config);
+    auto stages = std::make_unique<StagedStep>(*model, *optimizer, *communicator, config);
+    const StagedStep& seen = *stages;
+    const auto step = taught(std::move(stages), teachers.get(), config);
+    const Stepped stepped = step_once(*step, *model, *optimizer, faces);
+    expect_as_reference(stepped, *start, config, faces, values_of(seen, faces));
   });
 }
 

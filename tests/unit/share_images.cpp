@@ -134,6 +134,46 @@ TEST(ShareImages, TargetsAreThoseOfBothImagesAndAddUpToOne) {
   }
 }
 
+TEST(ShareImages, TargetsAreTheTeachersByTheirWeight) {
+  Batch batch;
+  batch.recipe.augmentation.mixup = 1;
+  std::vector<float> said(size_t{kCount} * kExpressionCount);
+  for (size_t i = 0; i < said.size(); ++i) said[i] = i % kExpressionCount == i / kExpressionCount ? 0.7F : 0.05F;
+  const BatchShare share = batch.share(0, 0, kCount);
+  const ShareImages alone(share, PixelScale::kUnit, kSmoothing);
+  EXPECT_EQ(alone.has_targets(), alone.is_mixed());
+  EXPECT_EQ(alone.target_sum(), 1);
+  BatchShare share_at_one = share;
+  share_at_one.teachers = {.probabilities = said, .weight = 0.3, .temperature = 1};
+  const ShareImages at_one(share_at_one, PixelScale::kUnit, kSmoothing);
+  BatchShare share_at_two = share_at_one;
+  share_at_two.teachers.temperature = 2;
+  const ShareImages at_two(share_at_two, PixelScale::kUnit, kSmoothing);
+  EXPECT_TRUE(at_one.has_targets());
+  EXPECT_FALSE(at_one.has_softened_part());
+  EXPECT_EQ(at_one.target_sum(), 1);
+  EXPECT_TRUE(at_two.has_softened_part());
+  EXPECT_DOUBLE_EQ(at_two.target_sum(), 0.7);
+  for (int64_t place = 0; place < kCount; ++place) {
+    for (size_t k = 0; k < kExpressionCount; ++k) {
+      const float own = 0.7F * target_of(alone, place)[k];
+      const float theirs = said[static_cast<size_t>(place) * kExpressionCount + k];
+      EXPECT_NEAR(target_of(at_one, place)[k], own + 0.3F * theirs, 1e-6);
+      EXPECT_NEAR(target_of(at_two, place)[k], own, 1e-6);
+      EXPECT_EQ(at_two.teachers_of(place)[k], theirs);
+    }
+    EXPECT_EQ(at_one.label(place), alone.label(place));
+  }
+}
+
+TEST(ShareImages, WantWhatTeachersSayOfEachImage) {
+  const Batch batch;
+  BatchShare share = batch.share(0, 0, 2);
+  const std::vector<float> said(kExpressionCount, 1.0F / 7);
+  share.teachers = {.probabilities = said, .weight = 0.5};
+  EXPECT_THROW(ShareImages(share, PixelScale::kUnit, 0), Error);
+}
+
 TEST(ShareImages, TakeTheRecipesShareOfTheSmoothing) {
   Batch batch;
   batch.recipe.smoothing_share = 0.5;

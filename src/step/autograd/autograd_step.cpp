@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cross_entropy_loss.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <utility>
@@ -22,10 +23,20 @@ SumOverRanks statistics_sum(Communicator& communicator, const Config& config) {
   return [&communicator](auto sums) { communicator.all_reduce(sums, ReduceOperation::kSum); };
 }
 
+at::Tensor said_by(const TeacherTargets& teachers) {
+  const auto images = static_cast<int64_t>(teachers.probabilities.size()) / kExpressionCount;
+  return at::from_blob(const_cast<float*>(teachers.probabilities.data()), {images, kExpressionCount}, at::kFloat);
+}
+
 }  // namespace
 
 at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& targets, double label_smoothing) {
   return at::cross_entropy_loss(logits, targets, {}, at::Reduction::Sum, -100, label_smoothing);
+}
+
+at::Tensor summed_teacher_loss(const at::Tensor& logits, const at::Tensor& probabilities, double weight,
+                               double temperature) {
+  return summed_loss(logits / temperature, probabilities, 0) * (weight * temperature * temperature);
 }
 
 at::Tensor labels_of(const ShareImages& images) {
@@ -65,8 +76,12 @@ BatchSums AutogradStep::forward_and_backward(const BatchShare& share) {
                                .first_position = share.first_position,
                                .sum_statistics = sum_statistics_};
   const at::Tensor logits = model_.forward(images, context);
-  const at::Tensor loss = taken.is_mixed() ? summed_loss(logits, targets_of(taken), 0)
-                                           : summed_loss(logits, labels, taken.label_smoothing());
+  at::Tensor loss = taken.has_targets() ? summed_loss(logits, targets_of(taken), 0)
+                                        : summed_loss(logits, labels, taken.label_smoothing());
+  if (taken.has_softened_part()) {
+    const TeacherTargets& teachers = taken.teachers();
+    loss = loss + summed_teacher_loss(logits, said_by(teachers), teachers.weight, teachers.temperature);
+  }
   torch::autograd::backward({loss / static_cast<double>(share.global_images)}, {});
   const at::NoGradGuard no_grad;
   return {.loss = loss.item<double>(),

@@ -43,6 +43,11 @@ class AutogradStep final : public TrainingStep {
 // labels [n] int64, or probabilities [n, 7] fp32.
 [[nodiscard]] at::Tensor summed_loss(const at::Tensor& logits, const at::Tensor& targets, double label_smoothing);
 
+// The part of that loss which is against teachers at a temperature (step/teachers.h): weight * temperature^2 times the
+// sum over the images of H(probabilities, softmax(logits / temperature)). probabilities: [n, 7] fp32.
+[[nodiscard]] at::Tensor summed_teacher_loss(const at::Tensor& logits, const at::Tensor& probabilities, double weight,
+                                             double temperature);
+
 // A share's labels, int64 [n], and what its loss is taken against, fp32 [n, 7]; both on the CPU.
 [[nodiscard]] at::Tensor labels_of(const ShareImages& images);
 [[nodiscard]] at::Tensor targets_of(const ShareImages& images);

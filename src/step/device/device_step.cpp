@@ -58,10 +58,15 @@ SumOverRanks statistics_sum(Reducer& reducer, const Config& config) {
   return DeviceStatisticsSum{reducer};
 }
 
+void copy_tensors(Model& from, Model& to) {
+  to.store().flat_weights().copy_(from.store().flat_weights());
+  for (size_t i = 0; i < to.buffers().size(); ++i) at::Tensor(to.buffers()[i].value).copy_(from.buffers()[i].value);
+}
+
 }  // namespace
 
 DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& dataset, DeviceRuntime& runtime,
-                       const Config& config)
+                       const Config& config, const Teachers* teachers)
     : host_model_(model),
       host_optimizer_(optimizer),
       runtime_(runtime),
@@ -82,6 +87,13 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
   kept_begin_ = at::zeros_like(position_);
   loss_scale_ = at::zeros({}, at::TensorOptions(at::kFloat).device(device));
   sums_ = at::zeros({2}, loss_scale_.options());
+  if (teachers != nullptr) {
+    const at::NoGradGuard no_grad;
+    for (const auto& teacher : teachers->models()) {
+      teachers_.push_back(std::make_unique<Model>(teacher->network(), config, device));
+      copy_tensors(*teacher, *teachers_.back());
+    }
+  }
   reload();
 }
 
@@ -93,7 +105,9 @@ void DeviceStep::begin_epoch(int epoch, std::span<const int32_t> order) {
     order_ = at::empty({rows}, position_.options());
     if (feeds_images_) {
       const int64_t most = std::min<int64_t>(config_.batch_size, rows);
-      fed_pixels_ = at::zeros({most, kImagePixels}, loss_scale_.options());
+      fed_pixels_[model_->network().input] = at::zeros({most, kImagePixels}, loss_scale_.options());
+      for (const auto& teacher : teachers_)
+        fed_pixels_[teacher->network().input] = at::zeros({most, kImagePixels}, loss_scale_.options());
       fed_targets_ = at::zeros({most, kExpressionCount}, loss_scale_.options());
       fed_labels_ = at::zeros({most}, position_.options());
     }
@@ -122,10 +136,15 @@ void DeviceStep::feed_images(const BatchShare& share) {
   const ShareImages taken(share, model_->network().input, config_.label_smoothing);
   const int64_t images = taken.count();
   // All of it first: the device goes on with the steps before while the host is at it.
-  const at::Tensor pixels = input_images(images, [&](int64_t i, float* image) { taken.write(i, image); });
+  std::map<PixelScale, at::Tensor> pixels;
+  for (const auto& [scale, fed] : fed_pixels_) {
+    const ShareImages scaled(share, scale, 0);
+    pixels[scale] = input_images(images, [&](int64_t i, float* image) { scaled.write(i, image); });
+  }
   const at::Tensor targets = targets_of(taken);
   const at::Tensor labels = labels_of(taken);
-  fed_pixels_.narrow(0, 0, images).copy_(pixels.view({images, kImagePixels}));
+  for (const auto& [scale, made] : pixels)
+    fed_pixels_.at(scale).narrow(0, 0, images).copy_(made.view({images, kImagePixels}));
   fed_targets_.narrow(0, 0, images).copy_(targets);
   fed_labels_.narrow(0, 0, images).copy_(labels);
 }
@@ -145,20 +164,39 @@ BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
   return finished;
 }
 
+// What a network takes in of these rows of the training split.
+at::Tensor DeviceStep::input_of(const Model& model, const at::Tensor& rows) const {
+  const PixelScale scale = model.network().input;
+  if (feeds_images_) return as_input(fed_pixels_.at(scale).narrow(0, 0, rows.size(0)));
+  return input_images(scale, splits_[Split::kTrain].images.index_select(0, rows));
+}
+
+// The teachers' mean probabilities at their temperature.
+at::Tensor DeviceStep::said_by_teachers(const at::Tensor& rows) const {
+  const at::NoGradGuard no_grad;
+  ForwardContext context;
+  context.tensor_operators = true;
+  at::Tensor mean = at::zeros({rows.size(0), kExpressionCount}, sums_.options());
+  for (const auto& teacher : teachers_)
+    mean.add_(at::softmax(teacher->forward(input_of(*teacher, rows), context) / config_.distill_temperature, 1));
+  return mean.div_(static_cast<double>(teachers_.size()));
+}
+
 void DeviceStep::compute(int64_t images) {
   model_->store().clear_gradients();
   const at::Tensor positions = position_ + at::arange(images, position_.options());
   const at::Tensor rows = order_.index_select(0, positions);
   const DeviceSplit& split = splits_[Split::kTrain];
   const at::Tensor labels = feeds_images_ ? fed_labels_.narrow(0, 0, images) : split.labels.index_select(0, rows);
-  const at::Tensor pixels = feeds_images_ ? as_input(fed_pixels_.narrow(0, 0, images))
-                                          : input_images(model_->network().input, split.images.index_select(0, rows));
   ForwardContext context{.training = true, .sum_statistics = sum_statistics_};
   context.tensor_operators = true;
   if (kept_units_.defined()) context.kept_units = kept_units_.index_select(0, positions - kept_begin_);
-  const at::Tensor logits = model_->forward(pixels, context);
-  const at::Tensor loss = feeds_images_ ? summed_loss(logits, fed_targets_.narrow(0, 0, images), 0)
-                                        : summed_loss(logits, labels, config_.label_smoothing);
+  const at::Tensor logits = model_->forward(input_of(*model_, rows), context);
+  at::Tensor loss = feeds_images_ ? summed_loss(logits, fed_targets_.narrow(0, 0, images), 0)
+                                  : summed_loss(logits, labels, config_.label_smoothing);
+  if (!teachers_.empty())
+    loss = loss * (1.0 - config_.distill_weight) +
+           summed_teacher_loss(logits, said_by_teachers(rows), config_.distill_weight, config_.distill_temperature);
   {
     const BackwardOnThisThread here;
     torch::autograd::backward({loss * loss_scale_}, {});
@@ -202,13 +240,11 @@ BatchSums DeviceStep::synchronize() {
 void DeviceStep::reload() {
   const at::NoGradGuard no_grad;
   steps_ = host_optimizer_.step_count();
-  model_->store().flat_weights().copy_(host_model_.store().flat_weights());
+  copy_tensors(host_model_, *model_);
   for (size_t i = 0; i < optimizer_->slots().size(); ++i) {
     std::vector<float>& values = host_optimizer_.slots()[i].values;
     optimizer_->slots()[i].copy_(at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kFloat));
   }
-  for (size_t i = 0; i < model_->buffers().size(); ++i)
-    at::Tensor(model_->buffers()[i].value).copy_(host_model_.buffers()[i].value);
   for (size_t i = 0; i < model_->averaged_buffers().size(); ++i)
     at::Tensor(model_->averaged_buffers()[i].value).copy_(host_model_.averaged_buffers()[i].value);
   if (steps_ == 0) optimizer_->begin_average(model_->store().flat_weights());

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <memory>
 
 #include "data/dataset.h"
@@ -16,14 +17,16 @@
 #include "step/autograd/gradient_hooks.h"
 #include "step/device/device_optimizer.h"
 #include "step/device/device_runtime.h"
+#include "step/teachers.h"
 #include "step/training_step.h"
 
 namespace fer_ddp {
 
 class DeviceStep final : public TrainingStep {
  public:
-  // All outlive the step.
-  DeviceStep(Model& model, Optimizer& optimizer, const Dataset& dataset, DeviceRuntime& runtime, const Config& config);
+  // All outlive the step. teachers: null where it learns from none; they are copied to the device.
+  DeviceStep(Model& model, Optimizer& optimizer, const Dataset& dataset, DeviceRuntime& runtime, const Config& config,
+             const Teachers* teachers = nullptr);
 
   void begin_epoch(int epoch, std::span<const int32_t> order) override;
   BatchSums run(const BatchShare& share, double learning_rate) override;
@@ -40,6 +43,8 @@ class DeviceStep final : public TrainingStep {
   };
 
   void feed_images(const BatchShare& share);
+  [[nodiscard]] at::Tensor input_of(const Model& model, const at::Tensor& rows) const;
+  [[nodiscard]] at::Tensor said_by_teachers(const at::Tensor& rows) const;
   void provide_kept_units(int64_t first_position, int64_t images);
   void compute(int64_t images);
   [[nodiscard]] BatchSums take_oldest();
@@ -50,16 +55,17 @@ class DeviceStep final : public TrainingStep {
   Config config_;
   PerSplit<DeviceSplit> splits_;
   std::unique_ptr<Model> model_;
+  std::vector<std::unique_ptr<Model>> teachers_;
   std::unique_ptr<DeviceOptimizer> optimizer_;
   GradientBuckets buckets_;
   GradientHooks hooks_;
   SumOverRanks sum_statistics_;
   // Where images are augmented or mixed, the host makes a step's share of them, until kernels do so on the device.
   bool feeds_images_;
-  at::Tensor fed_pixels_;   // fp32 [a share's most, 48 * 48]
-  at::Tensor fed_targets_;  // fp32 [a share's most, 7]
-  at::Tensor fed_labels_;   // int64 [a share's most]
-  at::Tensor order_;        // int64 [rows]: the epoch's row at each position
+  std::map<PixelScale, at::Tensor> fed_pixels_;  // fp32 [a share's most, 48 * 48], as each of the networks takes them
+  at::Tensor fed_targets_;                       // fp32 [a share's most, 7]
+  at::Tensor fed_labels_;                        // int64 [a share's most]
+  at::Tensor order_;                             // int64 [rows]: the epoch's row at each position
   int epoch_ = 0;
   PositionRange kept_range_{0, 0};  // positions of the epoch that kept_units_ knows
   at::Tensor kept_units_;           // uint8 [rows, units], by position from kept_begin_; undefined without dropout

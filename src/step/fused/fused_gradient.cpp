@@ -32,7 +32,7 @@ FusedResult FusedNetwork::classify_share() {
   const auto scale = static_cast<float>(1.0 / static_cast<double>(batch_.global_images));
   const ShareImages* changed = batch_.changed;
   const Classifier last_layer = classifier(changed != nullptr ? changed->label_smoothing() : options_.label_smoothing);
-  const bool is_mixed = changed != nullptr && changed->is_mixed();
+  const bool has_targets = changed != nullptr && changed->has_targets();
   const auto kept_scale = static_cast<float>(1.0 / (1.0 - options_.dropout));
   for_each_leaf([&](int64_t leaf, int64_t first, int64_t last, float*) {
     float* gradients = class_parts_.data() + leaf * part;
@@ -47,11 +47,11 @@ FusedResult FusedNetwork::classify_share() {
                             ? changed->label(image)
                             : batch_.labels[static_cast<size_t>(batch_.rows[static_cast<size_t>(image)])];
       std::array<float, kClasses> targets{};
-      if (is_mixed) changed->write_target(image, targets.data());
+      if (has_targets) changed->write_target(image, targets.data());
       const uint8_t* kept = batch_.kept.empty() ? nullptr : batch_.kept.data() + image * kHiddenLayer.units;
       const ImageResult of_image =
           classify_and_backpropagate(last_layer, hidden_.data() + image * kHiddenLayer.units, label, kept, kept_scale,
-                                     scale, to, is_mixed ? targets.data() : nullptr);
+                                     scale, to, has_targets ? targets.data() : nullptr);
       result.loss += of_image.loss;
       result.correct += of_image.called == label ? 1 : 0;
     }

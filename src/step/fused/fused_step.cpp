@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/error.h"
 #include "network/engine_plan.h"
 
 namespace fer_ddp {
@@ -20,13 +21,15 @@ double dropout_of(const Network& network) {
   return share;
 }
 
+bool has_changed_images(const Config& config) { return has_image_recipe(config) || !config.distill_from.empty(); }
+
 FusedOptions options_of(const Network& network, const Config& config, const Communicator& communicator) {
   return {.dropout = dropout_of(network),
           .label_smoothing = config.label_smoothing,
           .most_images = (int64_t{config.batch_size} + communicator.size() - 1) / communicator.size(),
           .rank = communicator.rank(),
           .world_size = communicator.size(),
-          .changes_images = has_image_recipe(config)};
+          .changes_images = has_changed_images(config)};
 }
 
 FusedNetwork::Running running_of(const Model& model) {
@@ -51,7 +54,7 @@ FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communica
       layout_(model.store()),
       weights_(layout_, model, optimizer, communicator, config, kSecondPart.size()),
       label_smoothing_(config.label_smoothing),
-      changes_images_(has_image_recipe(config)),
+      changes_images_(has_changed_images(config)),
       network_(options_of(model.network(), config, communicator), reducer().shared(), reducer().own(),
                running_of(model)) {}
 
@@ -62,6 +65,7 @@ BatchSums FusedStep::run(const BatchShare& share, double learning_rate) {
   const at::Tensor kept = model_.draw_kept_units(share.epoch, share.first_position, rows);
   network_.clock().lap(kDrawDropout);
   const ShareImages changed(share, model_.network().input, label_smoothing_);
+  if (changed.has_softened_part()) throw machine_error("the study's own kernels know no temperature");
   const FusedBatch batch{.images = share.images,
                          .labels = share.labels,
                          .rows = share.rows,

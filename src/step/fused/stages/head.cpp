@@ -11,11 +11,29 @@ namespace fer_ddp {
 namespace {
 
 // log(sum of exp(logits)), in fp64.
-double log_sum(const float* logits) {
+template <typename Number>
+double log_sum(const Number* logits) {
   const double largest = *std::max_element(logits, logits + kExpressionCount);
   double sum = 0;
   for (int k = 0; k < kExpressionCount; ++k) sum += std::exp(static_cast<double>(logits[k]) - largest);
   return largest + std::log(sum);
+}
+
+// The part of the loss at the teachers' temperature T: w T^2 H(q, softmax(z / T)), whose gradient, w T
+// (softmax(z / T) - q), is added to.
+double softened_part(const float* logits, const TeacherTargets& teachers, const float* probabilities,
+                     std::array<double, kExpressionCount>& gradient) {
+  std::array<double, kExpressionCount> softened{};
+  for (size_t k = 0; k < softened.size(); ++k) softened[k] = static_cast<double>(logits[k]) / teachers.temperature;
+  const double normalizer = log_sum(softened.data());
+  double loss = 0;
+  for (size_t k = 0; k < softened.size(); ++k) {
+    const double log_share = softened[k] - normalizer;
+    const auto target = static_cast<double>(probabilities[k]);
+    loss -= target * log_share;
+    gradient[k] += teachers.weight * teachers.temperature * (std::exp(log_share) - target);
+  }
+  return teachers.weight * teachers.temperature * teachers.temperature * loss;
 }
 
 double rounded_loss(double loss) { return std::nearbyint(loss * 0x1p24) * 0x1p-24; }
@@ -173,6 +191,8 @@ void Head::backward(const LeafRun& run, std::span<const uint8_t> kept) {
 HeadResult Head::classify(const LeafRun& run, const ShareImages& share, float gradient_scale) {
   HeadResult result;
   std::array<float, kExpressionCount> target{};
+  std::array<double, kExpressionCount> slope{};
+  const double target_sum = share.target_sum();
   for (int image = run.begin(); image < run.leaves.back(); ++image) {
     const float* logits = rows_.back().of(image);
     float* gradient = rows_.back().gradient_of(image);
@@ -182,8 +202,10 @@ HeadResult Head::classify(const LeafRun& run, const ShareImages& share, float gr
     for (size_t k = 0; k < target.size(); ++k) {
       const double log_share = static_cast<double>(logits[k]) - normalizer;
       loss -= static_cast<double>(target[k]) * log_share;
-      gradient[k] = static_cast<float>(std::exp(log_share) - static_cast<double>(target[k])) * gradient_scale;
+      slope[k] = target_sum * std::exp(log_share) - static_cast<double>(target[k]);
     }
+    if (share.has_softened_part()) loss += softened_part(logits, share.teachers(), share.teachers_of(image), slope);
+    for (size_t k = 0; k < slope.size(); ++k) gradient[k] = static_cast<float>(slope[k]) * gradient_scale;
     result.loss += rounded_loss(loss);
     const auto called = std::max_element(logits, logits + kExpressionCount) - logits;
     result.correct += called == share.label(image) ? 1 : 0;

@@ -4,6 +4,8 @@
 //
 //   loss = -sum_k t_k log softmax(logits)_k;  dlogits = softmax(logits) - t
 //
+// and, where there are teachers at a temperature of their own, their part (step/teachers.h).
+//
 // A loss is rounded to a multiple of 2^-24, so that sums of losses are exact and do not depend on their order. Calls
 // for different leaves may be made at once.
 #pragma once

@@ -49,7 +49,7 @@ StagedNetwork::StagedNetwork(const Options& options, const StagePlan& plan, cons
   images_ = AlignedBuffer<float>(static_cast<size_t>(around_.most_images * kImagePixels));
   around_.images = images_.data();
   make_stages(layout, model);
-  share_gradients();
+  if (options.trains) share_gradients();
   take_buffers();
   reload();
 }
@@ -167,10 +167,12 @@ void StagedNetwork::take_buffers() {
     scratch = std::max(scratch, stage->scratch_size());
     outputs = std::max(outputs, stage->positions() * stage->activation().shape.channels);
   }
-  parts_ = AlignedBuffer<float>(parts * static_cast<size_t>(around_.leaves));
-  around_.parts = parts_.data();
-  output_gradient_ = AlignedBuffer<float>(static_cast<size_t>(around_.most_images * outputs));
-  around_.output_gradient = output_gradient_.data();
+  if (options_.trains) {
+    parts_ = AlignedBuffer<float>(parts * static_cast<size_t>(around_.leaves));
+    around_.parts = parts_.data();
+    output_gradient_ = AlignedBuffer<float>(static_cast<size_t>(around_.most_images * outputs));
+    around_.output_gradient = output_gradient_.data();
+  }
   scratch_size_ = static_cast<size_t>((scratch + 15) / 16 * 16);
   scratch_ = AlignedBuffer<float>(scratch_size_ * static_cast<size_t>(threads_));
   logits_ = AlignedBuffer<float>(static_cast<size_t>(around_.most_images * kExpressionCount));
@@ -198,8 +200,8 @@ std::span<double> StagedNetwork::leaf_total(double* sums, int64_t channels) {
 
 HeadResult StagedNetwork::step(const StagedBatch& batch) {
   const int64_t images = batch.share.count();
-  if (images > options_.most_images || at::get_num_threads() > threads_)
-    throw machine_error("the staged network was made for fewer images or threads");
+  if (!options_.trains || images > options_.most_images || at::get_num_threads() > threads_)
+    throw machine_error("the staged network was made for evaluation, or for fewer images or threads");
   const int64_t end = batch.begin + images;
   leaves_ = leaves_of_share(batch.global_images, batch.begin, end, kLeaves, options_.rank, options_.world_size);
   statistics_images_ = batch.statistics_images;

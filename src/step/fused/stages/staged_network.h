@@ -38,6 +38,7 @@ class StagedNetwork {
     int64_t most_images = 0;  // of a share
     int rank = 0;             // which share of each batch
     int world_size = 1;
+    bool trains = true;  // else it evaluates alone, without memory for gradients
   };
 
   // The model's running statistics live with it, and training moves them; weights and gradients lie as `layout` says.
