@@ -101,6 +101,9 @@ class Training:
         self.random = np.random.default_rng(options.seed)
         self.precision = lambda: contextlib.nullcontext() if options.fp32 else torch.autocast("cpu", torch.bfloat16)
         self.model = network_of(NETWORKS / f"{recipe['model']}.json").to(memory_format=torch.channels_last)
+        for module in self.model.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = recipe.get("dropout", module.p)
         self.average = copy.deepcopy(self.model)
         filters = [p for p in self.model.parameters() if p.ndim == 4 and p.shape[1] > 1]
         others = [p for p in self.model.parameters() if not (p.ndim == 4 and p.shape[1] > 1)]
