@@ -18,7 +18,7 @@ void add_evaluate_command(CLI::App& app, Action& chosen) {
       ->add_option_function<std::string>(
           "--device", [request](const std::string& word) { request->device = choice_of<DeviceChoice>(word); },
           "Where to compute, other than the run's own configuration says")
-      ->check(CLI::IsMember(ChoiceWords<DeviceChoice>::kWords));
+      ->check(CLI::IsMember(choice_words(DeviceChoice{})));
   command->add_flag("--json", request->json, "Print one JSON object");
   command->callback([request, &chosen] {
     chosen = [request](Session& session) {

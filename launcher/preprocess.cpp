@@ -33,7 +33,7 @@ void add_preprocess_command(CLI::App& app, Action& chosen) {
       ->check(CLI::Range(1, kLargestShardCount))
       ->capture_default_str();
   command->add_option("--split", *split, "seed: 70 % / 20 % / 10 % in the rows' order; official: by the Usage column")
-      ->check(CLI::IsMember(ChoiceWords<SplitRule>::kWords))
+      ->check(CLI::IsMember(choice_words(SplitRule{})))
       ->capture_default_str();
   command->add_flag("--overwrite", options->overwrite, "Replace the shards that OUT holds already");
   command->callback([options, split, &chosen] {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace fer_ddp {
 
@@ -30,70 +31,37 @@ enum class DeviceChoice : uint8_t { kAuto, kCpu, kCuda };
 enum class Precision : uint8_t { kFp32, kBf16 };
 enum class StepChoice : uint8_t { kAuto, kAutograd, kFused };
 
-// kWords: in the order of the values.
-template <typename Choice>
-struct ChoiceWords;
-template <>
-struct ChoiceWords<Loss> {
-  static constexpr std::array<std::string_view, 1> kWords = {"categorical_crossentropy"};
-};
-template <>
-struct ChoiceWords<OptimizerRule> {
-  static constexpr std::array<std::string_view, 4> kWords = {"Adam", "AdamW", "SGD", "Muon"};
-};
-template <>
-struct ChoiceWords<Monitor> {
-  static constexpr std::array<std::string_view, 2> kWords = {"val_loss", "val_accuracy"};
-};
-template <>
-struct ChoiceWords<ScheduleShape> {
-  static constexpr std::array<std::string_view, 3> kWords = {"constant", "cosine", "one_cycle"};
-};
-template <>
-struct ChoiceWords<SplitRule> {
-  static constexpr std::array<std::string_view, 2> kWords = {"seed", "official"};
-};
-template <>
-struct ChoiceWords<BatchNormScope> {
-  static constexpr std::array<std::string_view, 2> kWords = {"global", "local"};
-};
-template <>
-struct ChoiceWords<AugmentPreset> {
-  static constexpr std::array<std::string_view, 3> kWords = {"none", "mild", "full"};
-};
-template <>
-struct ChoiceWords<TestViews> {
-  static constexpr std::array<std::string_view, 3> kWords = {"none", "flip", "views18"};
-};
-template <>
-struct ChoiceWords<DeviceChoice> {
-  static constexpr std::array<std::string_view, 3> kWords = {"auto", "cpu", "cuda"};
-};
-template <>
-struct ChoiceWords<Precision> {
-  static constexpr std::array<std::string_view, 2> kWords = {"fp32", "bf16"};
-};
-template <>
-struct ChoiceWords<StepChoice> {
-  static constexpr std::array<std::string_view, 3> kWords = {"auto", "autograd", "fused"};
-};
+// The words of a choice, in the order of its values; which value is given does not matter.
+constexpr auto choice_words(Loss) { return std::to_array<std::string_view>({"categorical_crossentropy"}); }
+constexpr auto choice_words(OptimizerRule) { return std::to_array<std::string_view>({"Adam", "AdamW", "SGD", "Muon"}); }
+constexpr auto choice_words(Monitor) { return std::to_array<std::string_view>({"val_loss", "val_accuracy"}); }
+constexpr auto choice_words(ScheduleShape) {
+  return std::to_array<std::string_view>({"constant", "cosine", "one_cycle"});
+}
+constexpr auto choice_words(SplitRule) { return std::to_array<std::string_view>({"seed", "official"}); }
+constexpr auto choice_words(BatchNormScope) { return std::to_array<std::string_view>({"global", "local"}); }
+constexpr auto choice_words(AugmentPreset) { return std::to_array<std::string_view>({"none", "mild", "full"}); }
+constexpr auto choice_words(TestViews) { return std::to_array<std::string_view>({"none", "flip", "views18"}); }
+constexpr auto choice_words(DeviceChoice) { return std::to_array<std::string_view>({"auto", "cpu", "cuda"}); }
+constexpr auto choice_words(Precision) { return std::to_array<std::string_view>({"fp32", "bf16"}); }
+constexpr auto choice_words(StepChoice) { return std::to_array<std::string_view>({"auto", "autograd", "fused"}); }
 
 template <typename T>
-concept Choice = requires {
-  ChoiceWords<T>::kWords.size();
+concept Choice = std::is_enum_v<T> && requires(T value) {
+  choice_words(value);
 };
 
 template <Choice T>
 [[nodiscard]] std::string choice_word(T value) {
-  return std::string(ChoiceWords<T>::kWords.at(static_cast<size_t>(value)));
+  return std::string(choice_words(value).at(static_cast<size_t>(value)));
 }
 
 template <Choice T>
 [[nodiscard]] std::optional<T> choice_of(std::string_view word) {
-  const auto& words = ChoiceWords<T>::kWords;
-  const auto found = std::find(words.begin(), words.end(), word);
-  if (found == words.end()) return std::nullopt;
-  return static_cast<T>(found - words.begin());
+  constexpr auto kWords = choice_words(T{});
+  const auto found = std::find(kWords.begin(), kWords.end(), word);
+  if (found == kWords.end()) return std::nullopt;
+  return static_cast<T>(found - kWords.begin());
 }
 
 }  // namespace fer_ddp

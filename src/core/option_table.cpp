@@ -332,9 +332,9 @@ bool Option::nullable() const {
 
 std::vector<std::string> Option::choices() const {
   return visit_type(member, [](const auto& sample) -> std::vector<std::string> {
-    using T = std::remove_cvref_t<decltype(sample)>;
-    if constexpr (Choice<T>) {
-      return {ChoiceWords<T>::kWords.begin(), ChoiceWords<T>::kWords.end()};
+    if constexpr (Choice<std::remove_cvref_t<decltype(sample)>>) {
+      const auto words = choice_words(sample);
+      return {words.begin(), words.end()};
     } else {
       return {};
     }
