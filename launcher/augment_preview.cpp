@@ -110,9 +110,7 @@ void add_augment_preview_command(CLI::App& app, Action& chosen) {
       app.add_subcommand("augment-preview", "Draws images of a run's first batch beside what the network sees of them");
   const auto options = std::make_shared<PreviewOptions>();
   command->add_option("--config", options->config, "The run's configuration, a JSON file")->required();
-  command->add_option("--set", options->overrides, "Override a key, as key=value (repeatable)")
-      ->expected(1)
-      ->take_all();
+  add_override_option(*command, options->overrides);
   command
       ->add_option(
           "-o,--output", options->output,

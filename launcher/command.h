@@ -5,6 +5,8 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "comm/mpi_runtime.h"
 #include "core/run_log.h"
@@ -17,6 +19,11 @@ struct Session {
 
   [[nodiscard]] Communicator& communicator() const { return world.communicator(); }
 };
+
+// `--set key=value` of the commands that read a configuration.
+inline void add_override_option(CLI::App& command, std::vector<std::string>& overrides) {
+  command.add_option("--set", overrides, "Override a key, as key=value (repeatable)")->expected(1)->take_all();
+}
 
 // Returns the process's exit code.
 using Action = std::function<int(Session&)>;

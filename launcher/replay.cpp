@@ -75,9 +75,7 @@ void add_replay_command(CLI::App& app, Action& chosen) {
   const auto options = std::make_shared<ReplayOptions>();
   command->add_option("HISTORY", options->history, "A history.csv")->required();
   command->add_option("--config", options->config, "The configuration whose decision keys are replayed")->required();
-  command->add_option("--set", options->overrides, "Override a key, as key=value (repeatable)")
-      ->expected(1)
-      ->take_all();
+  add_override_option(*command, options->overrides);
   command->add_option("--steps-per-epoch", options->steps_per_epoch, "Of a schedule, where the shards are not there")
       ->check(CLI::PositiveNumber);
   command->callback(

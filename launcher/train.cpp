@@ -69,7 +69,7 @@ int run_train(const TrainOptions& options, Session& session) {
 std::shared_ptr<TrainOptions> add_options(CLI::App& command) {
   auto options = std::make_shared<TrainOptions>();
   command.add_option("--config", options->config, "The run's configuration, a JSON file");
-  command.add_option("--set", options->overrides, "Override a key, as key=value (repeatable)")->expected(1)->take_all();
+  add_override_option(command, options->overrides);
   command
       .add_option("--resume", options->resume,
                   "Go on from the newest good checkpoint of RUN, or of the config's output")
