@@ -98,7 +98,7 @@ BatchPreview preview_first_batch(const TrainingRows& rows, const Config& config,
   BatchPreview preview{.stored = std::vector<BatchPreview::Image>(shown),
                        .seen = std::vector<BatchPreview::Image>(shown),
                        .batch_images = share.global_images,
-                       .mixing = draw_batch_mixing(share.recipe.augmentation, share.recipe.seed, epoch, 0)};
+                       .mixing = changed.mixing()};
   std::vector<float> values(kImagePixels);
   for (size_t i = 0; i < shown; ++i) {
     std::copy_n(share.images.begin() + int64_t{share.rows[i]} * kImagePixels, kImagePixels, preview.stored[i].begin());

@@ -62,7 +62,8 @@ class ShareImages {
     return share_.teachers.probabilities.data() + index * kExpressionCount;
   }
 
-  // Whether targets are those of two images.
+  // How the images of the global batch are mixed, and whether: then targets are those of two images.
+  [[nodiscard]] const BatchMixing& mixing() const { return mixing_; }
   [[nodiscard]] bool is_mixed() const { return mixing_.is_on(); }
   // Whether they are given by write_target() alone. Else they are the label's, smoothed by label_smoothing().
   [[nodiscard]] bool has_targets() const { return is_mixed() || share_.teachers.are_on(); }
