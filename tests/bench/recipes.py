@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Recipes of launcher/experiments on the real file: minutes from fer2013.csv to the test score, and the score, over several seeds; beside
-them, in turns, the same recipe in PyTorch at its best setting on a CPU (bf16 autocast, channels_last, glibc kept
-from giving memory back).
+them, in turns, the same recipe in PyTorch at its best setting on a CPU (bf16 autocast, channels_last, glibc kept from giving memory back).
 
 Usage: recipes.py RECIPE... [--python PYTHON_WITH_TORCH] [--csv fer2013.csv] [--fer-ddp PROGRAM] [--seeds 0 1 2] [--ranks 1]
 
@@ -14,10 +13,9 @@ import pathlib
 import statistics
 import tempfile
 
-from processes import fer_ddp_command, timed
+from processes import KEEP_MEMORY, fer_ddp_command, timed
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31), "MALLOC_TOP_PAD_": str(1 << 26)}
 
 
 def ours(options: argparse.Namespace, recipe: pathlib.Path, seed: int) -> dict:

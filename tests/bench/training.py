@@ -18,10 +18,9 @@ import statistics
 import subprocess
 import tempfile
 
-from processes import fer_ddp_command, peak_memory, timed
+from processes import KEEP_MEMORY, fer_ddp_command, peak_memory, timed
 
 HERE = pathlib.Path(__file__).resolve().parent
-KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31), "MALLOC_TOP_PAD_": str(1 << 26)}
 
 
 class Contest:
