@@ -48,7 +48,7 @@ void require(int answer, const Failure& failure) {
   if (answer < 0) throw failure();
 }
 
-// Checks a call that touches no file, and fails only where HDF5 itself or the memory does.
+// The error of a call that touches no file, and so fails only where HDF5 itself or the memory does.
 Error library_error() { return machine_error(fmt::format("HDF5 failed: {}", hdf5_reason())); }
 
 int64_t stored_type(Hdf5Type type) { return type == Hdf5Type::kUint8 ? H5T_STD_U8LE : H5T_STD_I32LE; }

@@ -38,8 +38,8 @@ struct ClassifierGradient {
 };
 
 // Forward and backward. `hidden` [units] holds the units' products without their bias, and afterwards the gradient by
-// them, times gradient_scale. kept: [units], 1
-// or 0, null for all; what is kept is scaled by kept_scale. targets: [classes], t itself; null: that of `label`.
+// them, times gradient_scale. kept: [units], 1 or 0, null for all; what is kept is scaled by kept_scale. targets:
+// [classes], t itself; null: that of `label`.
 ImageResult classify_and_backpropagate(const Classifier& classifier, float* hidden, int label, const uint8_t* kept,
                                        float kept_scale, float gradient_scale, const ClassifierGradient& gradient,
                                        const float* targets = nullptr);

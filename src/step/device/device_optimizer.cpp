@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
-#include <fmt/format.h>
 
 #include <cmath>
 #include <map>
