@@ -13,6 +13,7 @@
 #include "core/host.h"
 #include "core/json_reader.h"
 #include "core/run_layout.h"
+#include "core/run_lease.h"
 #include "core/run_result.h"
 #include "launcher/run_reader.h"
 #include "status/address.h"
@@ -37,6 +38,16 @@ std::string name_of(const fs::path& folder) {
   } catch (const std::exception&) {
     return folder.string();
   }
+}
+
+// Throws Error where a process holds the folder without answering: one that has not begun to train, or is about to end.
+void require_no_silent_holder(const std::string& folder) {
+  const std::optional<std::string> holder = lease_holder(folder);
+  if (holder)
+    throw machine_error(fmt::format("{}: {} uses it, but answers nobody: it still reads its data, or writes its "
+                                    "results, or its status_address is null",
+                                    folder, *holder),
+                        "Ask again in a moment. SIGTERM to that process stops it as `fer-ddp stop` does.");
 }
 
 // "run NAME is over: early_stopping after epoch 13; see FOLDER/report.html", from result.json where there is one.
@@ -74,9 +85,10 @@ std::string reachable_address(const StatusFile& file, const std::string& folder)
 }
 
 Found found_in(const std::string& folder, const ServiceOptions& options) {
+  const std::optional<StatusFile> file = read_status_file(folder);
+  if (!file) require_no_silent_holder(folder);
   if (!fs::exists(fs::path(folder) / "config.json"))
     throw user_error(fmt::format("{}: holds no run (no config.json)", folder), "Give the folder of a run.");
-  const std::optional<StatusFile> file = read_status_file(folder);
   if (!file) throw over(folder);
   if (file->address.empty())
     throw user_error(fmt::format("run {} lives, but answers nobody: its status_address is null", file->run),
