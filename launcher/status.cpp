@@ -1,16 +1,24 @@
-// `fer-ddp status`: asks a live run by gRPC how it goes, once or until it ends.
+// `fer-ddp status`: asks a live run by gRPC how it goes, once or until it ends: on a terminal as a screen with curves
+// and keys, elsewhere a line a change.
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <chrono>
+#include <exception>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "comm/agreement.h"
 #include "core/error.h"
 #include "core/standard_streams.h"
 #include "launcher/command.h"
+#include "launcher/live_terminal.h"
 #include "launcher/run_client.h"
+#include "status/live_view.h"
 #include "status/status_text.h"
 
 namespace fer_ddp {
@@ -24,53 +32,134 @@ struct StatusOptions {
 };
 
 constexpr double kUpdatesPerSecond = 4.0;
+constexpr std::chrono::milliseconds kKeyPause{100};
+constexpr int kAllColumns = 1000;  // without a terminal nothing is cut
+constexpr int kAllRows = 1000;
 
-struct TerminalSize {
-  int columns = 80;
-  int rows = 1000;  // without a terminal nothing is cut
-};
+bool is_on_terminal(const StatusOptions& options) { return !options.json && isatty(STDOUT_FILENO) != 0; }
 
-// Asked anew each time: windows are resized.
-TerminalSize terminal_size() {
-  winsize size{};
-  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return {.columns = 1000};
-  return {.columns = size.ws_col, .rows = std::max(1, size.ws_row - 1)};
-}
-
-// A text in a terminal that is drawn over by the next one.
-class Screen {
+// Follows a run's stream on a thread of its own, so that keys are answered while nothing comes.
+class Follower {
  public:
-  void show(const std::string& text) {
-    std::string drawn = lines_ > 0 ? fmt::format("\033[{}A", lines_) : "";
-    for (const char c : text) drawn += c == '\n' ? std::string("\033[K\n") : std::string(1, c);
-    print_result(drawn + "\033[J");
-    lines_ = std::count(text.begin(), text.end(), '\n');
+  explicit Follower(StatusClient& client) : client_(client), thread_([this] { follow(); }) {}
+  Follower(const Follower&) = delete;
+  Follower& operator=(const Follower&) = delete;
+  ~Follower() { client_.end_watch(); }
+
+  struct State {
+    std::optional<StatusSnapshot> snapshot{};  // none has come yet
+    std::vector<EpochRecord> history{};
+    bool ended = false;
+  };
+
+  // Throws what following it has thrown.
+  [[nodiscard]] State state() {
+    const std::lock_guard lock(mutex_);
+    if (failure_) std::rethrow_exception(failure_);
+    return state_;
   }
 
  private:
-  ptrdiff_t lines_ = 0;
+  void follow() {
+    std::exception_ptr failure;
+    try {
+      client_.watch(kUpdatesPerSecond, [this](const StatusClient::Answer& answer) { take(answer.snapshot); });
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    const std::lock_guard lock(mutex_);
+    failure_ = failure;
+    state_.ended = true;
+  }
+
+  // Asks for the finished epochs only where there is a new one.
+  void take(const StatusSnapshot& snapshot) {
+    const int finished = snapshot.latest_epoch ? snapshot.latest_epoch->epoch + 1 : 0;
+    std::vector<EpochRecord> history;
+    const bool is_new = finished != finished_;
+    if (is_new) history = client_.history();
+    finished_ = finished;
+    const std::lock_guard lock(mutex_);
+    state_.snapshot = snapshot;
+    if (is_new) state_.history = std::move(history);
+  }
+
+  StatusClient& client_;
+  std::mutex mutex_;
+  State state_;
+  std::exception_ptr failure_;
+  int finished_ = 0;
+  std::jthread thread_;  // last: it ends before what it uses
 };
 
-void watch(const AskedRun& run, bool json) {
-  const bool redraw = !json && isatty(STDOUT_FILENO) != 0;
-  Screen screen;
+// What the keys have led to so far.
+struct Dialogue {
+  std::string footer = "q quits   s stops the run";
+  bool asks = false;
+
+  // False: enough seen.
+  bool answer(char key, StatusClient& client) {
+    if (asks) {
+      asks = false;
+      footer = key == 'y' ? stop(client) : "q quits   s stops the run";
+    } else if (key == 's') {
+      asks = true;
+      footer = "Stop the run, after a checkpoint? y stops it, any other key does not";
+    } else if (key == 'q') {
+      return false;
+    }
+    return true;
+  }
+
+  static std::string stop(StatusClient& client) {
+    try {
+      client.request_stop();
+      return "asked to stop: it writes a checkpoint   q quits";
+    } catch (const Error& problem) {
+      return fmt::format("not stopped: {}   q quits", problem.what());
+    }
+  }
+};
+
+// Returns the last status that was seen, and whether the stream ended by itself.
+Follower::State watch_live(const AskedRun& run, const WaitingSignals& signals) {
+  LiveTerminal terminal(signals);
+  Follower follower(run.client);
+  Dialogue dialogue;
+  if (!terminal.has_keys()) dialogue.footer = "Ctrl-C quits";
+  for (;;) {
+    Follower::State state = follower.state();
+    if (state.ended) return state;
+    const LiveTerminal::Size size = LiveTerminal::size();
+    if (state.snapshot)
+      terminal.draw(live_view(*state.snapshot, state.history, dialogue.footer,
+                              {.columns = size.columns, .rows = size.rows, .colours = terminal.has_colours()}));
+    const std::optional<char> key = terminal.key(kKeyPause);
+    if (key && !dialogue.answer(*key, run.client)) return state;
+  }
+}
+
+void watch_lines(const AskedRun& run, bool json) {
   RunPhase phase = RunPhase::kStarting;
   run.client.watch(kUpdatesPerSecond, [&](const StatusClient::Answer& answer) {
     phase = answer.snapshot.phase;
-    const TerminalSize size = terminal_size();
-    if (redraw) {
-      screen.show(status_screen(answer.snapshot, size.columns, size.rows));
-    } else {
-      print_result((json ? answer.json : status_line(answer.snapshot)) + "\n");
-    }
+    print_result((json ? answer.json : status_line(answer.snapshot)) + "\n");
   });
   if (phase != RunPhase::kDone) throw machine_error(fmt::format("run {} broke off before it was done", run.name));
 }
 
+// What was seen last stays on the terminal.
+void watch(const AskedRun& run, const WaitingSignals& signals) {
+  const Follower::State last = watch_live(run, signals);
+  if (last.snapshot) print_result(status_screen(*last.snapshot, LiveTerminal::size().columns, kAllRows));
+  if (last.ended && (!last.snapshot || last.snapshot->phase != RunPhase::kDone))
+    throw machine_error(fmt::format("run {} broke off before it was done", run.name));
+}
+
 void show_once(const AskedRun& run, bool json) {
   const StatusClient::Answer answer = run.client.status();
-  const TerminalSize size = terminal_size();
-  print_result(json ? answer.json + "\n" : status_screen(answer.snapshot, size.columns, size.rows));
+  const int columns = isatty(STDOUT_FILENO) != 0 ? LiveTerminal::size().columns : kAllColumns;
+  print_result(json ? answer.json + "\n" : status_screen(answer.snapshot, columns, kAllRows));
 }
 
 }  // namespace
@@ -84,8 +173,16 @@ void add_status_command(CLI::App& app, Action& chosen) {
   command->callback([options, &chosen] {
     chosen = [options](Session& session) {
       run_on_rank_0(session.communicator(), [&] {
+        // Before the client, which starts threads.
+        std::optional<WaitingSignals> signals;
+        if (options->watch && is_on_terminal(*options)) signals.emplace();
         ask_run(options->choice, [&](const AskedRun& run) {
-          options->watch ? watch(run, options->json) : show_once(run, options->json);
+          if (signals)
+            watch(run, *signals);
+          else if (options->watch)
+            watch_lines(run, options->json);
+          else
+            show_once(run, options->json);
         });
       });
       return 0;

@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
+#include <mutex>
 
 #include "fer_ddp/v1/status.grpc.pb.h"
 #include "status/address.h"
@@ -35,6 +36,23 @@ struct StatusClient::Parts {
   HostAndPort address;
   ServiceAccess access;
   std::unique_ptr<v1::TrainingStatus::Stub> stub;
+  std::mutex mutex{};
+  bool ended = false;                       // by end_watch()
+  grpc::ClientContext* watching = nullptr;  // of the stream that is being read
+
+  // False: it is not to be watched any more.
+  bool begin_watch(grpc::ClientContext& context) {
+    const std::lock_guard lock(mutex);
+    watching = ended ? nullptr : &context;
+    return !ended;
+  }
+
+  // True where it was ended from outside.
+  bool finish_watch() {
+    const std::lock_guard lock(mutex);
+    watching = nullptr;
+    return ended;
+  }
 
   void show_token(grpc::ClientContext& context) const {
     if (!access.token.empty()) context.AddMetadata("authorization", bearer_authorization(access.token));
@@ -110,6 +128,7 @@ void StatusClient::watch(double updates_per_second, const std::function<void(con
   parts_->show_token(context);
   v1::WatchStatusRequest request;
   request.set_max_updates_per_second(updates_per_second);
+  if (!parts_->begin_watch(context)) return;
   const auto stream = parts_->stub->WatchStatus(&context, request);
   v1::Status message;
   try {
@@ -117,9 +136,17 @@ void StatusClient::watch(double updates_per_second, const std::function<void(con
   } catch (...) {  // who watches has had enough
     context.TryCancel();
     static_cast<void>(stream->Finish());
+    static_cast<void>(parts_->finish_watch());
     throw;
   }
-  parts_->check(stream->Finish());
+  const grpc::Status end = stream->Finish();
+  if (!parts_->finish_watch()) parts_->check(end);
+}
+
+void StatusClient::end_watch() {
+  const std::lock_guard lock(parts_->mutex);
+  parts_->ended = true;
+  if (parts_->watching != nullptr) parts_->watching->TryCancel();
 }
 
 }  // namespace fer_ddp

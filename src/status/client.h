@@ -1,5 +1,6 @@
 // A client of a run's status service. Every call has a deadline; a service that does not answer is an Error (the
-// machine's fault), a refused token or certificate one too (the user's). One thread.
+// machine's fault), a refused token or certificate one too (the user's). One thread, but while it watches others may
+// ask for the history, for a stop, and for the watching's end.
 #pragma once
 
 #include <functional>
@@ -33,6 +34,9 @@ class StatusClient {
 
   // Calls `seen` with each status until the stream ends with the run. What `seen` throws ends the watching.
   void watch(double updates_per_second, const std::function<void(const Answer&)>& seen);
+
+  // Makes watch() return, now or when it is called.
+  void end_watch();
 
  private:
   struct Parts;

@@ -82,12 +82,6 @@ std::string cut(const std::string& text, int columns, int rows) {
   return shown;
 }
 
-std::string time_text(const StatusSnapshot& status) {
-  std::string so_far = human_duration(status.elapsed_seconds) + " so far";
-  if (!status.eta_seconds || status.phase == RunPhase::kDone) return so_far;
-  return fmt::format("{}, at most {} left", so_far, human_duration(*status.eta_seconds));
-}
-
 std::string epoch_text(const StatusSnapshot& status) {
   return fmt::format("{}/{}", std::min(status.epoch + 1, status.epochs), status.epochs);
 }
@@ -117,6 +111,20 @@ std::string phase_name(RunPhase phase) {
   return "unknown";
 }
 
+std::string time_text(const StatusSnapshot& status) {
+  std::string so_far = human_duration(status.elapsed_seconds) + " so far";
+  if (!status.eta_seconds || status.phase == RunPhase::kDone) return so_far;
+  return fmt::format("{}, at most {} left", so_far, human_duration(*status.eta_seconds));
+}
+
+std::string status_title(const StatusSnapshot& status) { return fmt::format("{}  {}", status.run, phase_text(status)); }
+
+std::string position_text(const StatusSnapshot& status) {
+  return fmt::format("epoch {}  step {}/{}", epoch_text(status), grouped(status.step), grouped(status.steps_per_epoch));
+}
+
+std::string progress_bar(const StatusSnapshot& status, int width) { return bar(share_done(status), width); }
+
 std::string status_line(const StatusSnapshot& status) {
   std::string line = fmt::format("{}: {}, epoch {}, step {}/{}", status.run, phase_text(status), epoch_text(status),
                                  grouped(status.step), grouped(status.steps_per_epoch));
@@ -135,8 +143,8 @@ std::string status_line(const StatusSnapshot& status) {
 
 std::string status_screen(const StatusSnapshot& status, int columns, int rows) {
   const auto line = [](const char* name, const std::string& text) { return fmt::format("  {:<14} {}\n", name, text); };
-  std::string screen = fmt::format("{}  {}\n", status.run, phase_text(status));
-  screen += fmt::format("  {}\n\n", bar(share_done(status), std::clamp(columns - 12, 10, 60)));
+  std::string screen = status_title(status) + "\n";
+  screen += fmt::format("  {}\n\n", progress_bar(status, std::clamp(columns - 12, 10, 60)));
   screen += line("epoch", epoch_text(status));
   screen += line("step", fmt::format("{}/{}", grouped(status.step), grouped(status.steps_per_epoch)));
   screen += line("now", running_metrics(status));

@@ -1,6 +1,6 @@
 # The real executable, as people run it. Python's standard library alone, but for the Keras case, which needs numpy.
 foreach(_case run network augment distill library folder guard options placement resume checkpoints more_epochs format_1 evaluate copies reproducible errors replay
-              services status stuck_rank waiting empty_splits diverged streams names schedule optimizers)
+              services status live_view stuck_rank waiting empty_splits diverged streams names schedule optimizers)
   add_test(NAME train.${_case} COMMAND ${TEST_DIR}/train_${_case} $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
   set_tests_properties(train.${_case} PROPERTIES TIMEOUT 600 PROCESSORS 2
     ENVIRONMENT "FER_DDP_GOLDEN_FOLDER=${CMAKE_SOURCE_DIR}/tests/golden;${FER_DDP_MPI_TEST_ENVIRONMENT}")

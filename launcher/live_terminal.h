@@ -1,0 +1,64 @@
+// A terminal that is drawn on as a whole, as `top` does: the alternate screen of standard output, of which only lines
+// that changed are sent, and keys from standard input one by one where that is a terminal too. Signals that would end
+// the process come as the key q, so that the terminal is always given back as it was. One thread.
+#pragma once
+
+#include <termios.h>
+
+#include <chrono>
+#include <csignal>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fer_ddp {
+
+// SIGINT, SIGTERM and SIGHUP wait in a descriptor, for as long as this lives, in this thread and in those that it
+// starts: to be made before any of them is started.
+class WaitingSignals {
+ public:
+  WaitingSignals();
+  WaitingSignals(const WaitingSignals&) = delete;
+  WaitingSignals& operator=(const WaitingSignals&) = delete;
+  ~WaitingSignals();
+
+  [[nodiscard]] int descriptor() const { return descriptor_; }
+
+ private:
+  sigset_t before_{};
+  int descriptor_ = -1;
+};
+
+class LiveTerminal {
+ public:
+  struct Size {
+    int columns = 80;
+    int rows = 24;
+    friend bool operator==(const Size&, const Size&) = default;
+  };
+
+  explicit LiveTerminal(const WaitingSignals& signals);
+  LiveTerminal(const LiveTerminal&) = delete;
+  LiveTerminal& operator=(const LiveTerminal&) = delete;
+  ~LiveTerminal();  // the screen is as it was before
+
+  [[nodiscard]] bool has_keys() const { return has_keys_; }
+  [[nodiscard]] bool has_colours() const { return has_colours_; }
+  [[nodiscard]] static Size size();  // asked anew each time: windows are resized
+
+  // Waits for a key at most so long; none: nothing was pressed. 'q' for a signal, Ctrl-C and a terminal that is gone.
+  [[nodiscard]] std::optional<char> key(std::chrono::milliseconds longest);
+
+  // Lines joined by newlines. Throws Error where the terminal does not take them.
+  void draw(const std::string& text);
+
+ private:
+  const WaitingSignals& signals_;
+  termios before_{};  // before has_keys_, which fills it
+  bool has_keys_;
+  bool has_colours_;
+  Size drawn_size_{0, 0};
+  std::vector<std::string> drawn_;
+};
+
+}  // namespace fer_ddp
