@@ -16,6 +16,7 @@ GOLDEN = pathlib.Path(os.environ.get("FER_DDP_GOLDEN_FOLDER", "tests/golden"))
 
 os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT", "1")
 os.environ.setdefault("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+os.environ.setdefault("PMIX_MCA_gds", "hash")  # as README advises: mpirun may hang otherwise where a rank is killed
 
 
 def command(*arguments, ranks: int = 0) -> list:
