@@ -79,6 +79,11 @@ void CsvImporter::set_source_file(int64_t bytes, const std::string& checksum) {
   source_.checksum = checksum;
 }
 
+Error CsvImporter::missing_usage(const std::filesystem::path& input) const {
+  return user_error(fmt::format("{}: has no Usage column, which the official split goes by", input.string()),
+                    "Use --split seed, which goes by the rows' order, or give fer2013.csv or icml_face_data.csv.");
+}
+
 std::unique_ptr<RowReader> CsvImporter::reader() const { return std::make_unique<Reader>(*this); }
 
 void CsvImporter::Reader::read(std::span<const int32_t> source_rows, std::span<uint8_t> images,

@@ -20,6 +20,7 @@ class CsvImporter final : public Importer {
 
   [[nodiscard]] const Source& source() const override { return source_; }
   [[nodiscard]] const std::vector<Split>& usage() const override { return index_.usage; }
+  [[nodiscard]] Error missing_usage(const std::filesystem::path& input) const override;
   [[nodiscard]] std::unique_ptr<RowReader> reader() const override;
 
   // Where the input that the user knows is another file than the CSV.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <system_error>
 
 #include "comm/agreement.h"
@@ -9,6 +10,8 @@
 #include "data/csv_importer.h"
 #include "data/gzip.h"
 #include "data/input_form.h"
+#include "data/picture_folder.h"
+#include "data/picture_importer.h"
 
 namespace fer_ddp {
 
@@ -16,50 +19,96 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// Rank 0's, as every rank's importer names it.
+Source broadcast_source(Communicator& communicator, Source source) {
+  std::array<int64_t, 1> bytes = {source.bytes};
+  communicator.broadcast(std::as_writable_bytes(std::span(bytes)), 0);
+  source.bytes = bytes[0];
+  source.checksum = broadcast_text(communicator, source.checksum);
+  return source;
+}
+
+std::unique_ptr<Importer> open_unpacked_csv(const fs::path& csv, const fs::path& input, const Source& packed,
+                                            int threads, Communicator& communicator) {
+  std::unique_ptr<CsvImporter> importer = open_csv(csv, input, threads, communicator);
+  importer->set_source_file(packed.bytes, packed.checksum);
+  return importer;
+}
+
 // Inflating is serial by nature: rank 0 does it once, to a file that all ranks then share the reading of.
-std::unique_ptr<Importer> open_gzip(const fs::path& input, int64_t bytes, const fs::path& scratch, int threads,
+std::unique_ptr<Importer> open_gzip(const fs::path& input, const fs::path& scratch, int threads,
                                     Communicator& communicator) {
   const fs::path csv = scratch / "inflated.csv";
-  std::string checksum;
+  Source packed{input.filename().string(), 0, {}, 0};
   run_on_rank_0(communicator, [&] {
     const SourceFile file(input);
-    const std::string head = inflated_head(file, kFormHead);
-    if (recognize_form(head, input) == InputForm::kGzip)
-      throw user_error(input.string() + ": is gzipped twice", "Unpack it once.");
-    checksum = inflate_to_file(file, csv);
+    packed.bytes = file.size();
+    packed.checksum = inflate_to_file(file, csv);
   });
-  checksum = broadcast_text(communicator, checksum);
-  std::unique_ptr<CsvImporter> importer = open_csv(csv, input, threads, communicator);
-  importer->set_source_file(bytes, checksum);
-  return importer;
+  return open_unpacked_csv(csv, input, broadcast_source(communicator, packed), threads, communicator);
+}
+
+std::unique_ptr<Importer> open_folder(const fs::path& input, int threads, Communicator& communicator) {
+  std::string root;
+  run_on_rank_0(communicator, [&] {
+    const FolderContent content = look_into(input);
+    if (!content.pictures) refuse_folder(input, content.csv_files);
+    root = content.pictures->string();
+  });
+  root = broadcast_text(communicator, root);
+  const fs::path whole = fs::weakly_canonical(fs::absolute(input));  // a folder's name, whatever way leads there
+  const fs::path name = (whole.has_filename() ? whole : whole.parent_path()).filename();
+  const Source source{name.string(), 0, {}, 0};
+  return open_pictures(root, root.ends_with('/') ? root : root + "/", source, threads, communicator);
+}
+
+// Looks into a gzip file as well: it holds a CSV file.
+InputForm form_of(const fs::path& input) {
+  if (std::error_code ignored; fs::is_directory(input, ignored)) return InputForm::kFolder;
+  const SourceFile file(input);
+  const InputForm form = recognize_form(file.head(kFormHead), input);
+  if (form != InputForm::kGzip) return form;
+  switch (recognize_form(inflated_head(file, kFormHead), input)) {
+    case InputForm::kGzip:
+      throw user_error(input.string() + ": is gzipped twice", "Unpack it once.");
+    case InputForm::kCsv:
+    case InputForm::kFolder:
+      break;
+  }
+  return InputForm::kGzip;
 }
 
 }  // namespace
 
 std::unique_ptr<Importer> open_importer(const fs::path& input, const fs::path& scratch, int threads,
                                         Communicator& communicator) {
-  InputForm form{};
-  int64_t bytes = 0;
-  run_together(communicator, [&] {
-    if (std::error_code ignored; fs::is_directory(input, ignored)) refuse_folder(input);
-    const SourceFile file(input);
-    form = recognize_form(file.head(kFormHead), input);
-    bytes = file.size();
-  });
-  switch (form) {
+  std::array<int64_t, 1> form{};
+  run_on_rank_0(communicator, [&] { form[0] = static_cast<int64_t>(form_of(input)); });
+  communicator.broadcast(std::as_writable_bytes(std::span(form)), 0);
+  switch (static_cast<InputForm>(form[0])) {
     case InputForm::kGzip:
-      return open_gzip(input, bytes, scratch, threads, communicator);
+      return open_gzip(input, scratch, threads, communicator);
+    case InputForm::kFolder:
+      return open_folder(input, threads, communicator);
     case InputForm::kCsv:
       break;
   }
   return open_csv(input, input, threads, communicator);
 }
 
+bool is_source(const Source& source, const fs::path& input) {
+  if (fs::is_directory(input)) {
+    const Source found = source_of_pictures(input);
+    return found.bytes == source.bytes && found.checksum == source.checksum;
+  }
+  const SourceFile file(input);
+  return file.size() == source.bytes && file.checksum() == source.checksum;
+}
+
 SplitRows split_rows(const Importer& importer, SplitRule rule, const fs::path& input) {
   if (rule == SplitRule::kSeed) return seed_split(importer.source().rows);
-  if (!importer.usage().empty()) return official_split(importer.usage());
-  throw user_error(fmt::format("{}: has no Usage column, which the official split goes by", input.string()),
-                   "Use --split seed, which goes by the rows' order, or give fer2013.csv or icml_face_data.csv.");
+  if (importer.usage().empty()) throw importer.missing_usage(input);
+  return official_split(importer.usage());
 }
 
 }  // namespace fer_ddp

@@ -17,7 +17,9 @@ using namespace std::string_view_literals;
 
 namespace {
 
-constexpr std::string_view kAccepted = "Accepted are fer2013.csv, icml_face_data.csv and train.csv, plain or gzipped.";
+constexpr std::string_view kAccepted =
+    "Accepted are fer2013.csv, icml_face_data.csv and train.csv, plain or gzipped, and folders of pictures that are "
+    "called angry, disgust, fear, happy, sad, surprise and neutral.";
 
 // How a form that is known, but not accepted, begins; and what to say of it.
 struct KnownForm {
@@ -27,7 +29,7 @@ struct KnownForm {
   std::string_view advice;
 };
 
-constexpr std::string_view kUnpack = "Unpack it and give the CSV file inside.";
+constexpr std::string_view kUnpack = "Unpack it and give the CSV file or the folder of pictures inside.";
 constexpr std::string_view kDownload =
     "The data itself is elsewhere: download the file again, from a browser that is logged in there.";
 
@@ -79,20 +81,14 @@ InputForm recognize_form(std::string_view head, const fs::path& path) {
   return InputForm::kCsv;
 }
 
-void refuse_folder(const fs::path& folder) {
+void refuse_folder(const fs::path& folder, const std::vector<fs::path>& csv_files) {
   if (is_shard_folder(folder)) {
     throw user_error(fmt::format("{}: is a folder of shards already", folder.string()),
                      "Give it to `data` in the configuration, or to fer-ddp verify.");
   }
-  std::vector<std::string> files;
-  std::error_code failure;
-  for (const fs::directory_entry& entry : fs::directory_iterator(folder, failure)) {
-    const std::string name = entry.path().filename().string();
-    if (name.ends_with(".csv") || name.ends_with(".csv.gz")) files.push_back(entry.path().string());
-  }
-  std::sort(files.begin(), files.end());
-  throw user_error(fmt::format("{}: is a folder; folders of pictures are not read yet", folder.string()),
-                   files.empty() ? std::string(kAccepted) : fmt::format("Did you mean {}?", files.front()));
+  throw user_error(
+      fmt::format("{}: is a folder without folders of pictures", folder.string()),
+      csv_files.empty() ? std::string(kAccepted) : fmt::format("Did you mean {}?", csv_files.front().string()));
 }
 
 }  // namespace fer_ddp

@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "comm/agreement.h"
 #include "core/atomic_file.h"
@@ -102,6 +105,26 @@ Manifest gathered_manifest(const Manifest& mine, const Importer& importer, Split
   return manifest;
 }
 
+// What the shards hold otherwise than the input, over all ranks.
+PictureChanges summed_changes(const Importer& importer, Communicator& communicator) {
+  const PictureChanges mine = importer.changes();
+  std::array<int64_t, 3> counts = {mine.scaled, mine.cropped, mine.turned_grey};
+  communicator.all_reduce(std::span<int64_t>(counts), ReduceOperation::kSum);
+  return {counts[0], counts[1], counts[2]};
+}
+
+void log_changes(const PictureChanges& changes, const Source& source, RunLog& log) {
+  std::vector<std::string> parts;
+  if (changes.scaled > 0)
+    parts.push_back(fmt::format("{} scaled to {} x {} pixels", grouped(changes.scaled), kImageSide, kImageSide));
+  if (changes.cropped > 0) parts.push_back(fmt::format("{} cut to their middle square", grouped(changes.cropped)));
+  if (changes.turned_grey > 0) parts.push_back(fmt::format("{} turned grey", grouped(changes.turned_grey)));
+  if (parts.empty()) return;
+  log.info("pictures_changed",
+           fmt::format("{}: of {} pictures {}", source.name, grouped(source.rows), fmt::join(parts, ", ")),
+           {{"scaled", changes.scaled}, {"cropped", changes.cropped}, {"turned_grey", changes.turned_grey}});
+}
+
 void log_speed(const Manifest& manifest, double seconds, RunLog& log) {
   const double megabytes = static_cast<double>(manifest.source.bytes) / 1e6;
   log.info("preprocessed",
@@ -127,9 +150,13 @@ Manifest preprocess(const PreprocessOptions& options, Communicator& communicator
     if (error.fault() == Fault::kUser) report_lowest_broken_row(*importer, communicator);
     throw;
   }
+  const PictureChanges changes = summed_changes(*importer, communicator);
   Manifest manifest = gathered_manifest(mine, *importer, options.split_rule, communicator);
   run_on_rank_0(communicator, [&] { write_file_atomically(staging.path() / kManifestName, manifest_text(manifest)); });
   staging.publish(options.check);
+  for (const std::string& remark : importer->remarks(options.split_rule))
+    log.info("import_remark", fmt::format("{}: {}", manifest.source.name, remark));
+  log_changes(changes, manifest.source, log);
   log_speed(manifest, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), log);
   return manifest;
 }

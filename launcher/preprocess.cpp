@@ -23,16 +23,21 @@ int run_preprocess(PreprocessOptions options, Session& session) {
 }  // namespace
 
 void add_preprocess_command(CLI::App& app, Action& chosen) {
-  CLI::App* command = app.add_subcommand("preprocess", "Turns an input file into verified shards");
+  CLI::App* command = app.add_subcommand("preprocess", "Turns a file or folder of faces into verified shards");
   const auto options = std::make_shared<PreprocessOptions>();
   const auto split = std::make_shared<std::string>(choice_word(options->split_rule));
-  command->add_option("INPUT", options->input, "fer2013.csv, icml_face_data.csv or train.csv, plain or gzipped")
+  command
+      ->add_option("INPUT", options->input,
+                   "fer2013.csv, icml_face_data.csv or train.csv, plain or gzipped, or a folder of pictures")
       ->required();
   command->add_option("OUT", options->output, "The folder to make")->required();
   command->add_option("--shards", options->shards, "How many shards to write")
       ->check(CLI::Range(1, kLargestShardCount))
       ->capture_default_str();
-  command->add_option("--split", *split, "seed: 70 % / 20 % / 10 % in the rows' order; official: by the Usage column")
+  command
+      ->add_option("--split", *split,
+                   "seed: 70 % / 20 % / 10 % in the rows' order; official: by the Usage column, or what pictures' "
+                   "folders and names say")
       ->check(CLI::IsMember(choice_words(SplitRule{})))
       ->capture_default_str();
   command->add_flag("--overwrite", options->overwrite, "Replace the shards that OUT holds already");

@@ -18,8 +18,8 @@
 #include "core/run_result.h"
 #include "core/text.h"
 #include "data/dataset.h"
+#include "data/importer.h"
 #include "data/preprocess.h"
-#include "data/source_file.h"
 #include "launcher/device_selection.h"
 #include "launcher/profile.h"
 #include "launcher/resume.h"
@@ -77,19 +77,17 @@ std::vector<RankPlace> gather_places(Communicator& communicator, const RunDevice
   return places;
 }
 
-// The shards in the run's folder stand for the input file that they were made from, which may be gone by now; for
+// The shards in the run's folder stand for the input that they were made from, which may be gone by now; for
 // another one they do not.
 void require_source(const fs::path& made, const fs::path& input) {
   if (!fs::exists(input)) return;
-  const Source source = read_manifest(made).source;
-  const SourceFile file(input);
-  if (file.size() == source.bytes && file.checksum() == source.checksum) return;
+  if (is_source(read_manifest(made).source, input)) return;
   throw user_error(
-      fmt::format("{}: is not the file that the run's data in {} was made from", input.string(), made.string()),
+      fmt::format("{}: is not the input that the run's data in {} was made from", input.string(), made.string()),
       fmt::format("Resume it with its own data; or remove {} to have it made anew.", made.string()));
 }
 
-// The shards to learn from: the config's own, or OUTPUT/shards, made from its input file by the first run and reused on
+// The shards to learn from: the config's own, or OUTPUT/shards, made from its input by the first run and reused on
 // resume.
 fs::path provide_shards(const Config& config, ExistingRun existing, int threads, const PublishCheck& check,
                         Session& session) {

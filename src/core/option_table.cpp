@@ -86,9 +86,13 @@ std::span<const Option> option_table() {
                       "Keras does without its callback of that name"}),
       free_on_resume({"name", &Config::name, "the run's name; empty: the config file's stem"}),
       free_on_resume({"output", &Config::output, "the run's folder; empty: runs/NAME"}),
-      free_on_resume({"data", &Config::data,
-                      "required: a folder of shards, or an input file, preprocessed once into OUTPUT/shards"}),
-      {"split", &Config::split, "seed: 70/20/10 % in file order; official: the Usage column"},
+      free_on_resume(
+          {"data", &Config::data,
+           "required: a folder of shards, or an input (a CSV file or a folder of pictures), preprocessed once "
+           "into OUTPUT/shards"}),
+      {"split", &Config::split,
+       "seed: 70/20/10 % in the order of rows; official: by the Usage column, or what "
+       "pictures' folders and names say"},
       {"model", &Config::model, "network: a built-in one, as `fer-ddp network` names them, or a .json file"},
       {"dropout",
        &Config::dropout,

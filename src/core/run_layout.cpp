@@ -75,7 +75,7 @@ constexpr std::array<RunEntry, 15> kLayout = {{
     {.name = run_file::kLease, .holds = "which process trains here, while it runs: a second one is refused"},
     {.name = run_file::kShards,
      .kind = Kind::kFolder,
-     .holds = "where `data` was an input file: what it was turned into",
+     .holds = "where `data` was no folder of shards: what it was turned into",
      .inside = kShardFiles},
     {.name = run_file::kMark, .holds = "says that the folder is a run's, which `--overwrite` may replace"},
 }};

@@ -13,6 +13,7 @@
 #include "data/verify.h"
 #include "tests/data_fixtures.h"
 #include "tests/mpi/world.h"
+#include "tests/picture_fixtures.h"
 
 namespace fer_ddp {
 namespace {
@@ -70,6 +71,31 @@ TEST_F(PreprocessTogether, TheBytesDoNotDependOnTheRanks) {
     for (const SplitRule rule : {SplitRule::kSeed, SplitRule::kOfficial})
       expect_bytes_of_one_process({.input = csv, .shards = shards, .split_rule = rule});
   }
+}
+
+TEST_F(PreprocessTogether, TheBytesOfPicturesDoNotDependOnTheRanks) {
+  if (own_folder_) {
+    for (int row = 0; row < 200; ++row) {
+      RawPicture picture{kImageSide, kImageSide, 1, {}};
+      for (int pixel = 0; pixel < kImagePixels; ++pixel) picture.samples.push_back(made_pixel(row, pixel));
+      const fs::path path = folder_ / "faces" / kExpressionNames[static_cast<size_t>(made_label(row))] /
+                            fmt::format("{}_{}.png", made_usage(row, 200), row);
+      fs::create_directories(path.parent_path());
+      write_text(path, encode_png(picture));
+    }
+  }
+  world_communicator().barrier();
+  for (const SplitRule rule : {SplitRule::kSeed, SplitRule::kOfficial})
+    expect_bytes_of_one_process({.input = folder_ / "faces", .split_rule = rule, .threads = 2});
+  if (own_folder_) {
+    write_text(folder_ / "faces" / "Angry" / "PrivateTest_7.png", "nothing");
+    write_text(folder_ / "faces" / "Happy" / "Training_33.png", "nothing");
+  }
+  world_communicator().barrier();
+  RunLog log(true);
+  expect_agreed_error(
+      [&] { preprocess({.input = folder_ / "faces", .output = folder_ / "shards"}, world_communicator(), log); },
+      "faces/Happy/Training_33.png: is not a picture of a known kind");
 }
 
 TEST_F(PreprocessTogether, FewerRowsThanRanksOrShardsAreNoProblem) {

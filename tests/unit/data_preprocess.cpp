@@ -295,7 +295,7 @@ TEST_F(Preprocess, AFolderIsRefusedNamingTheFileInIt) {
   write_text(folder_ / "fer2013.csv", made_csv(2));
   const PreprocessOptions options{.input = folder_.path(), .output = folder_ / "shards"};
   const Error error = error_of([&] { preprocess(options, *communicator_, log_); });
-  EXPECT_THAT(error.what(), HasSubstr("is a folder; folders of pictures are not read yet"));
+  EXPECT_THAT(error.what(), HasSubstr("is a folder without folders of pictures"));
   EXPECT_EQ(error.advice(), "Did you mean " + (folder_ / "fer2013.csv").string() + "?");
 }
 
