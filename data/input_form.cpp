@@ -18,8 +18,8 @@ using namespace std::string_view_literals;
 namespace {
 
 constexpr std::string_view kAccepted =
-    "Accepted are fer2013.csv, icml_face_data.csv and train.csv, plain or gzipped, and folders of pictures that are "
-    "called angry, disgust, fear, happy, sad, surprise and neutral.";
+    "Accepted are fer2013.csv, icml_face_data.csv and train.csv, plain, gzipped or in a tar, zip or 7z archive; and "
+    "pictures in a folder or an archive, in folders called angry, disgust, fear, happy, sad, surprise and neutral.";
 
 // How a form that is known, but not accepted, begins; and what to say of it.
 struct KnownForm {
@@ -34,9 +34,6 @@ constexpr std::string_view kDownload =
     "The data itself is elsewhere: download the file again, from a browser that is logged in there.";
 
 constexpr std::array kRefusedForms = {
-    KnownForm{0, "PK\x03\x04"sv, "a zip archive", kUnpack},
-    KnownForm{257, "ustar"sv, "a tar archive", kUnpack},
-    KnownForm{0, "7z\xBC\xAF\x27\x1C"sv, "a 7z archive", kUnpack},
     KnownForm{0, "Rar!"sv, "a RAR archive", kUnpack},
     KnownForm{0, "BZh"sv, "a bzip2 file", "Unpack it with bunzip2."},
     KnownForm{0,
@@ -52,6 +49,13 @@ constexpr std::array kRefusedForms = {
     KnownForm{0, "\xFE\xFF"sv, "UTF-16 text", "Save it as UTF-8."},
     KnownForm{0, "version https://git-lfs"sv, "a Git LFS pointer, not the data", "Fetch the data with git lfs pull."},
 };
+
+bool is_archive(std::string_view head) {
+  constexpr size_t kTarMark = 257;
+  return head.starts_with("PK\x03\x04"sv) || head.starts_with("PK\x05\x06"sv) ||  // the latter: an empty one
+         head.starts_with("7z\xBC\xAF\x27\x1C"sv) ||
+         (head.size() > kTarMark && head.substr(kTarMark).starts_with("ustar"sv));
+}
 
 bool looks_like_html(std::string_view head) {
   const size_t begin = head.find_first_not_of(" \t\r\n");
@@ -72,6 +76,7 @@ InputForm recognize_form(std::string_view head, const fs::path& path) {
   };
   if (head.empty()) throw refuse("empty", "Copy or download it again.");
   if (head.starts_with("\x1F\x8B"sv)) return InputForm::kGzip;
+  if (is_archive(head)) return InputForm::kArchive;
   for (const KnownForm& form : kRefusedForms) {
     if (head.size() > form.offset && head.substr(form.offset).starts_with(form.mark))
       throw refuse(form.is, form.advice);

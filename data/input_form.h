@@ -8,7 +8,7 @@
 
 namespace fer_ddp {
 
-enum class InputForm { kCsv, kGzip, kFolder };
+enum class InputForm { kCsv, kGzip, kArchive, kFolder };
 
 // How many of a file's first bytes recognize_form wants to see.
 inline constexpr int64_t kFormHead = 4096;

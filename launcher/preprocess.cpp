@@ -28,7 +28,7 @@ void add_preprocess_command(CLI::App& app, Action& chosen) {
   const auto split = std::make_shared<std::string>(choice_word(options->split_rule));
   command
       ->add_option("INPUT", options->input,
-                   "fer2013.csv, icml_face_data.csv or train.csv, plain or gzipped, or a folder of pictures")
+                   "fer2013.csv, icml_face_data.csv or train.csv; a folder of pictures; or either packed")
       ->required();
   command->add_option("OUT", options->output, "The folder to make")->required();
   command->add_option("--shards", options->shards, "How many shards to write")

@@ -88,8 +88,8 @@ std::span<const Option> option_table() {
       free_on_resume({"output", &Config::output, "the run's folder; empty: runs/NAME"}),
       free_on_resume(
           {"data", &Config::data,
-           "required: a folder of shards, or an input (a CSV file or a folder of pictures), preprocessed once "
-           "into OUTPUT/shards"}),
+           "required: a folder of shards, or an input (a CSV file, a folder of pictures, an archive of either), "
+           "preprocessed once into OUTPUT/shards"}),
       {"split", &Config::split,
        "seed: 70/20/10 % in the order of rows; official: by the Usage column, or what "
        "pictures' folders and names say"},
