@@ -25,13 +25,15 @@ size_t aligned(size_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kA
 struct WritableSplit {
   std::span<uint8_t> images;
   std::span<uint8_t> labels;
+  std::span<int32_t> source_rows;
 };
 
 size_t split_bytes(int64_t rows) {
-  return aligned(static_cast<size_t>(rows) * kImagePixels) + aligned(static_cast<size_t>(rows));
+  const auto count = static_cast<size_t>(rows);
+  return aligned(count * kImagePixels) + aligned(count) + aligned(count * sizeof(int32_t));
 }
 
-// Each split's images, then its labels.
+// Each split's images, then its labels, then its source rows.
 PerSplit<WritableSplit> allocate_splits(const Manifest& manifest, Communicator& communicator) {
   size_t bytes = kAlignment;
   for (const Split split : kSplits) bytes += split_bytes(manifest.rows(split));
@@ -40,7 +42,9 @@ PerSplit<WritableSplit> allocate_splits(const Manifest& manifest, Communicator& 
   PerSplit<WritableSplit> splits;
   for (const Split split : kSplits) {
     const auto rows = static_cast<size_t>(manifest.rows(split));
-    splits[split] = {{at, rows * kImagePixels}, {at + aligned(rows * kImagePixels), rows}};
+    uint8_t* labels = at + aligned(rows * kImagePixels);
+    splits[split] = {
+        {at, rows * kImagePixels}, {labels, rows}, {reinterpret_cast<int32_t*>(labels + aligned(rows)), rows}};
     at += split_bytes(manifest.rows(split));
   }
   return splits;
@@ -52,10 +56,9 @@ void read_shard(const fs::path& shards, const Manifest& manifest, int shard, con
     const PositionRange rows = shard_rows(manifest.rows(split), shard, manifest.shard_count());
     const auto begin = static_cast<size_t>(rows.begin);
     const auto count = static_cast<size_t>(rows.size());
-    std::vector<int32_t> source_rows(count);
     reader.read(split, 0,
                 {into[split].images.subspan(begin * kImagePixels, count * kImagePixels),
-                 into[split].labels.subspan(begin, count), source_rows});
+                 into[split].labels.subspan(begin, count), into[split].source_rows.subspan(begin, count)});
   }
 }
 
@@ -120,7 +123,8 @@ Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
   communicator.barrier();
 
   PerSplit<SplitView> splits;
-  for (const Split split : kSplits) splits[split] = {memory[split].images, memory[split].labels};
+  for (const Split split : kSplits)
+    splits[split] = {memory[split].images, memory[split].labels, memory[split].source_rows};
   run_together(communicator, [&] {
     for (const Split split : kSplits) require_class_counts(counted(splits[split].labels), manifest, split, shards);
   });

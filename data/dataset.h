@@ -18,6 +18,7 @@ namespace fer_ddp {
 struct SplitView {
   std::span<const uint8_t> images;  // [n, 48, 48]
   std::span<const uint8_t> labels;  // 0 to 6
+  std::span<const int32_t> source_rows{};
 
   [[nodiscard]] int64_t size() const { return static_cast<int64_t>(labels.size()); }
 };

@@ -1,6 +1,7 @@
 #include "launcher/resume.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <nlohmann/json.hpp>
 
@@ -47,6 +48,22 @@ std::optional<bool> is_over_at(const std::optional<StoredCheckpoint>& newest, co
   DecisionMaker decisions(config);
   decisions.restore(state.decisions);
   return decisions.stop_reason_of(state.training) != StopReason::kNone;
+}
+
+// A part of the run that an older fer-ddp ran has left no weights of these.
+void say_what_was_not_kept(const Trainer& trainer, const std::string& checkpoint, RunLog& log) {
+  const std::vector<EpochRecord>& history = trainer.state().history;
+  std::vector<std::string> missing;
+  const auto look = [&](const std::optional<int>& epoch, const std::optional<KeptEpoch>& kept, const char* what) {
+    if (epoch && !kept) missing.push_back(fmt::format("epoch {}, of the {}", *epoch + 1, what));
+  };
+  look(best_epoch_by_loss(history), trainer.kept().lowest_loss, "lowest validation loss");
+  look(best_epoch_by_accuracy(history), trainer.kept().highest_accuracy, "highest validation accuracy");
+  if (missing.empty()) return;
+  log.warning("resume_weights_not_kept",
+              fmt::format("{} is of an older fer-ddp, which kept no weights of {}: what these would score cannot be "
+                          "told, unless a later epoch is better",
+                          checkpoint, fmt::join(missing, " and ")));
 }
 
 std::string epochs_text(int count) { return fmt::format("{} epoch{}", count, count == 1 ? "" : "s"); }
@@ -107,6 +124,7 @@ void resume_training(Trainer& trainer, const Config& config, const PublishCheck&
                         fmt::format("{} is of an older fer-ddp, which noted no checksum of the data: whether {} is "
                                     "what the run was trained on cannot be checked",
                                     newest->path, config.data));
+  say_what_was_not_kept(trainer, newest->path, session.log);
   const TrainingState& state = trainer.state();
   const nlohmann::ordered_json position = {{"epoch", state.epoch}, {"step", state.step}};
   if (state.stop_reason == StopReason::kNone)

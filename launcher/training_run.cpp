@@ -209,7 +209,7 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
     exit_code = conclude_interrupted(trainer.state(), board, session.log);
   } else {
     board.update([&result](StatusSnapshot& status) { status.stop_reason = result.stop_reason; });
-    run_on_rank_0(communicator, [&] { write_results(config, model, outcome.raw_weights, result, check, session.log); });
+    run_on_rank_0(communicator, [&] { write_results(config, model, dataset, outcome, result, check, session.log); });
   }
   board.update([](StatusSnapshot& status) { status.phase = RunPhase::kDone; });
   if (!has_diverged(result)) return exit_code;

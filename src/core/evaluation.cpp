@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/json_reader.h"
+#include "core/statistics.h"
 
 namespace fer_ddp {
 
@@ -31,10 +32,18 @@ double number_or_nan(const Json& value) {
 // Rows are numbered by 32 bits; sums of as many then fit into 64.
 int64_t image_count(const Json& value) { return whole_number<uint32_t>(value); }
 
+Json interval_to_json(int64_t correct, int64_t images) {
+  const ShareInterval interval = wilson_interval(correct, images);
+  return {interval.low, interval.high};
+}
+
+}  // namespace
+
 Json score_to_json(const std::optional<Score>& score) {
   if (!score) return nullptr;
   return {{"loss", number_or_null(score->loss)},
           {"accuracy", number_or_null(score->accuracy())},
+          {"accuracy_interval", interval_to_json(score->correct, score->images)},
           {"images", score->images},
           {"correct", score->correct}};
 }
@@ -45,8 +54,6 @@ std::optional<Score> score_from_json(const Json& document) {
                .images = image_count(document.at("images")),
                .correct = image_count(document.at("correct"))};
 }
-
-}  // namespace
 
 ClassCounts Evaluation::true_counts() const {
   ClassCounts counts{};
@@ -64,10 +71,12 @@ ClassCounts Evaluation::predicted_counts() const {
 
 double Score::accuracy() const { return share(correct, images); }
 
-double Evaluation::accuracy() const {
+double Evaluation::accuracy() const { return share(correct(), images); }
+
+int64_t Evaluation::correct() const {
   int64_t right = 0;
   for (int label = 0; label < kExpressionCount; ++label) right += hits(*this, label);
-  return share(right, images);
+  return right;
 }
 
 double Evaluation::precision(int label) const {
@@ -94,6 +103,7 @@ Json evaluation_to_json(const Evaluation& evaluation) {
   }
   return {{"loss", number_or_null(evaluation.loss)},
           {"accuracy", number_or_null(evaluation.accuracy())},
+          {"accuracy_interval", interval_to_json(evaluation.correct(), evaluation.images)},
           {"images", evaluation.images},
           {"without_copies", score_to_json(evaluation.without_copies)},
           {"confusion", evaluation.confusion},

@@ -39,6 +39,7 @@ struct Evaluation {
 
   // Shares in [0, 1]; NaN where nothing was there to divide by.
   [[nodiscard]] double accuracy() const;
+  [[nodiscard]] int64_t correct() const;            // images
   [[nodiscard]] double precision(int label) const;  // of the images called `label`, those that are
   [[nodiscard]] double recall(int label) const;     // of the images of `label`, those called so
   [[nodiscard]] double f1(int label) const;         // harmonic mean of both; 0 for a class that is never called
@@ -48,7 +49,13 @@ struct Evaluation {
   [[nodiscard]] ClassCounts predicted_counts() const;
 };
 
-// {"loss", "accuracy", "images", "without_copies": {"loss", "accuracy", "images", "correct"} or null, "confusion",
+// {"loss", "accuracy", "accuracy_interval": [low, high], "images", "correct"}, or null where there is none. The
+// interval is Wilson's of 95 % (core/statistics.h); it is not read, since it follows.
+[[nodiscard]] nlohmann::ordered_json score_to_json(const std::optional<Score>& score);
+// Throws nlohmann::json::exception.
+[[nodiscard]] std::optional<Score> score_from_json(const nlohmann::ordered_json& document);
+
+// {"loss", "accuracy", "accuracy_interval", "images", "without_copies": as score_to_json(), "confusion",
 // "per_class": [{"name", "precision", "recall", "f1", "images"}]}; NaN becomes null.
 [[nodiscard]] nlohmann::ordered_json evaluation_to_json(const Evaluation& evaluation);
 

@@ -16,11 +16,13 @@ namespace {
 
 using Kind = RunEntry::Kind;
 
-constexpr std::array<RunEntry, 5> kCheckpointFiles = {{
+constexpr std::array<RunEntry, 7> kCheckpointFiles = {{
     {.name = "state.json"},
     {.name = "weights.safetensors"},
     {.name = "optimizer.safetensors"},
     {.name = "best.safetensors"},
+    {.name = "lowest_loss.safetensors"},
+    {.name = "highest_accuracy.safetensors"},
     {.name = "COMPLETE"},
 }};
 
@@ -47,7 +49,7 @@ constexpr std::array<RunEntry, 1> kTeacherFolders = {{
     {.name = "#", .kind = Kind::kFolder, .inside = kTeacherFiles},
 }};
 
-constexpr std::array<RunEntry, 15> kLayout = {{
+constexpr std::array<RunEntry, 18> kLayout = {{
     {.name = run_file::kConfig, .holds = "the resolved configuration, every key; may be given to `--config` again"},
     {.name = run_file::kNetwork,
      .holds = "the network that it trains, with every option; `model` may name it in another run"},
@@ -55,10 +57,19 @@ constexpr std::array<RunEntry, 15> kLayout = {{
      .holds =
          "one line an epoch: loss, accuracy, validation loss and accuracy, learning rate, seconds, images a second"},
     {.name = run_file::kReport,
-     .holds = "one self-contained page: curves, best epochs, per-class scores, confusion matrix"},
+     .holds =
+         "one self-contained page: curves, what the best epochs by loss and by accuracy are worth, per-class scores, "
+         "confusion matrix, calibration, the most confident mistakes"},
     {.name = run_file::kResult,
-     .holds = "why it stopped, best epochs by loss and by accuracy, test scores, ranks and their hosts"},
+     .holds = "why it stopped, best epochs by loss and by accuracy, test scores of both and of the last one, ranks and "
+              "their hosts"},
     {.name = run_file::kModel, .holds = "the weights it ends with, in PyTorch's names and layouts"},
+    {.name = run_file::kLowestLoss,
+     .holds = "the weights of the epoch with the lowest validation loss, where they are not those it ends with"},
+    {.name = run_file::kHighestAccuracy,
+     .holds = "those of the epoch with the highest validation accuracy, where they are neither of these"},
+    {.name = run_file::kPredictions,
+     .holds = "one line a test image: its row in the data's source, what it is, what it is taken for, how surely"},
     {.name = run_file::kRawModel, .holds = "with `average_weights`, the weights that those are the average of"},
     {.name = run_file::kCheckpoints,
      .kind = Kind::kFolder,

@@ -52,6 +52,8 @@ Json run_result_to_json(const RunResult& result) {
           {"test_accuracy", result.test ? test.at("accuracy") : Json(nullptr)},
           {"test_accuracy_without_copies",
            result.test && result.test->without_copies ? test.at("without_copies").at("accuracy") : Json(nullptr)},
+          {"candidates", candidates_to_json(result.candidates)},
+          {"comparisons", comparisons_to_json(result.comparisons)},
           {"seconds", result.seconds},
           {"world_size", result.world_size},
           {"epochs_run", result.epochs_run},
@@ -72,12 +74,16 @@ RunResult run_result_from_json(const Json& document, const std::string& where) {
                      .restored_epoch = optional_epoch(document, "restored_epoch"),
                      .has_weights = !document.contains("model") || !document.at("model").is_null(),
                      .test = std::nullopt,
+                     .candidates = {},
+                     .comparisons = {},
                      .seconds = document.at("seconds").get<double>(),
                      .world_size = whole_number<int>(document.at("world_size")),
                      .parameters = whole_number<int64_t>(document.at("parameters")),
                      .ranks = ranks_from_json(document.at("ranks")),
                      .started = document.at("started").get<std::string>(),
                      .finished = document.at("finished").get<std::string>()};
+    if (document.contains("candidates")) result.candidates = candidates_from_json(document.at("candidates"));
+    if (document.contains("comparisons")) result.comparisons = comparisons_from_json(document.at("comparisons"));
     if (!document.at("test").is_null()) result.test = evaluation_from_json(document.at("test"), where);
     return result;
   } catch (const Json::exception& problem) {

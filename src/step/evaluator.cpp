@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -21,7 +22,8 @@ namespace {
 constexpr double kLeastProbability = std::numeric_limits<float>::min();
 constexpr int64_t kImagesAtOnce = 64;  // activations stay within the caches
 
-void add_batch(Model& model, const SplitView& split, PositionRange rows, double label_smoothing, EvaluationSums& sums) {
+void add_batch(Model& model, const SplitView& split, PositionRange rows, double label_smoothing, EvaluationSums& sums,
+               std::span<ImagePrediction> predictions) {
   const at::Tensor images = input_images(model.network().input, rows.size(), [&](int64_t i) {
     return split.images.data() + (rows.begin + i) * kImagePixels;
   });
@@ -35,6 +37,12 @@ void add_batch(Model& model, const SplitView& split, PositionRange rows, double 
     const int64_t cell = labels.const_data_ptr<int64_t>()[i] * kExpressionCount + called.const_data_ptr<int64_t>()[i];
     ++sums.confusion[static_cast<size_t>(cell)];
   }
+  if (predictions.empty()) return;
+  const at::Tensor shares = at::softmax(logits, 1, at::kFloat).contiguous();
+  for (int64_t i = 0; i < rows.size(); ++i)
+    predictions[static_cast<size_t>(i)] = prediction_of(static_cast<int>(labels.const_data_ptr<int64_t>()[i]),
+                                                        static_cast<int>(called.const_data_ptr<int64_t>()[i]),
+                                                        shares.const_data_ptr<float>() + i * kExpressionCount);
 }
 
 void add(EvaluationSums& to, const EvaluationSums& sums) {
@@ -43,15 +51,18 @@ void add(EvaluationSums& to, const EvaluationSums& sums) {
 }
 
 // Adds an image's loss and call by its mean probabilities over the views, of which `shares` are the sums.
-void add_image(const double* shares, size_t views, int label, double label_smoothing, EvaluationSums& sums) {
+ImagePrediction add_image(const double* shares, size_t views, int label, double label_smoothing, EvaluationSums& sums) {
+  std::array<float, kExpressionCount> probabilities{};
   for (int k = 0; k < kExpressionCount; ++k) {
     const double target = (k == label ? 1.0 - label_smoothing : 0.0) + label_smoothing / kExpressionCount;
     const double mean = shares[k] / static_cast<double>(views);
+    probabilities[static_cast<size_t>(k)] = static_cast<float>(mean);
     // What has underflowed is as improbable as fp32 can say. A target of 0 asks for no logarithm; NaN goes through.
     if (target > 0) sums.loss -= target * std::log(std::max(mean, kLeastProbability));
   }
   const auto called = std::max_element(shares, shares + kExpressionCount) - shares;
   ++sums.confusion[static_cast<size_t>(label * kExpressionCount + called)];
+  return prediction_of(label, static_cast<int>(called), probabilities.data());
 }
 
 EvaluationSums over_all_ranks(EvaluationSums sums, Communicator& communicator) {
@@ -117,13 +128,54 @@ size_t most_runs(int64_t images, const std::vector<int32_t>& copies, int world_s
   return most;
 }
 
+// The ranks' shares of a split's rows, which follow each other by rank.
+std::vector<ImagePrediction> of_all_ranks(const std::vector<ImagePrediction>& mine, Communicator& communicator) {
+  static_assert(std::is_trivially_copyable_v<ImagePrediction>);
+  const std::string_view bytes(reinterpret_cast<const char*>(mine.data()), mine.size() * sizeof(ImagePrediction));
+  std::vector<ImagePrediction> all;
+  for (const std::string& share : communicator.all_gather(bytes)) {
+    const size_t before = all.size();
+    all.resize(before + share.size() / sizeof(ImagePrediction));
+    std::memcpy(all.data() + before, share.data(), share.size());
+  }
+  return all;
+}
+
+// `predictions`: of this rank's share of the rows, or none.
+Evaluation evaluate_image_itself(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator,
+                                 std::span<ImagePrediction> predictions) {
+  const int64_t images = dataset.split(split).size();
+  const PositionRange mine = rank_share({0, images}, communicator.rank(), communicator.size());
+  if (split == Split::kTrain)
+    return evaluation_of(over_all_ranks(step.evaluate_each(dataset, split, mine, predictions), communicator), images);
+  const std::vector<int32_t>& copies = dataset.copies(split);
+  std::vector<Run> runs = runs_of(mine, copies);
+  runs.resize(most_runs(images, copies, communicator.size()), {.rows = {mine.end, mine.end}});
+  EvaluationSums of_copies;
+  EvaluationSums of_others;
+  for (const Run& run : runs) {
+    const auto begin = static_cast<size_t>(run.rows.begin - mine.begin);
+    const auto said =
+        predictions.empty() ? predictions : predictions.subspan(begin, static_cast<size_t>(run.rows.size()));
+    add(run.copies ? of_copies : of_others, step.evaluate_each(dataset, split, run.rows, said));
+  }
+  of_copies = over_all_ranks(of_copies, communicator);
+  of_others = over_all_ranks(of_others, communicator);
+  return evaluation_of(of_others, of_copies, images, static_cast<int64_t>(copies.size()));
+}
+
 }  // namespace
 
-EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows, double label_smoothing) {
+EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows, double label_smoothing,
+                             std::span<ImagePrediction> predictions) {
   const at::NoGradGuard no_grad;
   EvaluationSums sums;
-  for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesAtOnce)
-    add_batch(model, split, {begin, std::min(begin + kImagesAtOnce, rows.end)}, label_smoothing, sums);
+  for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesAtOnce) {
+    const PositionRange batch{begin, std::min(begin + kImagesAtOnce, rows.end)};
+    const auto first = static_cast<size_t>(begin - rows.begin);
+    add_batch(model, split, batch, label_smoothing, sums,
+              predictions.empty() ? predictions : predictions.subspan(first, static_cast<size_t>(batch.size())));
+  }
   return sums;
 }
 
@@ -149,26 +201,19 @@ Evaluation evaluate(TrainingStep& step, const Dataset& dataset, Split split, Com
 }
 
 Evaluation evaluate_copies_apart(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator) {
-  if (split == Split::kTrain) return evaluate(step, dataset, split, communicator);
-  const int64_t images = dataset.split(split).size();
-  const std::vector<int32_t>& copies = dataset.copies(split);
-  const PositionRange mine = rank_share({0, images}, communicator.rank(), communicator.size());
-  std::vector<Run> runs = runs_of(mine, copies);
-  runs.resize(most_runs(images, copies, communicator.size()), {.rows = {mine.end, mine.end}});
-  EvaluationSums of_copies;
-  EvaluationSums of_others;
-  for (const Run& run : runs) add(run.copies ? of_copies : of_others, step.evaluate(dataset, split, run.rows));
-  of_copies = over_all_ranks(of_copies, communicator);
-  of_others = over_all_ranks(of_others, communicator);
-  return evaluation_of(of_others, of_copies, images, static_cast<int64_t>(copies.size()));
+  return evaluate_image_itself(step, dataset, split, communicator, {});
 }
 
-Evaluation evaluate_views(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator,
-                          const Config& config) {
+EvaluatedImages evaluate_images(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator,
+                                const Config& config) {
   const std::vector<ImageView> views = image_views(config.test_time_augmentation);
-  if (views.size() == 1) return evaluate_copies_apart(step, dataset, split, communicator);
   const SplitView& view_of_split = dataset.split(split);
   const PositionRange mine = rank_share({0, view_of_split.size()}, communicator.rank(), communicator.size());
+  std::vector<ImagePrediction> predictions(static_cast<size_t>(mine.size()));
+  if (views.size() == 1) {
+    const Evaluation evaluation = evaluate_image_itself(step, dataset, split, communicator, predictions);
+    return {evaluation, of_all_ranks(predictions, communicator)};
+  }
   std::vector<double> shares(static_cast<size_t>(mine.size() * kExpressionCount));
   for (const ImageView& view : views) {
     const std::vector<float> of_view = step.probabilities(dataset, split, mine, view);
@@ -178,13 +223,21 @@ Evaluation evaluate_views(TrainingStep& step, const Dataset& dataset, Split spli
   EvaluationSums of_copies;
   EvaluationSums of_others;
   for (int64_t row = mine.begin; row < mine.end; ++row)
-    add_image(shares.data() + (row - mine.begin) * kExpressionCount, views.size(),
-              view_of_split.labels[static_cast<size_t>(row)], config.label_smoothing,
-              std::binary_search(copies.begin(), copies.end(), row) ? of_copies : of_others);
+    predictions[static_cast<size_t>(row - mine.begin)] =
+        add_image(shares.data() + (row - mine.begin) * kExpressionCount, views.size(),
+                  view_of_split.labels[static_cast<size_t>(row)], config.label_smoothing,
+                  std::binary_search(copies.begin(), copies.end(), row) ? of_copies : of_others);
   of_copies = over_all_ranks(of_copies, communicator);
   of_others = over_all_ranks(of_others, communicator);
-  if (split == Split::kTrain) return evaluation_of(of_others, view_of_split.size());
-  return evaluation_of(of_others, of_copies, view_of_split.size(), static_cast<int64_t>(copies.size()));
+  std::vector<ImagePrediction> all = of_all_ranks(predictions, communicator);
+  if (split == Split::kTrain) return {evaluation_of(of_others, view_of_split.size()), std::move(all)};
+  return {evaluation_of(of_others, of_copies, view_of_split.size(), static_cast<int64_t>(copies.size())),
+          std::move(all)};
+}
+
+Evaluation evaluate_views(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator,
+                          const Config& config) {
+  return evaluate_images(step, dataset, split, communicator, config).evaluation;
 }
 
 }  // namespace fer_ddp

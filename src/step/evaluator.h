@@ -5,15 +5,16 @@
 #include "comm/communicator.h"
 #include "core/config.h"
 #include "core/evaluation.h"
+#include "core/prediction.h"
 #include "data/dataset.h"
 #include "model/model.h"
 #include "step/training_step.h"
 
 namespace fer_ddp {
 
-// This rank's rows alone.
+// This rank's rows alone; `predictions` as TrainingStep::evaluate_each() takes them.
 [[nodiscard]] EvaluationSums evaluate_rows(Model& model, const SplitView& split, PositionRange rows,
-                                           double label_smoothing);
+                                           double label_smoothing, std::span<ImagePrediction> predictions = {});
 
 // This rank's rows alone: the probabilities that TrainingStep::probabilities() is to give.
 [[nodiscard]] std::vector<float> probabilities_of_rows(Model& model, const SplitView& split, PositionRange rows,
@@ -30,8 +31,17 @@ namespace fer_ddp {
 [[nodiscard]] Evaluation evaluate_copies_apart(TrainingStep& step, const Dataset& dataset, Split split,
                                                Communicator& communicator);
 
+struct EvaluatedImages {
+  Evaluation evaluation;
+  std::vector<ImagePrediction> predictions;  // of all rows of the split, in their order
+};
+
 // The same of the mean probabilities over the views that config.test_time_augmentation names, all of an image's views
-// by the step's own arithmetic; none but the image itself: evaluate_copies_apart().
+// by the step's own arithmetic; none but the image itself: evaluate_copies_apart(). With what is said of each image.
+[[nodiscard]] EvaluatedImages evaluate_images(TrainingStep& step, const Dataset& dataset, Split split,
+                                              Communicator& communicator, const Config& config);
+
+// evaluate_images() without the images.
 [[nodiscard]] Evaluation evaluate_views(TrainingStep& step, const Dataset& dataset, Split split,
                                         Communicator& communicator, const Config& config);
 

@@ -127,8 +127,9 @@ class DistillingStep final : public TrainingStep {
     return times;
   }
 
-  [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override {
-    return step_->evaluate(dataset, split, rows);
+  [[nodiscard]] EvaluationSums evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
+                                             std::span<ImagePrediction> predictions) override {
+    return step_->evaluate_each(dataset, split, rows, predictions);
   }
 
   [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,

@@ -9,6 +9,7 @@
 
 #include "core/expressions.h"
 #include "core/pass_clock.h"
+#include "core/prediction.h"
 #include "data/dataset.h"
 #include "data/image_views.h"
 #include "data/sampler.h"
@@ -64,7 +65,13 @@ class TrainingStep {
 
   // Loss and confusion matrix of rows of a split, BatchNorm by its running statistics, no dropout. Collective, in
   // that every rank calls it; each gets the sums of its own rows.
-  [[nodiscard]] virtual EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) = 0;
+  [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) {
+    return evaluate_each(dataset, split, rows, {});
+  }
+
+  // The same, and what is said of each of the rows into `predictions`, of as many elements; of none: not asked for.
+  [[nodiscard]] virtual EvaluationSums evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
+                                                     std::span<ImagePrediction> predictions) = 0;
 
   // The probability of each expression, of rows of a split as `view` shows them: [rows][kExpressionCount]. Otherwise as
   // evaluate().

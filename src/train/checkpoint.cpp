@@ -21,6 +21,8 @@ constexpr const char* kState = "state.json";
 constexpr const char* kWeights = "weights.safetensors";
 constexpr const char* kOptimizer = "optimizer.safetensors";
 constexpr const char* kBest = "best.safetensors";
+constexpr const char* kLowestLoss = "lowest_loss.safetensors";
+constexpr const char* kHighestAccuracy = "highest_accuracy.safetensors";
 
 // The optimizer's slots are stored flat, in the order of the weights file's names and PyTorch's index order, one tensor
 // a parameter.
@@ -87,6 +89,49 @@ StoredTensors tensors_of(const StoredCheckpoint& checkpoint, const char* file) {
   return decode_safetensors(file_of(checkpoint, file), name_of(checkpoint, file));
 }
 
+std::optional<int> epoch_of(const std::optional<KeptEpoch>& kept) {
+  return kept ? std::optional(kept->epoch) : std::nullopt;
+}
+
+// The files that hold what is kept: each epoch's weights once.
+std::map<std::string, const KeptEpoch*> files_of(const KeptWeights& kept) {
+  std::map<std::string, const KeptEpoch*> files;
+  const auto add = [&files](const char* name, const std::optional<KeptEpoch>& epoch) {
+    const bool is_there = epoch && std::any_of(files.begin(), files.end(),
+                                               [&](const auto& file) { return file.second->epoch == epoch->epoch; });
+    if (epoch && !is_there) files[name] = &*epoch;
+  };
+  add(kBest, kept.best);
+  add(kLowestLoss, kept.lowest_loss);
+  add(kHighestAccuracy, kept.highest_accuracy);
+  return files;
+}
+
+// Of an older checkpoint: the epochs of which early stopping kept the weights.
+KeptEpochs epochs_kept_by_early_stopping(const TrainingState& state) {
+  KeptEpochs epochs;
+  if (!state.best_epoch) return epochs;
+  if (best_epoch_by_loss(state.history) == state.best_epoch) epochs.lowest_loss = state.best_epoch;
+  if (best_epoch_by_accuracy(state.history) == state.best_epoch) epochs.highest_accuracy = state.best_epoch;
+  return epochs;
+}
+
+KeptWeights read_kept(const StoredCheckpoint& checkpoint, const CheckpointState& state, const Model& model) {
+  KeptWeights kept;
+  const auto read = [&](const std::optional<int>& epoch, const char* file) -> std::optional<KeptEpoch> {
+    if (!epoch) return std::nullopt;
+    if (auto weights = kept.weights_of(*epoch)) return KeptEpoch{*epoch, std::move(weights)};
+    StoredTensors tensors = tensors_of(checkpoint, file);
+    require_weights_fit(model, tensors, name_of(checkpoint, file));
+    return KeptEpoch{*epoch, std::make_shared<const StoredTensors>(std::move(tensors))};
+  };
+  const KeptEpochs epochs = state.kept.value_or(epochs_kept_by_early_stopping(state.training));
+  kept.best = read(state.training.best_epoch, kBest);
+  kept.lowest_loss = read(epochs.lowest_loss, kLowestLoss);
+  kept.highest_accuracy = read(epochs.highest_accuracy, kHighestAccuracy);
+  return kept;
+}
+
 }  // namespace
 
 CheckpointContent encode_checkpoint(const Checkpointed& parts) {
@@ -95,12 +140,14 @@ CheckpointContent encode_checkpoint(const Checkpointed& parts) {
                               .optimizer_steps = parts.optimizer.step_count(),
                               .data_checksum = parts.data_checksum,
                               .network = network_hash(parts.model.network()),
-                              .teachers = parts.teachers};
+                              .teachers = parts.teachers,
+                              .kept = KeptEpochs{.lowest_loss = epoch_of(parts.kept.lowest_loss),
+                                                 .highest_accuracy = epoch_of(parts.kept.highest_accuracy)}};
   CheckpointContent content = {
       {kState, [text = checkpoint_state_text(state)](const ByteSink& to) { to(std::as_bytes(std::span(text))); }},
       {kWeights, bytes_of(weight_sources(parts.model))},
       {kOptimizer, bytes_of(optimizer_sources(parts.optimizer, parts.model))}};
-  if (parts.best_weights) content[kBest] = bytes_of(sources_of(*parts.best_weights));
+  for (const auto& [name, kept] : files_of(parts.kept)) content[name] = bytes_of(sources_of(*kept->weights));
   return content;
 }
 
@@ -109,12 +156,10 @@ CheckpointState read_checkpoint_state(const StoredCheckpoint& checkpoint) {
 }
 
 void decode_checkpoint(const StoredCheckpoint& checkpoint, const CheckpointState& state, const Checkpointed& parts) {
-  if (state.training.best_epoch) {
-    parts.best_weights = tensors_of(checkpoint, kBest);
-    require_weights_fit(parts.model, *parts.best_weights, name_of(checkpoint, kBest));
-  }
+  KeptWeights kept = read_kept(checkpoint, state, parts.model);
   set_slots(parts.optimizer, parts.model, tensors_of(checkpoint, kOptimizer), name_of(checkpoint, kOptimizer));
   set_weights(parts.model, tensors_of(checkpoint, kWeights), name_of(checkpoint, kWeights));
+  parts.kept = std::move(kept);
   parts.state = state.training;
   parts.decisions.restore(state.decisions);
   parts.optimizer.set_step_count(state.optimizer_steps);

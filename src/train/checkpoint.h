@@ -1,17 +1,19 @@
 // A run's state as a checkpoint's files, and back: state.json (position, history, callbacks, optimizer's step count),
 // weights.safetensors, optimizer.safetensors (the slots, in the parameters' own layouts, the averages among them),
-// best.safetensors (the weights early stopping keeps, if there are any). Nothing in them depends on the world size.
+// best.safetensors (the weights early stopping keeps, if there are any), lowest_loss.safetensors and
+// highest_accuracy.safetensors (those of two more epochs, where they are none of the files before). Nothing in them
+// depends on the world size.
 #pragma once
 
 #include <optional>
 
 #include "comm/communicator.h"
 #include "model/model.h"
-#include "model/safetensors.h"
 #include "optim/optimizer.h"
 #include "train/checkpoint_folder.h"
 #include "train/checkpoint_state.h"
 #include "train/decision_maker.h"
+#include "train/kept_weights.h"
 #include "train/training_state.h"
 
 namespace fer_ddp {
@@ -22,7 +24,7 @@ struct Checkpointed {
   Model& model;
   Optimizer& optimizer;
   DecisionMaker& decisions;
-  std::optional<StoredTensors>& best_weights;
+  KeptWeights& kept;
   const std::string& data_checksum;
   std::optional<std::string> teachers{};  // Teachers::hash()
 };

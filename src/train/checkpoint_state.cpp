@@ -106,6 +106,8 @@ std::optional<double> optional_number(const Value& value) {
 
 Json optional_to_json(const std::optional<double>& value) { return value ? exact_number(*value) : Json(nullptr); }
 
+Json optional_to_json(const std::optional<int>& value) { return value ? Json(*value) : Json(nullptr); }
+
 Json record_to_json(const EpochRecord& record) {
   return {{"epoch", record.epoch},
           {"loss", exact_number(record.loss)},
@@ -141,7 +143,7 @@ Json training_to_json(const TrainingState& state) {
             {"images", progress.images},
             {"training_seconds", progress.training_seconds},
             {"seconds", progress.seconds}}},
-          {"best_epoch", state.best_epoch ? Json(*state.best_epoch) : Json(nullptr)},
+          {"best_epoch", optional_to_json(state.best_epoch)},
           {"stop_reason", static_cast<int>(state.stop_reason)},
           {"earlier_seconds", state.earlier_seconds},
           {"history", history}};
@@ -155,6 +157,16 @@ StopReason read_stop_reason(const Value& value) {
   return reason;
 }
 
+// Of epochs that are done.
+std::optional<int> read_kept_epoch(const Value& value, int epochs) {
+  return value.is_null() ? std::nullopt : std::optional(value.count(int64_t{epochs} - 1));
+}
+
+KeptEpochs read_kept(const Value& value, int epochs) {
+  return {.lowest_loss = read_kept_epoch(value["lowest_loss"], epochs),
+          .highest_accuracy = read_kept_epoch(value["highest_accuracy"], epochs)};
+}
+
 TrainingState read_training(const Value& value) {
   TrainingState state;
   state.epoch = value["epoch"].count();
@@ -166,7 +178,7 @@ TrainingState read_training(const Value& value) {
   state.progress.correct = progress["correct"].whole(0, state.progress.images);
   state.progress.training_seconds = progress["training_seconds"].finite_from_0();
   state.progress.seconds = progress["seconds"].finite_from_0();
-  if (const Value best = value["best_epoch"]; !best.is_null()) state.best_epoch = best.count(state.epoch - 1);
+  state.best_epoch = read_kept_epoch(value["best_epoch"], state.epoch);
   state.stop_reason = read_stop_reason(value["stop_reason"]);
   state.earlier_seconds = value["earlier_seconds"].finite_from_0();
   const Value history = value["history"];
@@ -217,6 +229,9 @@ std::string checkpoint_state_text(const CheckpointState& state) {
                    {"data_checksum", state.data_checksum ? Json(*state.data_checksum) : Json(nullptr)},
                    {"network", state.network ? Json(*state.network) : Json(nullptr)}};
   if (state.teachers) document["teachers"] = *state.teachers;
+  if (state.kept)
+    document["kept_epochs"] = {{"lowest_loss", optional_to_json(state.kept->lowest_loss)},
+                               {"highest_accuracy", optional_to_json(state.kept->highest_accuracy)}};
   return document.dump(2) + "\n";
 }
 
@@ -239,6 +254,7 @@ CheckpointState parse_checkpoint_state(std::string_view text, const std::string&
     const Value network = value["network"];
     if (!network.is_null()) state.network = network.text();
     if (value.holds("teachers")) state.teachers = value["teachers"].text();
+    if (value.holds("kept_epochs")) state.kept = read_kept(value["kept_epochs"], state.training.epoch);
   }
   return state;
 }

@@ -2,7 +2,8 @@
 // is looked at number by number, so that a file that was damaged or written by hand ends in one message, whatever is in
 // it.
 //
-// Format 2 added data_checksum and network; format 1 is read as well, without them.
+// Format 2 added data_checksum and network; format 1 is read as well, without them. Of format 2 some have teachers, and
+// all but those of earlier versions kept_epochs, which readers may pass over.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,12 @@
 
 namespace fer_ddp {
 
+// Whose weights the checkpoint holds beside early stopping's.
+struct KeptEpochs {
+  std::optional<int> lowest_loss{};
+  std::optional<int> highest_accuracy{};
+};
+
 struct CheckpointState {
   TrainingState training{};
   DecisionState decisions{};
@@ -22,6 +29,7 @@ struct CheckpointState {
   std::optional<std::string> data_checksum{};  // Dataset::checksum() of what the run is trained on; none: format 1
   std::optional<std::string> network{};        // network_hash() of what is trained; none: format 1
   std::optional<std::string> teachers{};       // Teachers::hash() of what it learns from; none: nothing
+  std::optional<KeptEpochs> kept{};            // none: written before there was such a thing
 };
 
 [[nodiscard]] std::string checkpoint_state_text(const CheckpointState& state);

@@ -225,16 +225,14 @@ void Trainer::finish_epoch() {
   const std::optional<double> value = validation.images > 0 ? std::optional(monitored) : std::nullopt;
   const EpochDecision decision =
       decide_together(surroundings_.communicator, decisions_, state_.epoch, value, state_.learning_rate);
-  keep_best(decision);
+  keep_weights(decision);
   exchange_averages();
   apply(decision);
 }
 
-void Trainer::keep_best(const EpochDecision& decision) {
-  if (!decision.is_best) return;
-  best_weights_.reset();  // not both at once
-  best_weights_ = copy_weights(model_);
-  state_.best_epoch = state_.epoch;
+void Trainer::keep_weights(const EpochDecision& decision) {
+  kept_.keep(state_.history, decision.is_best, model_);
+  if (decision.is_best) state_.best_epoch = state_.epoch;
 }
 
 // The weights that the run is judged by, and ends with, take the places of those that it trains, and give them back.
@@ -276,20 +274,34 @@ TrainingOutcome Trainer::conclude() {
   TrainingOutcome outcome;
   if (has_diverged()) {
     static_cast<void>(step_->synchronize());  // steps may be under way still
-    outcome.has_weights = best_weights_ && all_finite(*best_weights_);
+    outcome.has_weights = kept_.best && all_finite(*kept_.best->weights);
     if (!outcome.has_weights) return outcome;
   }
   if (config_.average_weights && !has_diverged()) outcome.raw_weights = copy_weights(model_);
   exchange_averages();
-  if ((config_.restore_best_weights || has_diverged()) && best_weights_) {
-    set_weights(model_, *best_weights_, "the best epoch's weights");
-    step_->reload();
-    outcome.restored_epoch = state_.best_epoch;
-  }
+  if (config_.restore_best_weights || has_diverged()) outcome.restored_epoch = state_.best_epoch;
   announce(TrainingPhase::kTesting);
-  if (surroundings_.dataset.split(Split::kTest).size() > 0)
-    outcome.test = evaluate_views(*step_, surroundings_.dataset, Split::kTest, surroundings_.communicator, config_);
+  test_candidates(outcome);
   return outcome;
+}
+
+// Tests each of the weights that the run might have ended with, and those that it does end with as the last, so that
+// the model holds them. Of a run that has diverged, the last ones are not to be used.
+void Trainer::test_candidates(TrainingOutcome& outcome) {
+  std::optional<KeptEpoch> last;
+  if (!has_diverged())
+    last = {state_.history.back().epoch, std::make_shared<const StoredTensors>(copy_weights(model_))};
+  const bool has_test_images = surroundings_.dataset.split(Split::kTest).size() > 0;
+  const int ending = outcome.restored_epoch.value_or(state_.history.back().epoch);
+  for (CandidateEpoch& candidate : candidate_epochs(state_.history, kept_, last, ending)) {
+    TestedEpoch& tested = outcome.candidates.emplace_back(TestedEpoch{std::move(candidate)});
+    if (!tested.candidate.weights) continue;
+    set_weights(model_, *tested.candidate.weights, "an epoch's weights");
+    step_->reload();
+    if (has_test_images)
+      tested.test = evaluate_images(*step_, surroundings_.dataset, Split::kTest, surroundings_.communicator, config_);
+  }
+  if (has_test_images) outcome.test = outcome.candidates.back().test->evaluation;
 }
 
 // Replicas must be one: weights are, by construction, and this proves it once an epoch; BatchNorm's running statistics
@@ -319,9 +331,9 @@ void Trainer::save_checkpoint() {
     TrainingState saved = state_;
     saved.earlier_seconds = run_seconds();
     Checkpointed all = parts();
-    surroundings_.checkpoints.write(state_.epoch, state_.step,
-                                    encode_checkpoint({saved, all.model, all.optimizer, all.decisions, all.best_weights,
-                                                       all.data_checksum, all.teachers}));
+    surroundings_.checkpoints.write(
+        state_.epoch, state_.step,
+        encode_checkpoint({saved, all.model, all.optimizer, all.decisions, all.kept, all.data_checksum, all.teachers}));
   });
   vote_.checkpoint_written();
   if (state_.stop_reason == StopReason::kNone) announce(TrainingPhase::kTraining);
@@ -358,7 +370,7 @@ double Trainer::run_seconds() const {
 }
 
 Checkpointed Trainer::parts() {
-  return {state_, model_, *optimizer_, decisions_, best_weights_, surroundings_.dataset.checksum(), teachers_hash()};
+  return {state_, model_, *optimizer_, decisions_, kept_, surroundings_.dataset.checksum(), teachers_hash()};
 }
 
 }  // namespace fer_ddp

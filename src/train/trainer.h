@@ -19,11 +19,19 @@
 #include "step/training_step.h"
 #include "train/checkpoint.h"
 #include "train/decision_maker.h"
+#include "train/kept_weights.h"
 #include "train/schedule.h"
 #include "train/step_vote.h"
 #include "train/training_observer.h"
 
 namespace fer_ddp {
+
+// An epoch whose weights the run might have ended with, and what these do on the test images: nothing is known of that
+// where there are none, or where the weights were not kept.
+struct TestedEpoch {
+  CandidateEpoch candidate;
+  std::optional<EvaluatedImages> test{};
+};
 
 // How run() ended. `interrupted`: a checkpoint was written and the run can go on from it; nothing else is set then.
 // `has_weights`: the model holds what the run ends with; false for a run that diverged before an epoch was its best.
@@ -33,6 +41,7 @@ struct TrainingOutcome {
   std::optional<StoredTensors> raw_weights;  // where the model's are averages: what they are of
   std::optional<int> restored_epoch;         // whose weights the model now holds, where they were restored
   std::optional<Evaluation> test;
+  std::vector<TestedEpoch> candidates{};  // the one whose weights the model now holds is the last
 };
 
 // What the trainer is given from outside.
@@ -63,6 +72,7 @@ class Trainer {
   TrainingOutcome run();
 
   [[nodiscard]] const TrainingState& state() const { return state_; }
+  [[nodiscard]] const KeptWeights& kept() const { return kept_; }
   [[nodiscard]] int64_t steps_run() const { return steps_run_; }  // by this process
   [[nodiscard]] std::vector<PassTime> pass_times() const { return step_->pass_times(); }
   [[nodiscard]] double run_seconds() const;  // earlier parts of a resumed run included
@@ -81,7 +91,8 @@ class Trainer {
   TrainingOutcome conclude();
   void synchronize_replicas();
   void average_over_ranks(const std::vector<Buffer>& buffers);
-  void keep_best(const EpochDecision& decision);
+  void keep_weights(const EpochDecision& decision);
+  void test_candidates(TrainingOutcome& outcome);
   void exchange_averages();
   void save_checkpoint();
   void announce(TrainingPhase phase);
@@ -106,7 +117,7 @@ class Trainer {
   StepVote vote_;
   TrainingState state_;
   int64_t steps_run_ = 0;
-  std::optional<StoredTensors> best_weights_;
+  KeptWeights kept_;
   std::chrono::steady_clock::time_point start_;
 };
 

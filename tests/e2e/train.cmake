@@ -1,5 +1,5 @@
 # The real executable, as people run it. Python's standard library alone, but for the Keras case, which needs numpy.
-foreach(_case run network augment distill library folder guard options placement resume checkpoints more_epochs format_1 evaluate copies reproducible errors replay
+foreach(_case run network augment distill library folder guard options placement resume checkpoints more_epochs format_1 evaluate copies reproducible errors replay candidates
               services status live_view stuck_rank waiting empty_splits diverged streams names schedule optimizers)
   add_test(NAME train.${_case} COMMAND ${TEST_DIR}/train_${_case} $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
   set_tests_properties(train.${_case} PROPERTIES TIMEOUT 600 PROCESSORS 2

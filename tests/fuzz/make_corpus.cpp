@@ -2,6 +2,7 @@
 // for the purpose and used nowhere. tests/fuzz/corpus is its output; it is run again where a format changes.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 
@@ -14,6 +15,7 @@
 #include "data/synthetic_faces.h"
 #include "model/safetensors.h"
 #include "report/history.h"
+#include "report/predictions.h"
 #include "train/checkpoint_state.h"
 
 using namespace fer_ddp;
@@ -97,6 +99,17 @@ std::vector<EpochRecord> two_epochs() {
            .seconds = 2,
            .images_per_second = 9000},
           {.epoch = 1, .loss = 1.5, .learning_rate = 1e-4}};
+}
+
+void write_predictions(const fs::path& out) {
+  const float unknown = std::nanf("");
+  const std::vector<TestPrediction> predictions = {
+      {.row = 28709, .said = {.label = 3, .called = 3, .probability = 0.987654F, .label_probability = 0.987654F}},
+      {.row = 28710,
+       .said = {.label = 0, .called = 6, .probability = 0.51F, .label_probability = 1.2e-7F},
+       .copy = true},
+      {.row = 28712, .said = {.label = 2, .called = 0, .probability = unknown, .label_probability = unknown}}};
+  write(out / "predictions" / "of_a_run.csv", predictions_csv(predictions));
 }
 
 void write_run(const fs::path& out) {
@@ -198,6 +211,7 @@ int main(int argc, char** argv) {
   const fs::path out = argv[1];
   write_configurations(out);
   write_shards(out);
+  write_predictions(out);
   write_run(out);
   write_tensors(out);
   write_secrets(out);

@@ -43,6 +43,7 @@ class Faces {
 struct Outcome {
   BatchSums sums;
   EvaluationSums validation;
+  std::vector<ImagePrediction> predictions;
   std::vector<float> weights;
   std::vector<std::vector<float>> slots;
   std::vector<at::Tensor> buffers;
@@ -112,8 +113,11 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
     }
     outcome.sums += step->synchronize();
   }
-  if (evaluates)
-    outcome.validation = step->evaluate(dataset, Split::kValidation, rank_share({0, 9}, world.rank(), world.size()));
+  if (evaluates) {
+    const PositionRange mine = rank_share({0, 9}, world.rank(), world.size());
+    outcome.predictions.resize(static_cast<size_t>(mine.size()));
+    outcome.validation = step->evaluate_each(dataset, Split::kValidation, mine, outcome.predictions);
+  }
   outcome.weights.assign(model->store().weights().begin(), model->store().weights().end());
   for (const Optimizer::Slot& slot : optimizer->slots()) outcome.slots.push_back(slot.values);
   for (const auto* buffers : {&model->buffers(), &model->averaged_buffers()})
@@ -153,6 +157,13 @@ void expect_same(const Outcome& expected, const Outcome& found, float tolerance)
     EXPECT_TRUE(at::allclose(expected.buffers[i], found.buffers[i], 1e-3, 1e-4)) << i;
   EXPECT_NEAR(found.validation.loss, expected.validation.loss, 10.0 * static_cast<double>(tolerance));
   EXPECT_EQ(found.validation.confusion, expected.validation.confusion);
+  ASSERT_EQ(found.predictions.size(), expected.predictions.size());
+  for (size_t i = 0; i < found.predictions.size(); ++i) {
+    EXPECT_EQ(found.predictions[i].label, expected.predictions[i].label);
+    EXPECT_EQ(found.predictions[i].called, expected.predictions[i].called);
+    EXPECT_NEAR(found.predictions[i].probability, expected.predictions[i].probability, 1e-3);
+    EXPECT_NEAR(found.predictions[i].label_probability, expected.predictions[i].label_probability, 1e-3);
+  }
 }
 
 struct Rule {

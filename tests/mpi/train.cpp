@@ -289,6 +289,47 @@ TEST(Evaluation, OfTheCopiesApartHasTheSameBitsAtAnyWorldSize) {
   EXPECT_EQ(together.loss, in_one.loss);
 }
 
+template <typename Step>
+EvaluatedImages images_by(Communicator& communicator, TestViews views) {
+  const Faces faces = Faces::noise(37);
+  const Config config{.test_time_augmentation = views};
+  const auto model = make_model(config);
+  const auto optimizer = make_optimizer(config, model->store().layout());
+  Step step(*model, *optimizer, communicator, config);
+  PerSplit<SplitView> splits;
+  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
+  PerSplit<std::vector<int32_t>> copies;
+  copies[Split::kTest] = {0, 1, 20, 36};
+  return evaluate_images(step, Dataset({}, "", "", splits, copies), Split::kTest, communicator, config);
+}
+
+// Every rank has all of them, in the rows' order.
+TEST(Evaluation, SaysTheSameOfEachImageAtAnyWorldSize) {
+  for (const TestViews views : {TestViews::kNone, TestViews::kFlip}) {
+    const EvaluatedImages together = images_by<FusedStep>(world_communicator(), views);
+    const EvaluatedImages alone = images_by<FusedStep>(*make_identity_communicator(), views);
+    EXPECT_EQ(together.predictions, alone.predictions);
+    ASSERT_EQ(together.predictions.size(), 37U);
+    ConfusionMatrix confusion{};
+    for (const ImagePrediction& said : together.predictions) ++confusion[said.label][said.called];
+    EXPECT_EQ(confusion, together.evaluation.confusion);
+    EXPECT_EQ(together.evaluation.copies(), 4);
+  }
+}
+
+// Weights drawn at random leave the probabilities near each other.
+TEST(Evaluation, SaysTheSameOfEachImageByTheLayersAndByTheFusedStep) {
+  const auto fused = images_by<FusedStep>(world_communicator(), TestViews::kNone).predictions;
+  const auto layers = images_by<AutogradStep>(world_communicator(), TestViews::kNone).predictions;
+  ASSERT_EQ(fused.size(), layers.size());
+  for (size_t i = 0; i < fused.size(); ++i) {
+    EXPECT_EQ(fused[i].called, layers[i].called);
+    EXPECT_NEAR(fused[i].probability, layers[i].probability, 1e-5);
+    EXPECT_NEAR(fused[i].label_probability, layers[i].label_probability, 1e-5);
+    EXPECT_GE(fused[i].probability, 1.0F / kExpressionCount);
+  }
+}
+
 TEST(Evaluation, CountsEveryImageOnceAtAnyWorldSize) {
   const Evaluation together = evaluation_by<AutogradStep>(world_communicator());
   const Evaluation alone = evaluation_by<AutogradStep>(*make_identity_communicator());

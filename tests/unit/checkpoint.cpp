@@ -18,10 +18,10 @@ class Checkpoint : public ::testing::Test {
     std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
     TrainingState state{};
     DecisionMaker decisions{config};
-    std::optional<StoredTensors> best{};
+    KeptWeights kept{};
     std::string data_checksum = "data";
 
-    Checkpointed all() { return {state, *model, *optimizer, decisions, best, data_checksum}; }
+    Checkpointed all() { return {state, *model, *optimizer, decisions, kept, data_checksum}; }
   };
 
   // What is written of parts that have come some way.
@@ -29,11 +29,15 @@ class Checkpoint : public ::testing::Test {
     Parts parts;
     for (Optimizer::Slot& slot : parts.optimizer->slots())
       for (size_t i = 0; i < slot.values.size(); ++i) slot.values[i] = static_cast<float>(i);
-    parts.best = copy_weights(*parts.model);
-    parts.state.epoch = 1;
+    parts.state.epoch = 3;
     parts.state.learning_rate = 0.5;
-    parts.state.history = {{.epoch = 0}};
     parts.state.best_epoch = 0;
+    for (const auto& [loss, accuracy] : {std::pair(1.5, 0.2), std::pair(1.4, 0.3), std::pair(1.6, 0.4)}) {
+      const int epoch = static_cast<int>(parts.state.history.size());
+      parts.state.history.push_back({.epoch = epoch, .val_loss = loss, .val_accuracy = accuracy});
+      parts.model->store().weights()[0] = static_cast<float>(epoch);
+      parts.kept.keep(parts.state.history, epoch == 0, *parts.model);
+    }
     StoredCheckpoint checkpoint{.path = "run/checkpoints/epoch-00001-step-00000000", .files = {}};
     for (const auto& [name, content] : encode_checkpoint(parts.all())) {
       content([&bytes = checkpoint.files[name]](std::span<const std::byte> more) {
@@ -76,7 +80,39 @@ TEST_F(Checkpoint, IsReadBackAsItWasWritten) {
   for (const Optimizer::Slot& slot : parts.optimizer->slots())
     for (size_t i = 0; i < slot.values.size(); ++i) ASSERT_EQ(slot.values[i], static_cast<float>(i));
   EXPECT_EQ(parts.state.learning_rate, 0.5);
-  EXPECT_TRUE(parts.best.has_value());
+  EXPECT_EQ(parts.kept.best->epoch, 0);
+  EXPECT_EQ(parts.kept.lowest_loss->epoch, 1);
+  EXPECT_EQ(parts.kept.highest_accuracy->epoch, 2);
+  EXPECT_NE(parts.kept.lowest_loss->weights, parts.kept.highest_accuracy->weights);
+}
+
+TEST_F(Checkpoint, HoldsTheWeightsOfAnEpochOnce) {
+  StoredCheckpoint checkpoint = written();
+  EXPECT_EQ(checkpoint.files.size(), 6U);
+  Parts parts;
+  decode_checkpoint(checkpoint, read_checkpoint_state(checkpoint), parts.all());
+  parts.kept.best = parts.kept.highest_accuracy = parts.kept.lowest_loss;
+  parts.state.best_epoch = 1;
+  const CheckpointContent content = encode_checkpoint(parts.all());
+  EXPECT_TRUE(content.contains("best.safetensors"));
+  EXPECT_FALSE(content.contains("lowest_loss.safetensors"));
+  EXPECT_FALSE(content.contains("highest_accuracy.safetensors"));
+}
+
+// As earlier versions wrote it.
+TEST_F(Checkpoint, OfAnOlderVersionHasEarlyStoppingsWeightsAlone) {
+  StoredCheckpoint checkpoint = written();
+  checkpoint.files.erase("lowest_loss.safetensors");
+  checkpoint.files.erase("highest_accuracy.safetensors");
+  CheckpointState state = read_checkpoint_state(checkpoint);
+  state.kept.reset();
+  Parts parts;
+  decode_checkpoint(checkpoint, state, parts.all());
+  EXPECT_EQ(parts.kept.best->epoch, 0);
+  EXPECT_FALSE(parts.kept.lowest_loss.has_value());
+  state.training.history[0].val_loss = 1.0;  // early stopping kept the lowest loss' weights
+  decode_checkpoint(checkpoint, state, parts.all());
+  EXPECT_EQ(parts.kept.lowest_loss->weights, parts.kept.best->weights);
 }
 
 TEST_F(Checkpoint, ASlotOfAnotherShapeIsNamedWithItsFile) {
@@ -88,7 +124,8 @@ TEST_F(Checkpoint, ASlotOfAnotherShapeIsNamedWithItsFile) {
 }
 
 TEST_F(Checkpoint, WeightsOfAnotherShapeAreNamedWithTheirFile) {
-  for (const char* file : {"weights.safetensors", "best.safetensors"}) {
+  for (const char* file :
+       {"weights.safetensors", "best.safetensors", "lowest_loss.safetensors", "highest_accuracy.safetensors"}) {
     StoredCheckpoint checkpoint = written();
     replace(checkpoint, file, "fc2.bias", StoredTensor{.shape = {1}, .values = {0.0F}});
     EXPECT_EQ(refusal(checkpoint), folder_ + file + ": tensor fc2.bias has shape [1], expected [7]");
@@ -96,7 +133,8 @@ TEST_F(Checkpoint, WeightsOfAnotherShapeAreNamedWithTheirFile) {
 }
 
 TEST_F(Checkpoint, AFileThatIsMissingIsNamed) {
-  for (const char* file : {"state.json", "weights.safetensors", "optimizer.safetensors", "best.safetensors"}) {
+  for (const char* file : {"state.json", "weights.safetensors", "optimizer.safetensors", "best.safetensors",
+                           "lowest_loss.safetensors", "highest_accuracy.safetensors"}) {
     StoredCheckpoint checkpoint = written();
     checkpoint.files.erase(file);
     EXPECT_EQ(refusal(checkpoint), folder_ + file + ": is missing");

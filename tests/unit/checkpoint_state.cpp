@@ -75,6 +75,23 @@ TEST(CheckpointState, NamesTeachersWhereThereAreAny) {
   EXPECT_THAT(refusal(with("/teachers", 3)), HasSubstr("teachers is 3, expected a text"));
 }
 
+TEST(CheckpointState, NamesTheEpochsWhoseWeightsAreKept) {
+  CheckpointState state = made_state();
+  EXPECT_FALSE(parse_checkpoint_state(checkpoint_state_text(state), "state.json").kept.has_value());
+  state.kept = KeptEpochs{.lowest_loss = 1, .highest_accuracy = std::nullopt};
+  const std::string text = checkpoint_state_text(state);
+  const CheckpointState read = parse_checkpoint_state(text, "state.json");
+  EXPECT_EQ(checkpoint_state_text(read), text);
+  EXPECT_EQ(read.kept->lowest_loss, 1);
+  EXPECT_FALSE(read.kept->highest_accuracy.has_value());
+  Json document = Json::parse(text);
+  document["kept_epochs"]["lowest_loss"] = 2;
+  EXPECT_EQ(refusal(document.dump()),
+            "run/state.json: kept_epochs.lowest_loss is 2, expected a whole number from 0 to 1");
+  document["kept_epochs"].erase("lowest_loss");
+  EXPECT_EQ(refusal(document.dump()), "run/state.json: kept_epochs.lowest_loss is missing");
+}
+
 TEST(CheckpointState, OfFormat1HasNoChecksumOfTheData) {
   Json document = Json::parse(checkpoint_state_text(made_state()));
   document["format_version"] = 1;

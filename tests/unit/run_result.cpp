@@ -53,6 +53,37 @@ TEST(RunResult, ReadsBackAsItWasWritten) {
   EXPECT_EQ(run_result_to_json(run_result_from_json(document, "result.json")), document);
 }
 
+TEST(RunResult, NamesTheCandidatesWithWhatEachIsAndHowTheyDiffer) {
+  RunResult result = finished_run();
+  result.candidates = {{.epoch = 7,
+                        .lowest_loss = true,
+                        .early_stopping_best = true,
+                        .kept = true,
+                        .val_loss = 1.25,
+                        .val_accuracy = 0.5,
+                        .weights = "model.safetensors",
+                        .test = Score{.loss = 1.3, .images = 100, .correct = 50},
+                        .without_copies = Score{.loss = 1.4, .images = 90, .correct = 44}},
+                       {.epoch = 14, .highest_accuracy = true, .last = true, .val_loss = kNan, .val_accuracy = 0.6}};
+  result.comparisons = {{.first_epoch = 7, .second_epoch = 14, .right = {2, 8}}};
+  const Json document = run_result_to_json(result);
+  EXPECT_EQ(document["candidates"][0]["is"], Json({"lowest_val_loss", "early_stopping_best", "model"}));
+  EXPECT_EQ(document["candidates"][1]["is"], Json({"highest_val_accuracy", "last_epoch"}));
+  EXPECT_EQ(document["candidates"][1]["test"], nullptr);
+  EXPECT_NEAR(document["candidates"][0]["test"]["accuracy_interval"][0].get<double>(), 0.4038, 1e-4);
+  EXPECT_NEAR(document["comparisons"][0]["mcnemar_p"].get<double>(), 112.0 / 1024, 1e-15);
+  const RunResult read = run_result_from_json(document, "result.json");
+  EXPECT_EQ(run_result_to_json(read), document);
+  EXPECT_TRUE(read.candidates[1].last && !read.candidates[1].kept);
+}
+
+TEST(RunResult, OfAnEarlierVersionHasNoCandidates) {
+  Json document = run_result_to_json(finished_run());
+  document.erase("candidates");
+  document.erase("comparisons");
+  EXPECT_TRUE(run_result_from_json(document, "result.json").candidates.empty());
+}
+
 TEST(RunResult, ARunThatWasStoppedEarlyHasNoTestAndNoRestoredEpoch) {
   RunResult stopped = finished_run();
   stopped.test.reset();

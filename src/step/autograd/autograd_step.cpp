@@ -89,8 +89,9 @@ BatchSums AutogradStep::forward_and_backward(const BatchShare& share) {
           .images = static_cast<int64_t>(share.rows.size())};
 }
 
-EvaluationSums AutogradStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {
-  return evaluate_rows(model_, dataset.split(split), rows, label_smoothing_);
+EvaluationSums AutogradStep::evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
+                                           std::span<ImagePrediction> predictions) {
+  return evaluate_rows(model_, dataset.split(split), rows, label_smoothing_, predictions);
 }
 
 std::vector<float> AutogradStep::probabilities(const Dataset& dataset, Split split, PositionRange rows,

@@ -250,7 +250,8 @@ void DeviceStep::reload() {
   if (steps_ == 0) optimizer_->begin_average(model_->store().flat_weights());
 }
 
-EvaluationSums DeviceStep::evaluate(const Dataset&, Split split, PositionRange rows) {
+EvaluationSums DeviceStep::evaluate_each(const Dataset&, Split split, PositionRange rows,
+                                         std::span<ImagePrediction> predictions) {
   const at::NoGradGuard no_grad;
   const DeviceSplit& images = splits_[split];
   ForwardContext context;
@@ -259,14 +260,32 @@ EvaluationSums DeviceStep::evaluate(const Dataset&, Split split, PositionRange r
   at::Tensor sums = at::zeros({kExpressionCount * kExpressionCount + 1}, sums_.options().dtype(at::kDouble));
   at::Tensor confusion = sums.narrow(0, 0, kExpressionCount * kExpressionCount);
   at::Tensor loss = sums.narrow(0, kExpressionCount * kExpressionCount, 1);
+  // By row: the label, what it is called, and the probabilities of both.
+  const at::Tensor said = at::zeros({static_cast<int64_t>(predictions.size()), 4}, sums_.options().dtype(at::kFloat));
   for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesEvaluatedAtOnce) {
     const int64_t count = std::min(kImagesEvaluatedAtOnce, rows.end - begin);
     const at::Tensor labels = images.labels.narrow(0, begin, count);
     const at::Tensor logits =
         model_->forward(input_images(model_->network().input, images.images.narrow(0, begin, count)), context);
     loss.add_(summed_loss(logits, labels, config_.label_smoothing).to(at::kDouble));
-    const at::Tensor cells = labels * kExpressionCount + logits.argmax(1);
+    const at::Tensor called = logits.argmax(1);
+    const at::Tensor cells = labels * kExpressionCount + called;
     confusion.index_add_(0, cells, at::ones({count}, sums.options()));
+    if (predictions.empty()) continue;
+    const at::Tensor pair = at::stack({labels, called}, 1);
+    const at::Tensor of_batch = said.narrow(0, begin - rows.begin, count);
+    of_batch.narrow(1, 0, 2).copy_(pair);
+    of_batch.narrow(1, 2, 2).copy_(at::softmax(logits, 1, at::kFloat).gather(1, pair));
+  }
+  if (!predictions.empty()) {
+    const at::Tensor found = runtime_.start_copy(said)->wait();
+    for (size_t row = 0; row < predictions.size(); ++row) {
+      const float* at_row = found.const_data_ptr<float>() + row * 4;
+      predictions[row] = {.label = static_cast<uint8_t>(at_row[0]),
+                          .called = static_cast<uint8_t>(at_row[1]),
+                          .probability = at_row[3],
+                          .label_probability = at_row[2]};
+    }
   }
   const at::Tensor values = runtime_.start_copy(sums)->wait();
   EvaluationSums result;

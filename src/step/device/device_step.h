@@ -32,7 +32,8 @@ class DeviceStep final : public TrainingStep {
   BatchSums run(const BatchShare& share, double learning_rate) override;
   BatchSums synchronize() override;
   void reload() override;
-  [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+  [[nodiscard]] EvaluationSums evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
+                                             std::span<ImagePrediction> predictions) override;
   [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
                                                  const ImageView& view) override;
 

@@ -240,7 +240,8 @@ void FusedNetwork::evaluate_images(int64_t begin, int64_t end, const std::functi
 }
 
 void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin,
-                            int64_t end, const std::function<void(int64_t, const ImageResult&)>& record) {
+                            int64_t end, const std::function<void(int64_t, const ImageResult&)>& record,
+                            float* probabilities) {
   const Classifier last_layer = classifier(options_.label_smoothing);
   std::vector<ImageResult> results(static_cast<size_t>(end - begin));
   evaluate_images(
@@ -249,7 +250,9 @@ void FusedNetwork::evaluate(std::span<const uint8_t> images, std::span<const uin
         scale_pixels(images.data() + image * kImagePixels, kPixelGain, 0.0F, pixels);
       },
       [&](int64_t image, float* hidden) {
-        results[static_cast<size_t>(image - begin)] = classify(last_layer, hidden, labels[static_cast<size_t>(image)]);
+        results[static_cast<size_t>(image - begin)] =
+            classify(last_layer, hidden, labels[static_cast<size_t>(image)],
+                     probabilities == nullptr ? nullptr : probabilities + (image - begin) * kClasses);
       });
   for (int64_t image = begin; image < end; ++image) record(image, results[static_cast<size_t>(image - begin)]);
 }

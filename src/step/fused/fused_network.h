@@ -107,9 +107,10 @@ class FusedNetwork {
   // step.
   [[nodiscard]] std::vector<PassTime> pass_times() const;
 
-  // Calls `record` for each of the images [begin, end) of a split, in order.
+  // Calls `record` for each of the images [begin, end) of a split, in order. `probabilities`, where it is not null, has
+  // those of the classes by then: [images][classes].
   void evaluate(std::span<const uint8_t> images, std::span<const uint8_t> labels, int64_t begin, int64_t end,
-                const std::function<void(int64_t image, const ImageResult&)>& record);
+                const std::function<void(int64_t image, const ImageResult&)>& record, float* probabilities = nullptr);
 
   // The probability of each class of the images [begin, end) of a split, as `view` shows them: [images][classes].
   void predict(std::span<const uint8_t> images, int64_t begin, int64_t end, const ImageView& view,

@@ -118,15 +118,23 @@ void FusedStep::load() {
   if (weights_.load()) network_.reload_running();
 }
 
-EvaluationSums FusedStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {
+EvaluationSums FusedStep::evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
+                                        std::span<ImagePrediction> predictions) {
   load();
   const SplitView& view = dataset.split(split);
   EvaluationSums sums;
-  network_.evaluate(view.images, view.labels, rows.begin, rows.end, [&](int64_t image, const ImageResult& result) {
-    sums.loss += result.loss;
-    const int label = view.labels[static_cast<size_t>(image)];
-    ++sums.confusion[static_cast<size_t>(int64_t{label} * kExpressionCount + result.called)];
-  });
+  std::vector<float> probabilities(predictions.size() * kExpressionCount);
+  network_.evaluate(
+      view.images, view.labels, rows.begin, rows.end,
+      [&](int64_t image, const ImageResult& result) {
+        sums.loss += result.loss;
+        const int label = view.labels[static_cast<size_t>(image)];
+        ++sums.confusion[static_cast<size_t>(int64_t{label} * kExpressionCount + result.called)];
+        if (predictions.empty()) return;
+        const auto row = static_cast<size_t>(image - rows.begin);
+        predictions[row] = prediction_of(label, result.called, probabilities.data() + row * kExpressionCount);
+      },
+      probabilities.empty() ? nullptr : probabilities.data());
   return sums;
 }
 

@@ -29,7 +29,8 @@ class FusedStep final : public TrainingStep {
   BatchSums synchronize() override;
   void reload() override { weights_.forget(); }
   [[nodiscard]] std::vector<PassTime> pass_times() const override { return network_.pass_times(); }
-  [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+  [[nodiscard]] EvaluationSums evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
+                                             std::span<ImagePrediction> predictions) override;
   [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
                                                  const ImageView& view) override;
 

@@ -1,6 +1,7 @@
 #include "step/fused/stages/staged_step.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <vector>
 
@@ -71,7 +72,8 @@ void StagedStep::load() {
   if (weights_.load()) network_.reload();
 }
 
-EvaluationSums StagedStep::evaluate(const Dataset& dataset, Split split, PositionRange rows) {
+EvaluationSums StagedStep::evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
+                                         std::span<ImagePrediction> predictions) {
   load();
   const SplitView& view = dataset.split(split);
   EvaluationSums sums;
@@ -83,6 +85,11 @@ EvaluationSums StagedStep::evaluate(const Dataset& dataset, Split split, Positio
     sums.loss += smoothed_cross_entropy(logits, label, label_smoothing_);
     const auto called = std::max_element(logits, logits + kExpressionCount) - logits;
     ++sums.confusion[static_cast<size_t>(int64_t{label} * kExpressionCount + called)];
+    if (predictions.empty()) return;
+    std::array<float, kExpressionCount> probabilities{};
+    write_probabilities(logits, probabilities.data());
+    predictions[static_cast<size_t>(image - rows.begin)] =
+        prediction_of(label, static_cast<int>(called), probabilities.data());
   });
   return sums;
 }

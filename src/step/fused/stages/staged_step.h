@@ -26,7 +26,8 @@ class StagedStep final : public TrainingStep {
   [[nodiscard]] std::vector<PassTime> pass_times() const override { return network_.pass_times(); }
   [[nodiscard]] const StagePlan& plan() const { return plan_; }
   [[nodiscard]] const StagedNetwork& network() const { return network_; }
-  [[nodiscard]] EvaluationSums evaluate(const Dataset& dataset, Split split, PositionRange rows) override;
+  [[nodiscard]] EvaluationSums evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
+                                             std::span<ImagePrediction> predictions) override;
   [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
                                                  const ImageView& view) override;
 
