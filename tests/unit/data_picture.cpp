@@ -254,6 +254,9 @@ TEST(Picture, MoreSizeThanTheFileCanHoldTakesNoMemory) {
                 HasSubstr("has 8,193 x 8,192 pixels, expected at most 67,108,864 in all"));
   }
   EXPECT_THAT(error_of([&] { return decode(resized_png(2'000'000'000, 1)); }).what(), HasSubstr("2,000,000,000 x 1"));
+  std::string long_chunk = encode_png(made_picture(16, 16), {.exif = made_exif(6, true)});
+  long_chunk.replace(long_chunk.find("eXIf") - 4, 4, big_endian(600'000'000, 4));
+  EXPECT_THAT(error_of([&] { return decode(long_chunk); }).what(), HasSubstr("cut short"));
 }
 
 TEST(Picture, AJpegOfEndlessScansIsRefused) {
