@@ -36,10 +36,17 @@ foreach(_room data model report status train)
   set_source_files_properties(${_${_room}} PROPERTIES UNITY_GROUP ${_room})
   target_include_directories(fer_ddp_fuzzed_files PUBLIC ${CMAKE_BINARY_DIR}/rooms/${_room})
 endforeach()
+# Apart from the others, as the C libraries' headers define macros.
+set(_pictures archive exif jpeg_picture picture picture_folder picture_scaling png_picture source_file)
+list(TRANSFORM _pictures PREPEND ${CMAKE_SOURCE_DIR}/data/)
+list(TRANSFORM _pictures APPEND .cpp)
+target_sources(fer_ddp_fuzzed_files PRIVATE ${_pictures})
+set_source_files_properties(${_pictures} PROPERTIES UNITY_GROUP pictures)
 target_include_directories(fer_ddp_fuzzed_files PUBLIC ${CMAKE_BINARY_DIR}/rooms/comm)
-target_link_libraries(fer_ddp_fuzzed_files PUBLIC fer_ddp_core hdf5::hdf5 OpenSSL::SSL OpenSSL::Crypto PRIVATE fer_ddp_compile_options)
+target_link_libraries(fer_ddp_fuzzed_files PUBLIC fer_ddp_core hdf5::hdf5 JPEG::JPEG LibArchive::LibArchive OpenSSL::SSL OpenSSL::Crypto PNG::PNG
+  PRIVATE fer_ddp_compile_options)
 
-foreach(_reader config csv_row history manifest predictions result safetensors shard token checkpoint_state)
+foreach(_reader archive config csv_row history manifest picture predictions result safetensors shard token checkpoint_state)
   fer_ddp_fuzzer(${_reader} LINKS fer_ddp_fuzzed_files)
 endforeach()
 fer_ddp_fuzzer(pem SOURCES ${CMAKE_SOURCE_DIR}/tests/unit/certificates.cpp LINKS fer_ddp_fuzzed_files)
@@ -66,5 +73,5 @@ endforeach()
 add_executable(make_corpus EXCLUDE_FROM_ALL ${TEST_DIR}/make_corpus.cpp
   ${CMAKE_SOURCE_DIR}/data/face_canvas.cpp ${CMAKE_SOURCE_DIR}/data/face_expression.cpp ${CMAKE_SOURCE_DIR}/data/synthetic_faces.cpp
   ${CMAKE_SOURCE_DIR}/tests/unit/certificates.cpp)
-target_include_directories(make_corpus PRIVATE ${CMAKE_SOURCE_DIR}/tests/unit)
+target_include_directories(make_corpus PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/tests/unit)
 target_link_libraries(make_corpus PRIVATE fer_ddp_fuzzed_files)
