@@ -33,11 +33,14 @@ size_t split_bytes(int64_t rows) {
   return aligned(count * kImagePixels) + aligned(count) + aligned(count * sizeof(int32_t));
 }
 
-// Each split's images, then its labels, then its source rows.
-PerSplit<WritableSplit> allocate_splits(const Manifest& manifest, Communicator& communicator) {
+size_t all_bytes(const Manifest& manifest) {
   size_t bytes = kAlignment;
   for (const Split split : kSplits) bytes += split_bytes(manifest.rows(split));
-  const std::span<std::byte> memory = communicator.allocate_node_memory(bytes);
+  return bytes;
+}
+
+// Each split's images, then its labels, then its source rows.
+PerSplit<WritableSplit> place_splits(const Manifest& manifest, std::span<std::byte> memory) {
   auto* at = reinterpret_cast<uint8_t*>(memory.data());
   PerSplit<WritableSplit> splits;
   for (const Split split : kSplits) {
@@ -115,16 +118,17 @@ Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
       rank_share({0, manifest.shard_count()}, communicator.node_rank(), communicator.node_size());
   // Before memory is taken: then it is no more than the files hold.
   run_together(communicator, [&] { require_sizes(shards, manifest, mine); });
-  const PerSplit<WritableSplit> memory = allocate_splits(manifest, communicator);
+  NodeMemory memory = communicator.allocate_node_memory(all_bytes(manifest));
+  const PerSplit<WritableSplit> places = place_splits(manifest, memory.bytes());
   run_together(communicator, [&] {
     for (int64_t shard = mine.begin; shard < mine.end; ++shard)
-      read_shard(shards, manifest, static_cast<int>(shard), memory);
+      read_shard(shards, manifest, static_cast<int>(shard), places);
   });
   communicator.barrier();
 
   PerSplit<SplitView> splits;
   for (const Split split : kSplits)
-    splits[split] = {memory[split].images, memory[split].labels, memory[split].source_rows};
+    splits[split] = {places[split].images, places[split].labels, places[split].source_rows};
   run_together(communicator, [&] {
     for (const Split split : kSplits) require_class_counts(counted(splits[split].labels), manifest, split, shards);
   });
@@ -137,7 +141,7 @@ Dataset load_dataset(const fs::path& shards, Communicator& communicator) {
   });
   content = broadcast_text(communicator, content);
   for (const Split split : kSplits) broadcast_rows(copies[split], communicator);
-  return {std::move(manifest), checksum(text), std::move(content), splits, std::move(copies)};
+  return {std::move(manifest), checksum(text), std::move(content), splits, std::move(copies), std::move(memory)};
 }
 
 }  // namespace fer_ddp

@@ -13,8 +13,8 @@
 
 namespace fer_ddp {
 
-// The rows of a split in the order of their source. Views into the node's shared memory: never written again, valid
-// until the communicator's close().
+// The rows of a split in the order of their source. Views into the node's shared memory, which the data set holds:
+// never written again, valid while it or a copy of it lives, and no longer than until the communicator's close().
 struct SplitView {
   std::span<const uint8_t> images;  // [n, 48, 48]
   std::span<const uint8_t> labels;  // 0 to 6
@@ -27,12 +27,13 @@ struct SplitView {
 class Dataset {
  public:
   Dataset(Manifest manifest, std::string fingerprint, std::string checksum, const PerSplit<SplitView>& splits,
-          PerSplit<std::vector<int32_t>> copies = {})
+          PerSplit<std::vector<int32_t>> copies = {}, NodeMemory memory = {})
       : manifest_(std::move(manifest)),
         fingerprint_(std::move(fingerprint)),
         checksum_(std::move(checksum)),
         splits_(splits),
-        copies_(std::move(copies)) {}
+        copies_(std::move(copies)),
+        memory_(std::move(memory)) {}
 
   [[nodiscard]] const Manifest& manifest() const { return manifest_; }
   [[nodiscard]] const SplitView& split(Split split) const { return splits_[split]; }
@@ -53,6 +54,7 @@ class Dataset {
   std::string checksum_;
   PerSplit<SplitView> splits_;
   PerSplit<std::vector<int32_t>> copies_;
+  NodeMemory memory_;
 };
 
 // Collective. Checks the shards (files' checksums, chunks' checksums, rows, labels, class counts) and reads them; the

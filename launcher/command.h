@@ -14,10 +14,10 @@
 namespace fer_ddp {
 
 struct Session {
-  World& world;
+  Communicator& ranks;
   RunLog& log;  // speaks on rank 0 alone
 
-  [[nodiscard]] Communicator& communicator() const { return world.communicator(); }
+  [[nodiscard]] Communicator& communicator() const { return ranks; }
 };
 
 // `--set key=value` of the commands that read a configuration.

@@ -97,7 +97,7 @@ int run(Session& session, const Action& action) {
 int launch(int argument_count, char** arguments) {
   World world(kTimeoutBeforeConfig);
   RunLog log(world.communicator().rank() != 0);
-  Session session{world, log};
+  Session session{world.communicator(), log};
 
   CLI::App app("fer-ddp: a distributed data-parallel trainer for facial emotion recognition", "fer-ddp");
   app.set_version_flag("--version", version_text, "Print the versions of fer-ddp and of its libraries and exit");

@@ -236,8 +236,7 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
         config, existing, [&] { return is_run_over(config, session.log); }, session.log);
     over[0] = claim->is_over() ? 1 : 0;
   });
-  session.world.set_timeout(
-      std::chrono::duration<double>(config.collective_timeout_seconds));  // claiming may take 15 s
+  communicator.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));  // claiming may take 15 s
   communicator.broadcast(std::as_writable_bytes(std::span(over)), 0);
   if (over[0] != 0) return 0;
   const RunDevice device = open_device(config, session);  // before anything uses LibTorch

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "core/host.h"
 #include "core/json_text.h"
 
 namespace fer_ddp {
@@ -33,7 +32,7 @@ void agree(Communicator& communicator, const std::optional<Error>& mine) {
   communicator.all_reduce(std::span<int64_t>(failures), ReduceOperation::kMax);
   if (failures[0] == 0) return;
   std::string report;
-  if (mine) report = json_text(nlohmann::json{mine->exit_code(), mine->what(), mine->advice(), host_name()});
+  if (mine) report = json_text(nlohmann::json{mine->exit_code(), mine->what(), mine->advice()});
   const std::vector<std::string> reports = communicator.all_gather(report);
   const auto first =
       std::find_if(reports.begin(), reports.end(), [](const std::string& text) { return !text.empty(); });
@@ -41,7 +40,7 @@ void agree(Communicator& communicator, const std::optional<Error>& mine) {
   const auto fault = static_cast<Fault>(found[0].get<int>());
   auto what = found[1].get<std::string>();
   if (fault == Fault::kMachine && communicator.size() > 1 && !what.starts_with("rank "))
-    what = fmt::format("rank {} on {}: {}", first - reports.begin(), found[3].get<std::string>(), what);
+    what = fmt::format("{}: {}", communicator.name_of(static_cast<int>(first - reports.begin())), what);
   throw AgreedError(fault, what, found[2].get<std::string>());
 }
 

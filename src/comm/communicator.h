@@ -5,13 +5,16 @@
 // is collective at the end.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "comm/node_memory.h"
 #include "comm/reducer.h"
 
 namespace fer_ddp {
@@ -19,9 +22,15 @@ namespace fer_ddp {
 class Communicator : public Reducer {
  public:
   [[nodiscard]] virtual int rank() const = 0;
-  [[nodiscard]] virtual int size() const = 0;       // the world size
+  [[nodiscard]] virtual int size() const = 0;       // how many there are
   [[nodiscard]] virtual int node_rank() const = 0;  // among the ranks of this host, from 0
   [[nodiscard]] virtual int node_size() const = 0;  // ranks on this host
+
+  // "rank 3 on node7": who that rank is for people, by its number in the whole job.
+  [[nodiscard]] virtual std::string name_of(int rank) const = 0;
+
+  // Replaces the bound on every wait from now on.
+  virtual void set_timeout(std::chrono::duration<double> timeout) = 0;
 
   virtual void barrier() = 0;
 
@@ -37,8 +46,13 @@ class Communicator : public Reducer {
   [[nodiscard]] virtual std::vector<std::string> all_gather(std::string_view text) = 0;
 
   // Memory that the ranks of one host share, `bytes` long (all ranks of a host pass the same number), zeroed. Valid
-  // until close(). Writers and readers are ordered by barrier().
-  [[nodiscard]] virtual std::span<std::byte> allocate_node_memory(size_t bytes) = 0;
+  // while it is held, and no longer than until close(). Writers and readers are ordered by barrier().
+  [[nodiscard]] virtual NodeMemory allocate_node_memory(size_t bytes) = 0;
+
+  // A communicator of its own for the ranks that pass the same `color`, in the order of their ranks here, with the
+  // timeout of this one. Its abort() ends the whole job, and a rank that does so is heard in every group. It is closed
+  // by its ranks alone, and before this one.
+  [[nodiscard]] virtual std::unique_ptr<Communicator> split(int color) = 0;
 
   // For those who wait for something else than this communicator while other ranks may call the roll: says that this
   // rank is there. Where another rank has called and will speak for all, true.
@@ -48,7 +62,7 @@ class Communicator : public Reducer {
   // that adds which ranks do not wait for anything; `advice` is for the case that all do.
   [[noreturn]] virtual void give_up(const std::string& waited, const std::string& advice) = 0;
 
-  // Collective; the last call. Frees the node's memory.
+  // Collective; the last call. Frees the node's memory, held or not.
   virtual void close() = 0;
 
   // Ends the whole job now, from any one rank, with this exit code. Does not return.

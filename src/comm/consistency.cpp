@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "comm/agreement.h"
-#include "core/host.h"
 #include "core/json_text.h"
 
 namespace fer_ddp {
@@ -15,20 +14,20 @@ namespace {
 std::string excerpt(const std::string& value) { return value.size() <= 120 ? value : value.substr(0, 117) + "..."; }
 
 void require_same(Communicator& communicator, const std::vector<Fact>& facts, Fault fault, const char* advice) {
-  const std::vector<std::string> reports = communicator.all_gather(json_text(nlohmann::json{host_name(), facts}));
+  const std::vector<std::string> reports = communicator.all_gather(json_text(nlohmann::json(facts)));
   std::vector<nlohmann::json> parsed;
   parsed.reserve(reports.size());
   for (const std::string& report : reports) parsed.push_back(nlohmann::json::parse(report));
   for (size_t rank = 1; rank < parsed.size(); ++rank) {
     for (size_t i = 0; i < facts.size(); ++i) {
-      const auto expected = parsed[0][1][i][1].get<std::string>();
-      const auto found = parsed[rank][1][i][1].get<std::string>();
+      const auto expected = parsed[0][i][1].get<std::string>();
+      const auto found = parsed[rank][i][1].get<std::string>();
       if (expected == found) continue;
-      throw AgreedError(fault,
-                        fmt::format("rank {} on {} has another {} than rank 0 on {}: {} against {}", rank,
-                                    parsed[rank][0].get<std::string>(), facts[i].first, parsed[0][0].get<std::string>(),
-                                    excerpt(found), excerpt(expected)),
-                        advice);
+      throw AgreedError(
+          fault,
+          fmt::format("{} has another {} than {}: {} against {}", communicator.name_of(static_cast<int>(rank)),
+                      facts[i].first, communicator.name_of(0), excerpt(found), excerpt(expected)),
+          advice);
     }
   }
 }

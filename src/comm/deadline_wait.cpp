@@ -35,19 +35,30 @@ constexpr const char* kNetworkAdvice =
 
 }  // namespace
 
-DeadlineWait::DeadlineWait(std::shared_ptr<const Seconds> timeout) : timeout_(std::move(timeout)) {
+DeadlineWait::DeadlineWait(MPI_Comm ranks, MPI_Comm job, std::shared_ptr<const Seconds> timeout)
+    : timeout_(std::move(timeout)), roll_call_(ranks, job) {
   constexpr size_t kLongestName = 256;
   int size = 1;
-  MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
-  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  MPI_Comm_size(ranks, &size);
+  MPI_Comm_rank(job, &job_rank_);
+  std::vector<int> numbers(static_cast<size_t>(size));
+  complete("the first exchange between ranks", [&](MPI_Request* request) {
+    return MPI_Iallgather(&job_rank_, 1, MPI_INT, numbers.data(), 1, MPI_INT, ranks, request);
+  });
   std::string own = host_name();
   own.resize(kLongestName, '\0');
   std::string all(static_cast<size_t>(size) * kLongestName, '\0');
   complete("the first exchange between ranks", [&](MPI_Request* request) {
-    return MPI_Iallgather(own.data(), kLongestName, MPI_CHAR, all.data(), kLongestName, MPI_CHAR, MPI_COMM_WORLD,
-                          request);
+    return MPI_Iallgather(own.data(), kLongestName, MPI_CHAR, all.data(), kLongestName, MPI_CHAR, ranks, request);
   });
   for (size_t i = 0; i < static_cast<size_t>(size); ++i) hosts_.emplace_back(&all[i * kLongestName]);
+  job_ranks_ = std::move(numbers);
+}
+
+std::string DeadlineWait::name_of(int rank) const {
+  const auto place = static_cast<size_t>(rank);
+  return job_ranks_.empty() ? fmt::format("rank {}", rank)
+                            : fmt::format("rank {} on {}", job_ranks_[place], hosts_[place]);
 }
 
 MPI_Request DeadlineWait::start(const char* operation, const std::function<int(MPI_Request*)>& begin) const {
@@ -133,15 +144,12 @@ void DeadlineWait::blame(const std::vector<int>& absent, const std::string& wait
       what, "It hangs, or is very slow; see what runs on its host. collective_timeout_seconds sets this limit.");
 }
 
-std::string DeadlineWait::self() const { return fmt::format("rank {} on {}: ", rank_, host_name()); }
+std::string DeadlineWait::self() const { return fmt::format("rank {} on {}: ", job_rank_, host_name()); }
 
 // "rank 3 on node7, rank 5 on node8".
 std::string DeadlineWait::describe(const std::vector<int>& ranks) const {
   std::vector<std::string> names;
-  for (size_t i = 0; i < std::min(ranks.size(), kMostNamed); ++i) {
-    names.push_back(fmt::format("rank {}", ranks[i]));
-    if (!hosts_.empty()) names.back() += " on " + hosts_[static_cast<size_t>(ranks[i])];
-  }
+  for (size_t i = 0; i < std::min(ranks.size(), kMostNamed); ++i) names.push_back(name_of(ranks[i]));
   const std::string more = ranks.size() > kMostNamed ? fmt::format(" and {} more", ranks.size() - kMostNamed) : "";
   return fmt::format("{}{}", fmt::join(names, ", "), more);
 }

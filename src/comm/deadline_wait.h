@@ -21,8 +21,9 @@ class DeadlineWait {
  public:
   using Seconds = std::chrono::duration<double>;
 
-  // Collective: gathers the hosts' names, already under the deadline. `timeout` is shared with whoever may change it.
-  explicit DeadlineWait(std::shared_ptr<const Seconds> timeout);
+  // Collective over `ranks`, those of the whole `job` or a group of them: gathers the hosts' names, already under the
+  // deadline. `timeout` is shared with whoever may change it.
+  DeadlineWait(MPI_Comm ranks, MPI_Comm job, std::shared_ptr<const Seconds> timeout);
 
   // Calls `begin`, which starts a non-blocking operation, and returns its request.
   [[nodiscard]] MPI_Request start(const char* operation, const std::function<int(MPI_Request*)>& begin) const;
@@ -46,6 +47,9 @@ class DeadlineWait {
   // See Communicator::give_up.
   [[noreturn]] void give_up(const std::string& waited, const std::string& advice) const;
 
+  // See Communicator::name_of.
+  [[nodiscard]] std::string name_of(int rank) const;
+
  private:
   void check(int code, const char* operation) const;
   void poll_until_done(MPI_Request& request, const char* operation) const;
@@ -57,9 +61,10 @@ class DeadlineWait {
 
   std::shared_ptr<const Seconds> timeout_;
   std::unique_ptr<CallWatch> watch_ = std::make_unique<CallWatch>();
-  RollCall roll_call_{};
-  int rank_ = 0;
-  std::vector<std::string> hosts_{};  // of each rank; empty until they are known
+  RollCall roll_call_;
+  int job_rank_ = 0;                  // this rank's number in the job
+  std::vector<int> job_ranks_{};      // of each rank; empty until they are known
+  std::vector<std::string> hosts_{};  // the same
 };
 
 }  // namespace fer_ddp

@@ -11,7 +11,6 @@
 
 #include "comm/waited_time.h"
 #include "core/error.h"
-#include "core/host.h"
 #include "core/share.h"
 
 namespace fer_ddp {
@@ -72,8 +71,9 @@ HierarchicalReducer::HierarchicalReducer(Communicator& communicator, size_t floa
   const size_t double_bytes = 2 * members * kMostDoubles * sizeof(double);
   const size_t total_floats = (reducible + kFloatsOfALine - 1) / kFloatsOfALine * kFloatsOfALine;
   const size_t all_floats = (1 + members) * floats + total_floats;
-  const std::span<std::byte> memory =
+  memory_ =
       communicator.allocate_node_memory(alignof(Ticket) + ticket_bytes + double_bytes + all_floats * sizeof(float));
+  const std::span<std::byte> memory = memory_.bytes();
   const auto address = reinterpret_cast<uintptr_t>(memory.data());
   std::byte* at = memory.data() + (alignof(Ticket) - address % alignof(Ticket)) % alignof(Ticket);
   const auto take = [&at](size_t bytes) { return std::exchange(at, at + bytes); };
@@ -121,7 +121,7 @@ void HierarchicalReducer::wait_for(int member, uint64_t count) {
     if (communicator_.answer_roll_call()) limit = std::max<WaitedTime::Seconds>(limit, waited + kSilence);
     if (waited > limit)
       communicator_.give_up(
-          fmt::format("rank {} on {}: step waited {:.0f} s", communicator_.rank(), host_name(), timeout_.count()),
+          fmt::format("{}: step waited {:.0f} s", communicator_.name_of(communicator_.rank()), timeout_.count()),
           "The ranks of this host wait for each other in its shared memory.");
   }
 }

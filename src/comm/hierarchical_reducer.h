@@ -23,8 +23,7 @@ namespace fer_ddp {
 class HierarchicalReducer {
  public:
   // Buffers of `floats`, a multiple of 16, zeroed. `reducible`: the longest range that all_reduce() is called for. The
-  // communicator outlives the reducer, whose memory lives until the communicator's close(). `timeout` bounds every
-  // wait.
+  // communicator outlives the reducer. `timeout` bounds every wait.
   HierarchicalReducer(Communicator& communicator, size_t floats, size_t reducible,
                       std::chrono::duration<double> timeout);
 
@@ -81,6 +80,7 @@ class HierarchicalReducer {
   int member_;
   int members_;
   bool on_one_host_;
+  NodeMemory memory_{};             // of all that follows
   std::span<Ticket> tickets_{};     // [members]: how often each has come to a barrier
   std::vector<double*> doubles_{};  // [2][members] of kMostDoubles
   std::span<float> shared_{};

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "core/host.h"
 
 namespace fer_ddp {
 
@@ -21,6 +22,9 @@ class IdentityCommunicator final : public Communicator {
   [[nodiscard]] int node_rank() const override { return 0; }
   [[nodiscard]] int node_size() const override { return 1; }
 
+  [[nodiscard]] std::string name_of(int) const override { return "rank 0 on " + host_name(); }
+  void set_timeout(std::chrono::duration<double>) override {}
+
   void barrier() override {}
   void broadcast(std::span<std::byte>, int) override {}
   void all_reduce(std::span<float>, ReduceOperation) override {}
@@ -31,24 +35,23 @@ class IdentityCommunicator final : public Communicator {
   }
   [[nodiscard]] std::vector<std::string> all_gather(std::string_view text) override { return {std::string(text)}; }
 
-  [[nodiscard]] std::span<std::byte> allocate_node_memory(size_t bytes) override {
-    memory_.emplace_back(bytes);
-    return memory_.back();
+  [[nodiscard]] NodeMemory allocate_node_memory(size_t bytes) override {
+    const auto memory = std::make_shared<std::vector<std::byte>>(bytes);
+    return {*memory, memory};
   }
+
+  [[nodiscard]] std::unique_ptr<Communicator> split(int) override { return make_identity_communicator(); }
 
   bool answer_roll_call() override { return false; }
   [[noreturn]] void give_up(const std::string& waited, const std::string& advice) override {
     throw machine_error(waited, advice);
   }
 
-  void close() override { memory_.clear(); }
+  void close() override {}
   [[noreturn]] void abort(int exit_code) override {
     std::fflush(nullptr);
     std::_Exit(exit_code);
   }
-
- private:
-  std::vector<std::vector<std::byte>> memory_;
 };
 
 }  // namespace

@@ -1,6 +1,9 @@
-// The world of MPI_COMM_WORLD, on CPU memory. Every collective is a non-blocking one that is polled under the deadline,
-// yielding the core between polls so that oversubscribed ranks do not starve each other.
+// Ranks that talk by MPI, on CPU memory: those of the whole job, or a group of them. Every collective is a non-blocking
+// one that is polled under the deadline, yielding the core between polls so that oversubscribed ranks do not starve
+// each other.
 #pragma once
+
+#include <mpi.h>
 
 #include <chrono>
 #include <memory>
@@ -9,11 +12,9 @@
 
 namespace fer_ddp {
 
-// Ends the whole job from any one rank within a second, with this exit code, whatever the state of MPI and of mpirun.
-[[noreturn]] void end_mpi_job(int exit_code);
-
-// MPI must be initialised, and return its errors (MPI_ERRORS_RETURN). `timeout` is read at the start of each wait.
+// Collective. `job` is MPI's communicator of all ranks, which lives longer than what is made here, and returns its
+// errors (MPI_ERRORS_RETURN). `timeout` is read at the start of each wait, and written by set_timeout().
 [[nodiscard]] std::unique_ptr<Communicator> make_mpi_communicator(
-    std::shared_ptr<const std::chrono::duration<double>> timeout);
+    MPI_Comm job, std::shared_ptr<std::chrono::duration<double>> timeout);
 
 }  // namespace fer_ddp

@@ -58,12 +58,10 @@ World::World(std::chrono::duration<double> timeout)
     throw machine_error("this MPI library cannot run beside other threads (MPI_THREAD_FUNNELED)",
                         "Use Open MPI 4 or newer.");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
-  communicator_ = make_mpi_communicator(timeout_);
+  communicator_ = make_mpi_communicator(MPI_COMM_WORLD, timeout_);
 }
 
 World::~World() = default;
-
-void World::set_timeout(std::chrono::duration<double> timeout) { *timeout_ = timeout; }
 
 void World::close() {
   communicator_->close();
@@ -74,8 +72,12 @@ void World::close() {
 }
 
 void end_job(int exit_code) {
-  if (mpi_runs()) end_mpi_job(exit_code);
+  // mpirun may hang, or a full pipe block what is flushed.
+  constexpr std::chrono::seconds kTimeToEnd{1};
+  CallWatch watch;
+  const CallWatch::Guard guard(watch, {.limit = kTimeToEnd, .exit_code = exit_code});
   std::fflush(nullptr);
+  if (mpi_runs()) MPI_Abort(MPI_COMM_WORLD, exit_code);
   std::_Exit(exit_code);
 }
 

@@ -19,10 +19,12 @@ namespace fer_ddp {
 // each would say the same.
 void refuse_singletons_under_slurm(int world_size, RunLog& log);
 
-// Ends the whole job now, from this rank alone, also where its World could not be made or finished.
+// Ends the whole job now, from this rank alone and within a second, whatever the state of MPI and of mpirun, also where
+// its World could not be made or finished.
 [[noreturn]] void end_job(int exit_code);
 
-// The world: MPI's where launched_by_mpi(), else the identity. `timeout` bounds every wait.
+// The world: MPI's where launched_by_mpi(), else the identity. `timeout` bounds every wait, also MPI's start and end,
+// until the communicator is given another.
 class World {
  public:
   explicit World(std::chrono::duration<double> timeout);
@@ -31,9 +33,6 @@ class World {
   ~World();
 
   [[nodiscard]] Communicator& communicator() { return *communicator_; }
-
-  // Replaces the bound on every wait, once the configuration is known.
-  void set_timeout(std::chrono::duration<double> timeout);
 
   // Collective: frees what is shared and finalizes MPI. Not called when the job is aborted.
   void close();

@@ -17,7 +17,8 @@ TEST(Node, RanksOfAHostAreFoundAndCountedFromZero) {
 
 TEST(Node, MemoryIsSharedOnAHostAndNotBetweenHosts) {
   Communicator& world = world_communicator();
-  const std::span<std::byte> memory = world.allocate_node_memory(1 << 20);
+  const NodeMemory held = world.allocate_node_memory(1 << 20);
+  const std::span<std::byte> memory = held.bytes();
   const std::byte mark{static_cast<unsigned char>(world.rank() < 2 ? 1 : 2)};
   if (world.node_rank() == 1) memory.back() = mark;
   world.barrier();

@@ -54,14 +54,17 @@ TEST(Communicator, TextsOfAnyLengthAreGatheredByRank) {
 
 TEST(Communicator, TheNodesMemoryIsOne) {
   Communicator& world = world_communicator();
-  const std::span<std::byte> memory = world.allocate_node_memory(64);
+  const NodeMemory held = world.allocate_node_memory(64);
+  const std::span<std::byte> memory = held.bytes();
   memory[static_cast<size_t>(world.node_rank())] = std::byte{7};
   world.barrier();
   for (int rank = 0; rank < world.node_size(); ++rank) EXPECT_EQ(memory[static_cast<size_t>(rank)], std::byte{7});
   EXPECT_EQ(memory[63], std::byte{0});
 }
 
-TEST(Communicator, TheNodesMemoryMayBeEmpty) { EXPECT_TRUE(world_communicator().allocate_node_memory(0).empty()); }
+TEST(Communicator, TheNodesMemoryMayBeEmpty) {
+  EXPECT_TRUE(world_communicator().allocate_node_memory(0).bytes().empty());
+}
 
 TEST(Agreement, AnErrorOfOneRankIsEveryRanks) {
   Communicator& world = world_communicator();

@@ -1,6 +1,6 @@
 // A short life of a communicator in which one thing goes wrong, for tests/mpi/comm_faults; an error ends the job as it
-// does in fer-ddp. Called with FAULT and RANK: that rank hangs before it starts MPI, in the middle or at the end, or
-// fails alone.
+// does in fer-ddp. Called with FAULT and RANK: that rank hangs before it starts MPI, in the middle, in a group of its
+// own parity or at the end, or fails alone.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -26,12 +26,26 @@ void sum_for_a_while(fer_ddp::Communicator& world) {
   }
 }
 
+// A rank alone in its group waits for nobody, but hears of the end.
+void live_in_groups(fer_ddp::Communicator& ranks, bool faulty) {
+  const std::unique_ptr<fer_ddp::Communicator> group = ranks.split(ranks.rank() % 2);
+  sum_for_a_while(*group);
+  if (faulty) ::pause();
+  while (group->size() == 1) {
+    group->answer_roll_call();
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  sum_for_a_while(*group);
+  group->close();
+}
+
 void live(fer_ddp::World& world, const std::string& fault, bool faulty) {
   fer_ddp::Communicator& ranks = world.communicator();
-  ranks.allocate_node_memory(1000);
+  const fer_ddp::NodeMemory memory = ranks.allocate_node_memory(1000);
   ranks.barrier();
   if (ranks.rank() == 0) fmt::print(stderr, "started\n");
   if (faulty && fault == "hang") ::pause();
+  if (fault == "hang_in_group") live_in_groups(ranks, faulty);
   if (faulty && fault == "user_error") throw fer_ddp::user_error("row 7 is bad", "Mend it.");
   if (fault == "suspended") {
     // Whoever tests this stops all ranks meanwhile, for longer than the timeout.
