@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 
@@ -32,6 +33,11 @@ bool everywhere(Communicator& communicator, bool here) {
   return missing[0] == 0;
 }
 
+// The fused step is the CPU's.
+bool is_for_cpu(const Config& config) {
+  return config.device == DeviceChoice::kCpu || config.step == StepChoice::kFused;
+}
+
 std::unique_ptr<DevicePlugin> load_plugin() {
   if (!has_own_library(kCudaPlugin))
     throw user_error(fmt::format("device is cuda, but this fer-ddp has no CUDA plug-in (no {} beside it)", kCudaPlugin),
@@ -47,21 +53,30 @@ std::unique_ptr<DevicePlugin> load_plugin() {
 
 }  // namespace
 
-RunDevice open_device(const Config& config, Session& session) {
-  Communicator& communicator = session.communicator();
-  if (config.device == DeviceChoice::kCpu || config.step == StepChoice::kFused) return {};  // that step is the CPU's
-  if (config.device == DeviceChoice::kAuto && !everywhere(communicator, gpu_seems_usable())) return {};
-  RunDevice device;
-  GpuAssignment gpu;
-  run_together(communicator, [&] {
-    device.plugin = load_plugin();
-    gpu = assign_gpu(*device.plugin, communicator);
+ProcessGpu open_gpu(std::span<const Config> runs, Communicator& communicator) {
+  if (std::all_of(runs.begin(), runs.end(), is_for_cpu)) return {};
+  const bool required = std::any_of(runs.begin(), runs.end(), [](const Config& config) {
+    return config.device == DeviceChoice::kCuda && !is_for_cpu(config);
   });
-  refuse_sharing(gpu, communicator);
-  device.name = fmt::format("{} ({})", gpu.name, gpu.identity);
-  device.runtime = device.plugin->make_runtime(
-      communicator, gpu.device, std::chrono::duration<double>(config.collective_timeout_seconds), config.cuda_graph);
-  return device;
+  if (!required && !everywhere(communicator, gpu_seems_usable())) return {};
+  ProcessGpu gpu;
+  GpuAssignment assigned;
+  run_together(communicator, [&] {
+    gpu.plugin = load_plugin();
+    assigned = assign_gpu(*gpu.plugin, communicator);
+  });
+  refuse_sharing(assigned, communicator);
+  gpu.device = assigned.device;
+  gpu.name = fmt::format("{} ({})", assigned.name, assigned.identity);
+  return gpu;
+}
+
+RunDevice start_device(const ProcessGpu& gpu, const Config& config, Communicator& communicator) {
+  if (!gpu.plugin || is_for_cpu(config)) return {};
+  return {.runtime = gpu.plugin->make_runtime(communicator, gpu.device,
+                                              std::chrono::duration<double>(config.collective_timeout_seconds),
+                                              config.cuda_graph),
+          .name = gpu.name};
 }
 
 }  // namespace fer_ddp

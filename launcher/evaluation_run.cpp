@@ -66,7 +66,8 @@ Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& conf
                             const fs::path& shards, Session& session) {
   Communicator& communicator = session.communicator();
   const int fair = take_thread_share(communicator);
-  const RunDevice device = open_device(config, session);  // before anything uses LibTorch
+  const ProcessGpu gpu = open_gpu({&config, 1}, communicator);  // before anything uses LibTorch
+  const RunDevice device = start_device(gpu, config, communicator);
   at::set_num_threads(config.threads > 0 ? config.threads : fair);
   std::unique_ptr<Model> model;
   run_together(communicator, [&] { model = make_model(network, config); });

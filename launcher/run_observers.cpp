@@ -48,7 +48,8 @@ nlohmann::ordered_json validation_metric(const EpochRecord& record, double value
 
 class TerminalAndLog final : public TrainingObserver {
  public:
-  TerminalAndLog(const Config& config, RunLog& log) : epochs_(config.epochs), log_(log), line_(log.messages(), true) {}
+  TerminalAndLog(const Config& config, RunLog& log)
+      : epochs_(config.epochs), log_(log), line_(log.messages(), !log.shares_terminal()) {}
 
   void on_step(const StepReport& report) override {
     if (!line_.due()) return;

@@ -18,11 +18,11 @@
 #include "core/run_result.h"
 #include "core/text.h"
 #include "data/dataset.h"
-#include "data/importer.h"
-#include "data/preprocess.h"
 #include "launcher/device_selection.h"
+#include "launcher/one_run.h"
 #include "launcher/profile.h"
 #include "launcher/resume.h"
+#include "launcher/run_data.h"
 #include "launcher/run_observers.h"
 #include "launcher/run_results.h"
 #include "launcher/run_services.h"
@@ -46,26 +46,6 @@ void refuse_impossible(const Config& config, Session& session) {
   require_data(config);
 }
 
-// The network to train; a run that is resumed goes on with the table that it wrote. Rank 0 reads it for all.
-Network provide_network(const Config& config, ExistingRun existing, Communicator& communicator) {
-  std::string table;
-  run_on_rank_0(communicator, [&] {
-    const bool resumed = existing == ExistingRun::kResume;
-    table = network_to_json(resumed ? network_of_run(config.output, config) : configured_network(config)).dump();
-  });
-  Network network = parse_network(broadcast_text(communicator, table), config.model);
-  run_together(communicator, [&] { refuse_impossible_step(config, network); });
-  return network;
-}
-
-// Takes this rank's share of the machine's cores; returns how many threads it runs.
-int place_threads(const Config& config, Communicator& communicator) {
-  const int fair = take_thread_share(communicator);
-  const int threads = config.threads > 0 ? config.threads : fair;
-  at::set_num_threads(threads);
-  return threads;
-}
-
 std::vector<RankPlace> gather_places(Communicator& communicator, const RunDevice& device, int threads) {
   const std::string cpu = fmt::format("cpu, {} thread{}", threads, threads == 1 ? "" : "s");
   const nlohmann::json own = {host_name(), device.runtime ? device.name : cpu};
@@ -75,52 +55,6 @@ std::vector<RankPlace> gather_places(Communicator& communicator, const RunDevice
     places.push_back({static_cast<int>(places.size()), place[0].get<std::string>(), place[1].get<std::string>()});
   }
   return places;
-}
-
-// The shards in the run's folder stand for the input that they were made from, which may be gone by now; for
-// another one they do not.
-void require_source(const fs::path& made, const fs::path& input) {
-  if (!fs::exists(input)) return;
-  if (is_source(read_manifest(made).source, input)) return;
-  throw user_error(
-      fmt::format("{}: is not the input that the run's data in {} was made from", input.string(), made.string()),
-      fmt::format("Resume it with its own data; or remove {} to have it made anew.", made.string()));
-}
-
-// The shards to learn from: the config's own, or OUTPUT/shards, made from its input by the first run and reused on
-// resume.
-fs::path provide_shards(const Config& config, ExistingRun existing, int threads, const PublishCheck& check,
-                        Session& session) {
-  enum Source : int64_t { kGiven, kMade, kToMake };
-  std::array<int64_t, 1> source = {kGiven};
-  run_on_rank_0(session.communicator(), [&] {
-    if (is_shard_folder(config.data)) return;
-    const fs::path made = made_shards(config);
-    source[0] = existing == ExistingRun::kResume && is_shard_folder(made) ? kMade : kToMake;
-    if (source[0] == kMade) require_source(made, config.data);
-  });
-  session.communicator().broadcast(std::as_writable_bytes(std::span(source)), 0);
-  if (source[0] == kGiven) return config.data;
-  if (source[0] == kMade) return made_shards(config);
-  preprocess({.input = config.data,
-              .output = unpublished_shards(config),
-              .split_rule = config.split,
-              .overwrite = true,
-              .threads = threads,
-              .check = check},
-             session.communicator(), session.log);
-  return unpublished_shards(config);
-}
-
-Dataset load_training_data(const Config& config, ExistingRun existing, int threads, const PublishCheck& check,
-                           Session& session) {
-  const fs::path shards = provide_shards(config, existing, threads, check, session);
-  Dataset dataset = load_dataset(shards, session.communicator());
-  run_together(session.communicator(), [&] {
-    require_training_rows(dataset.split(Split::kTrain).size(), config);
-    require_split_rule(dataset.manifest(), config);
-  });
-  return dataset;
 }
 
 void say_copies(const Dataset& dataset, RunLog& log) {
@@ -137,9 +71,10 @@ void say_copies(const Dataset& dataset, RunLog& log) {
 void say_what_starts(const Config& config, const Dataset& dataset, const std::vector<RankPlace>& places, RunLog& log) {
   const auto rows = [&](Split split) { return grouped(dataset.split(split).size()); };
   log.info("start",
-           fmt::format("{}: {} on {} rank{} ({}), {} training, {} validation, {} test images, global batch {}",
-                       config.name, config.model, places.size(), places.size() == 1 ? "" : "s", places.front().device,
-                       rows(Split::kTrain), rows(Split::kValidation), rows(Split::kTest), config.batch_size),
+           fmt::format("{}{} on {} rank{} ({}), {} training, {} validation, {} test images, global batch {}",
+                       log.shares_terminal() ? "" : config.name + ": ", config.model, places.size(),
+                       places.size() == 1 ? "" : "s", places.front().device, rows(Split::kTrain),
+                       rows(Split::kValidation), rows(Split::kTest), config.batch_size),
            {{"world_size", places.size()}, {"host", places.front().host}, {"config", config_to_json(config)}});
   if (!config.distill_from.empty())
     log.info("teachers", fmt::format("a share of {} of the loss is against the mean prediction of {}",
@@ -153,11 +88,11 @@ void say_what_starts(const Config& config, const Dataset& dataset, const std::ve
 }
 
 // Tells people and programs that the run stopped on request and can go on.
-int conclude_interrupted(const TrainingState& state, StatusBoard& board, RunLog& log) {
+int conclude_interrupted(const TrainingState& state, const RunRequest& request, StatusBoard& board, RunLog& log) {
   board.update([](StatusSnapshot& status) { status.stop_reason = stop_reason_name(StopReason::kStopRequested); });
   log.info("stopped",
-           fmt::format("stopped at epoch {}, step {} after a checkpoint: run again with --resume to go on",
-                       state.epoch + 1, state.step),
+           fmt::format("stopped at epoch {}, step {} after a checkpoint{}", state.epoch + 1, state.step,
+                       request.of_a_sweep ? "" : ": run again with --resume to go on"),
            {{"epoch", state.epoch}, {"step", state.step}});
   return kExitStoppedAfterCheckpoint;
 }
@@ -167,11 +102,11 @@ std::string profile_text(const Trainer& trainer) {
   return profile_table(trainer.pass_times(), trainer.steps_run(), measured_peak());
 }
 
-// `claim` is rank 0's; the others have none.
 int run_trainer(const Config& config, const RunRequest& request, const Dataset& dataset, Model& model,
                 Teachers* teachers, const std::vector<RankPlace>& places, DeviceRuntime* device,
-                const StopSignal& signal, RunClaim* claim, Session& session) {
+                const RunSurroundings& surroundings, Session& session) {
   Communicator& communicator = session.communicator();
+  RunClaim* const claim = surroundings.claim;
   const std::string started = timestamp_now();
   const PublishCheck check = claim != nullptr ? claim->check() : PublishCheck();
   StatusBoard board(
@@ -184,7 +119,7 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
                    .stop_requested =
                        [&] {
                          if (claim != nullptr) claim->require_as_last_seen();
-                         return signal.raised() || board.stop_requested();
+                         return surroundings.stop_requested() || board.stop_requested();
                        },
                    .device = device,
                    .teachers = teachers});
@@ -206,7 +141,7 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
   const RunResult result = result_of(trainer, outcome, model, places, started);
   int exit_code = 0;
   if (outcome.interrupted) {
-    exit_code = conclude_interrupted(trainer.state(), board, session.log);
+    exit_code = conclude_interrupted(trainer.state(), request, board, session.log);
   } else {
     board.update([&result](StatusSnapshot& status) { status.stop_reason = result.stop_reason; });
     run_on_rank_0(communicator, [&] { write_results(config, model, dataset, outcome, result, check, session.log); });
@@ -219,6 +154,44 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
 }
 
 }  // namespace
+
+ProcessShare take_process_share(std::span<const Config> runs, Communicator& communicator) {
+  ProcessGpu gpu = open_gpu(runs, communicator);
+  return {.gpu = std::move(gpu), .threads = take_thread_share(communicator)};
+}
+
+Network provide_network(const Config& config, ExistingRun existing, Communicator& communicator) {
+  std::string table;
+  run_on_rank_0(communicator, [&] {
+    const bool resumed = existing == ExistingRun::kResume;
+    table = network_to_json(resumed ? network_of_run(config.output, config) : configured_network(config)).dump();
+  });
+  Network network = parse_network(broadcast_text(communicator, table), config.model);
+  run_together(communicator, [&] { refuse_impossible_step(config, network); });
+  return network;
+}
+
+int train_claimed_run(const Config& config, const RunRequest& request, const Network& network,
+                      const RunSurroundings& surroundings, Session& session) {
+  Communicator& communicator = session.communicator();
+  const RunDevice device = start_device(surroundings.share.gpu, config, communicator);
+  const int threads = config.threads > 0 ? config.threads : surroundings.share.threads;
+  at::set_num_threads(threads);
+  const std::vector<RankPlace> places = gather_places(communicator, device, threads);
+  const std::unique_ptr<Teachers> teachers = provide_teachers(config, request.existing, communicator);
+  const Dataset dataset = surroundings.data(threads);
+  std::unique_ptr<Model> model;
+  run_together(communicator, [&] { model = make_model(network, config); });
+  require_agreement(communicator, {{"set of shards", dataset.fingerprint()},
+                                   {"network", network_hash(model->network())},
+                                   {"model", model->description()},
+                                   {"set of teachers", teachers ? teachers->hash() : std::string()}});
+  say_what_starts(config, dataset, places, session.log);
+  const int exit_code = run_trainer(config, request, dataset, *model, teachers.get(), places, device.runtime.get(),
+                                    surroundings, session);
+  if (device.runtime) device.runtime->close();
+  return exit_code;
+}
 
 int train_run(const Config& config, const RunRequest& request, Session& session) {
   const ExistingRun existing = request.existing;
@@ -239,23 +212,21 @@ int train_run(const Config& config, const RunRequest& request, Session& session)
   communicator.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));  // claiming may take 15 s
   communicator.broadcast(std::as_writable_bytes(std::span(over)), 0);
   if (over[0] != 0) return 0;
-  const RunDevice device = open_device(config, session);  // before anything uses LibTorch
-  const int threads = place_threads(config, communicator);
-  const std::vector<RankPlace> places = gather_places(communicator, device, threads);
-  const std::unique_ptr<Teachers> teachers = provide_teachers(config, existing, communicator);
-  const Dataset dataset =
-      load_training_data(config, existing, threads, claim ? claim->check() : PublishCheck(), session);
-  std::unique_ptr<Model> model;
-  run_together(communicator, [&] { model = make_model(network, config); });
-  require_agreement(communicator, {{"set of shards", dataset.fingerprint()},
-                                   {"network", network_hash(model->network())},
-                                   {"model", model->description()},
-                                   {"set of teachers", teachers ? teachers->hash() : std::string()}});
-  say_what_starts(config, dataset, places, session.log);
-  const int exit_code = run_trainer(config, request, dataset, *model, teachers.get(), places, device.runtime.get(),
-                                    signal, claim ? &*claim : nullptr, session);
-  if (device.runtime) device.runtime->close();
-  return exit_code;
+  const ProcessShare share = take_process_share({&config, 1}, communicator);
+  const auto load = [&](int threads) {
+    const ShardPlaces places{.made = made_shards(config),
+                             .to_make = unpublished_shards(config),
+                             .reuse = existing == ExistingRun::kResume,
+                             .threads = threads,
+                             .check = claim ? claim->check() : PublishCheck()};
+    return load_training_data(provide_shards(config, places, session), config, communicator);
+  };
+  return train_claimed_run(config, request, network,
+                           {.share = share,
+                            .stop_requested = [&signal] { return signal.raised(); },
+                            .claim = claim ? &*claim : nullptr,
+                            .data = load},
+                           session);
 }
 
 }  // namespace fer_ddp

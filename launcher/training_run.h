@@ -13,7 +13,8 @@ inline constexpr int kExitStoppedAfterCheckpoint = 75;  // EX_TEMPFAIL: run agai
 // How the command line asks for a run, beside its configuration.
 struct RunRequest {
   ExistingRun existing = ExistingRun::kRefuse;
-  bool profile = false;  // print where the steps' time went
+  bool profile = false;     // print where the steps' time went
+  bool of_a_sweep = false;  // which says itself how to go on
 };
 
 // Collective. Returns the exit code: 0 done, 75 stopped after a checkpoint. Throws AgreedError, also for a run that

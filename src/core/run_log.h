@@ -10,6 +10,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "core/standard_streams.h"
 
@@ -19,8 +20,9 @@ enum class LogLevel { kInfo, kWarning, kError };
 
 class RunLog {
  public:
-  // A silent log writes nothing to standard error: ranks other than 0.
-  explicit RunLog(bool silent) : silent_(silent) {}
+  // A silent log writes nothing to standard error: ranks other than 0. `prefix` stands before each line there: where
+  // several runs share a terminal.
+  explicit RunLog(bool silent, std::string prefix = {}) : silent_(silent), prefix_(std::move(prefix)) {}
 
   // Appends to `path` from now on, and first what was said before. Throws Error if it cannot be opened.
   void open_file(const std::filesystem::path& path);
@@ -38,6 +40,9 @@ class RunLog {
 
   [[nodiscard]] bool silent() const { return silent_; }
 
+  // Whether others write to the same terminal, so that no line can be redrawn in place.
+  [[nodiscard]] bool shares_terminal() const { return !prefix_.empty(); }
+
   // Standard error, for what is said on other ranks than 0 as well, and for a line that is redrawn in place.
   [[nodiscard]] MessageStream& messages() { return messages_; }
 
@@ -47,6 +52,7 @@ class RunLog {
   void write_record(const std::string& record);
 
   bool silent_;
+  std::string prefix_;
   MessageStream messages_{stderr};
   std::mutex mutex_;             // guards what follows
   std::string unwritten_;        // until there is a file
