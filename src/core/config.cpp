@@ -17,18 +17,6 @@ using nlohmann::ordered_json;
 
 namespace {
 
-const Option& find_option(const std::string& key, const std::string& where) {
-  const auto table = option_table();
-  const auto found = std::find_if(table.begin(), table.end(), [&](const Option& option) { return option.key == key; });
-  if (found != table.end()) return *found;
-  std::vector<std::string> keys;
-  for (const Option& option : table) keys.push_back(option.key);
-  const std::string nearest = nearest_word(key, keys);
-  throw user_error(fmt::format("{}: unknown key \"{}\"", where, key),
-                   nearest.empty() ? "`fer-ddp config --schema` lists the known keys."
-                                   : fmt::format("Did you mean \"{}\"?", nearest));
-}
-
 ordered_json parse_object(std::string_view text, const std::string& where) {
   std::set<std::string> seen;
   const auto refuse_duplicates = [&](int depth, ordered_json::parse_event_t event, ordered_json& parsed) {
@@ -48,32 +36,6 @@ ordered_json parse_object(std::string_view text, const std::string& where) {
     throw user_error(fmt::format("{}: not valid JSON: {}", where, reason),
                      "JSON wants double quotes, and no comma before a }.");
   }
-}
-
-std::optional<ordered_json> parsed(std::string_view text) {
-  try {
-    return parse_json(text);
-  } catch (const ordered_json::exception&) {
-    return std::nullopt;
-  }
-}
-
-// Returns the key.
-std::string apply_override(Config& config, const std::string& assignment) {
-  const size_t equals = assignment.find('=');
-  if (equals == std::string::npos || equals == 0)
-    throw user_error(fmt::format("--set {}: expected key=value", assignment),
-                     "For example --set learning_rate=0.0001.");
-  const std::string where = "--set " + assignment;
-  const Option& option = find_option(assignment.substr(0, equals), where);
-  const std::string text = assignment.substr(equals + 1);
-  const std::optional<ordered_json> json = parsed(text);
-  // A bare word is a text, also one that looks like a number.
-  const bool is_bare =
-      !json || (option.type_name() == "string" && !json->is_string() && !(json->is_null() && option.nullable())) ||
-      (option.lists_texts() && !json->is_string() && !json->is_array());
-  option.set(config, is_bare ? ordered_json(text) : *json, where);
-  return option.key;
 }
 
 // A schedule knows when it ends, so that what would end it before is for those who ask for it.
@@ -162,7 +124,11 @@ Config parse_config(std::string_view text, const std::filesystem::path& path,
     given.insert(key);
   }
   forget_unused_decay(config, given);
-  for (const std::string& assignment : overrides) given.insert(apply_override(config, assignment));
+  for (const std::string& assignment : overrides) {
+    const Override parsed = parse_override(assignment);
+    parsed.option.set(config, parsed.value, "--set " + assignment);
+    given.insert(parsed.option.key);
+  }
   leave_the_end_to_the_schedule(config, given);
   if (config.name.empty()) config.name = path.stem().string();
   if (config.output.empty()) config.output = "runs/" + config.name;

@@ -202,6 +202,37 @@ std::span<const Option> option_table() {
   return kTable;
 }
 
+const Option& find_option(const std::string& key, const std::string& where) {
+  const auto table = option_table();
+  const auto found = std::find_if(table.begin(), table.end(), [&](const Option& option) { return option.key == key; });
+  if (found != table.end()) return *found;
+  std::vector<std::string> keys;
+  for (const Option& option : table) keys.push_back(option.key);
+  const std::string nearest = nearest_word(key, keys);
+  throw user_error(fmt::format("{}: unknown key \"{}\"", where, key),
+                   nearest.empty() ? "`fer-ddp config --schema` lists the known keys."
+                                   : fmt::format("Did you mean \"{}\"?", nearest));
+}
+
+Override parse_override(const std::string& assignment) {
+  const size_t equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw user_error(fmt::format("--set {}: expected key=value", assignment),
+                     "For example --set learning_rate=0.0001.");
+  const Option& option = find_option(assignment.substr(0, equals), "--set " + assignment);
+  const std::string text = assignment.substr(equals + 1);
+  std::optional<ordered_json> json;
+  try {
+    json = parse_json(text);
+  } catch (const ordered_json::exception&) {  // then it is a word
+  }
+  // A bare word is a text, also one that looks like a number.
+  const bool is_bare =
+      !json || (option.type_name() == "string" && !json->is_string() && !(json->is_null() && option.nullable())) ||
+      (option.lists_texts() && !json->is_string() && !json->is_array());
+  return {option, is_bare ? ordered_json(text) : *json};
+}
+
 bool Range::holds(double value) const {
   return (low_excluded ? value > low : value >= low) && (high_excluded ? value < high : value <= high);
 }

@@ -54,4 +54,15 @@ struct Option {
 
 [[nodiscard]] std::span<const Option> option_table();
 
+// Throws Error (the user's fault) that names `where` and the nearest known key.
+[[nodiscard]] const Option& find_option(const std::string& key, const std::string& where);
+
+// "key=value" as --set takes it: JSON, or a bare word for a text. Throws as find_option() does; whether the option
+// takes the value is for Option::set() to say.
+struct Override {
+  const Option& option;
+  nlohmann::ordered_json value;
+};
+[[nodiscard]] Override parse_override(const std::string& assignment);
+
 }  // namespace fer_ddp

@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "core/atomic_file.h"
@@ -78,6 +80,13 @@ std::string token_of(const std::string& text) {
 
 std::string name_of(const std::optional<LeaseHolder>& holder) {
   return holder ? fmt::format("process {} on {}", holder->process.pid, holder->host) : "an unknown process";
+}
+
+// As far as `self` can tell; an earlier start of its own Slurm job has ended.
+ProcessLife life_of(const LeaseHolder& holder, const LeaseHolder& self) {
+  const bool earlier_start =
+      !self.slurm_job.empty() && holder.slurm_job == self.slurm_job && holder.slurm_restarts < self.slurm_restarts;
+  return earlier_start ? ProcessLife::kEnded : fer_ddp::life_of(holder.process);
 }
 
 class Descriptor {
@@ -167,10 +176,10 @@ class Taking {
   }
 
  private:
-  [[nodiscard]] Error held(const fs::path& path, const std::optional<LeaseHolder>& holder) const {
+  [[nodiscard]] LeaseHeld held(const fs::path& path, const std::optional<LeaseHolder>& holder) const {
     const std::string folder = path.parent_path().string();
-    return user_error(
-        fmt::format("{}: a live run uses this folder, {}", folder, name_of(holder)),
+    return LeaseHeld(
+        Fault::kUser, fmt::format("{}: a live run uses this folder, {}", folder, name_of(holder)),
         fmt::format("`fer-ddp stop --run {}` ends it after a checkpoint; or choose another output.", folder));
   }
 
@@ -178,12 +187,13 @@ class Taking {
   [[nodiscard]] bool has_died(const fs::path& path, const std::string& found) const {
     const std::optional<LeaseHolder> holder = parse_lease(found);
     if (holder) {
-      const bool earlier_start = !self_.slurm_job.empty() && holder->slurm_job == self_.slurm_job &&
-                                 holder->slurm_restarts < self_.slurm_restarts;
-      if (earlier_start) return true;
-      const ProcessLife life = life_of(holder->process);
+      const ProcessLife life = life_of(*holder, self_);
       if (life == ProcessLife::kLives) throw held(path, holder);
       if (life == ProcessLife::kEnded) return true;
+    }
+    if (!holder) {  // most likely it is just being written
+      std::this_thread::sleep_for(timing_.poll);
+      if (read_text(path) != found) return false;
     }
     if (on_watch_) on_watch_(name_of(holder));
     const Clock::time_point end = Clock::now() + timing_.watch;
@@ -335,6 +345,27 @@ void RunLease::fail_lost() const {
                               : "is not this run's any more (lease.json is gone)";
   throw machine_error(fmt::format("{}: the folder {}", path_.parent_path().string(), by),
                       "This run had not renewed its lease for 15 s: was it halted, or the file system out of reach?");
+}
+
+LeaseWatch::LeaseWatch(LeaseHolder self, LeaseTiming timing) : self_(std::move(self)), timing_(timing) {}
+
+LeaseWatch::Seen LeaseWatch::look(const fs::path& folder) {
+  const std::optional<std::string> text = read_text(folder / run_file::kLease);
+  if (!text) {
+    known_.erase(folder);
+    return {};
+  }
+  const Clock::time_point now = Clock::now();
+  Known& known = known_.try_emplace(folder, Known{*text, now}).first->second;
+  if (known.text != *text) known = {*text, now};
+  // Both sides may have been stopped since the last look.
+  constexpr std::chrono::seconds kMostBetweenLooks{1};
+  known.unchanged += std::min<Clock::duration>(now - std::exchange(known.seen, now), kMostBetweenLooks);
+  const std::optional<LeaseHolder> holder = parse_lease(*text);
+  const ProcessLife life = holder ? life_of(*holder, self_) : ProcessLife::kCannotTell;
+  const bool died =
+      life == ProcessLife::kEnded || (life == ProcessLife::kCannotTell && known.unchanged >= timing_.watch);
+  return {.held = !died, .holder = holder, .unchanged = known.unchanged};
 }
 
 bool RunLease::is_part(std::string_view file_name) {

@@ -18,6 +18,7 @@
 #include <condition_variable>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -25,6 +26,7 @@
 #include <string_view>
 #include <thread>
 
+#include "core/error.h"
 #include "core/host.h"
 
 namespace fer_ddp {
@@ -52,13 +54,19 @@ struct LeaseTiming {
   std::chrono::milliseconds poll{250};  // while watching
 };
 
+// Thrown where a live process has the lease: the user's fault.
+class LeaseHeld : public Error {
+ public:
+  using Error::Error;
+};
+
 class RunLease {
  public:
   // Told when a holder has to be watched, with "process 4711 on node17".
   using OnWatch = std::function<void(const std::string& holder)>;
 
-  // Takes the lease of `folder`, which is made if it is not there. Throws Error: the user's fault, naming the holder,
-  // where a live process has it or the folder cannot be written to.
+  // Takes the lease of `folder`, which is made if it is not there. Throws Error: LeaseHeld, naming the holder, where a
+  // live process has it; the user's fault where the folder cannot be written to.
   explicit RunLease(const std::filesystem::path& folder, const OnWatch& on_watch = {},
                     const LeaseHolder& self = new_holder(), LeaseTiming timing = {});
   RunLease(const RunLease&) = delete;
@@ -93,6 +101,34 @@ class RunLease {
   std::mutex mutex_;
   std::condition_variable_any wake_;
   std::jthread renewing_;
+};
+
+// Looks at leases from outside, as often as it is asked, and never waits. One thread.
+class LeaseWatch {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  explicit LeaseWatch(LeaseHolder self = new_holder(), LeaseTiming timing = {});
+
+  struct Seen {
+    bool held = false;                    // false: whoever wants it may try to take it
+    std::optional<LeaseHolder> holder{};  // where it is held, and can be read
+    Clock::duration unchanged{};          // for how long this watch has seen no change in it, as it
+                                          // was looked at each second
+  };
+
+  [[nodiscard]] Seen look(const std::filesystem::path& folder);
+
+ private:
+  struct Known {
+    std::string text;
+    Clock::time_point seen;
+    Clock::duration unchanged{};
+  };
+
+  LeaseHolder self_;
+  LeaseTiming timing_;
+  std::map<std::filesystem::path, Known> known_{};
 };
 
 }  // namespace fer_ddp

@@ -90,6 +90,49 @@ TEST(RunLease, IsGoneOnceItsHolderIs) {
   EXPECT_EQ(files_in(folder.path()), 0U);
 }
 
+TEST(LeaseWatch, SeesWhoHoldsALeaseAndThatNobodyDoes) {
+  const TemporaryFolder folder;
+  LeaseWatch watch;
+  EXPECT_FALSE(watch.look(folder.path() / "nowhere").held);
+  {
+    const RunLease lease(folder.path(), {}, new_holder(), kQuick);
+    const LeaseWatch::Seen seen = watch.look(folder.path());
+    EXPECT_TRUE(seen.held);
+    ASSERT_TRUE(seen.holder);
+    EXPECT_EQ(seen.holder->process, this_process());
+  }
+  EXPECT_FALSE(watch.look(folder.path()).held);
+  leave_lease(folder.path(), ended());
+  EXPECT_FALSE(watch.look(folder.path()).held);
+}
+
+TEST(LeaseWatch, WatchesAHostOutOfSightWithoutWaiting) {
+  const TemporaryFolder folder;
+  leave_lease(folder.path(), elsewhere("node9"));
+  LeaseWatch watch(new_holder(), {.watch = milliseconds(60)});
+  EXPECT_TRUE(watch.look(folder.path()).held);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (watch.look(folder.path()).held) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end);
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+}
+
+TEST(LeaseWatch, CountsTheTimeWithoutAChange) {
+  const TemporaryFolder folder;
+  const RunLease lease(folder.path(), {}, new_holder(), kQuick);
+  LeaseWatch watch;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  bool changed = false;
+  for (auto before = watch.look(folder.path()).unchanged; !changed;) {
+    ASSERT_LT(std::chrono::steady_clock::now(), end);
+    std::this_thread::sleep_for(milliseconds(1));
+    const auto now = watch.look(folder.path()).unchanged;
+    changed = now < before;
+    before = now;
+  }
+}
+
 TEST(RunLease, OfALiveProcessIsRefusedAtOnceAndTheProcessNamed) {
   const TemporaryFolder folder;
   const RunLease lease(folder.path(), {}, new_holder(), kHalted);
