@@ -30,6 +30,7 @@ using Action = std::function<int(Session&)>;
 
 // Each sets `chosen` when its subcommand was the one on the command line. One file each.
 void add_train_command(CLI::App& app, Action& chosen);
+void add_sweep_command(CLI::App& app, Action& chosen);
 void add_preprocess_command(CLI::App& app, Action& chosen);
 void add_synthesize_command(CLI::App& app, Action& chosen);
 void add_verify_command(CLI::App& app, Action& chosen);

@@ -35,6 +35,7 @@ void bound_spinning() {
 
 void add_commands(CLI::App& app, Action& chosen) {
   add_train_command(app, chosen);
+  add_sweep_command(app, chosen);
   add_preprocess_command(app, chosen);
   add_synthesize_command(app, chosen);
   add_verify_command(app, chosen);

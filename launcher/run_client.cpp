@@ -42,11 +42,11 @@ std::string name_of(const fs::path& folder) {
 
 // Throws Error where a process holds the folder without answering: one that has not begun to train, or is about to end.
 void require_no_silent_holder(const std::string& folder) {
-  const std::optional<std::string> holder = lease_holder(folder);
-  if (holder)
-    throw machine_error(fmt::format("{}: {} uses it, but answers nobody: it still reads its data, or writes its "
-                                    "results, or its status_address is null",
-                                    folder, *holder),
+  const LeaseWatch::Seen seen = LeaseWatch().look(folder);
+  if (seen.held && seen.holder)
+    throw machine_error(fmt::format("{}: process {} on {} uses it, but answers nobody: it still reads its data, or "
+                                    "writes its results, or its status_address is null",
+                                    folder, seen.holder->process.pid, seen.holder->host),
                         "Ask again in a moment. SIGTERM to that process stops it as `fer-ddp stop` does.");
 }
 
@@ -134,7 +134,7 @@ Found find(const RunChoice& choice) {
 
 void add_run_choice_options(CLI::App& command, RunChoice& choice) {
   CLI::Option* address = command.add_option("ADDRESS", choice.address, "HOST:PORT of the run's status service");
-  command.add_option("--run", choice.run, "The run's folder")->excludes(address);
+  command.add_option("--run", choice.run, "The run's folder, or a sweep's")->excludes(address);
   add_service_options(command, choice.service);
 }
 

@@ -18,6 +18,7 @@
 #include "launcher/command.h"
 #include "launcher/live_terminal.h"
 #include "launcher/run_client.h"
+#include "launcher/sweep_client.h"
 #include "status/live_view.h"
 #include "status/status_text.h"
 
@@ -162,10 +163,17 @@ void show_once(const AskedRun& run, bool json) {
   print_result(json ? answer.json + "\n" : status_screen(answer.snapshot, columns, kAllRows));
 }
 
+void show_sweep(const StatusOptions& options) {
+  if (options.watch)
+    throw user_error(fmt::format("{}: --watch is for one run", options.choice.run),
+                     fmt::format("For example --run {}/runs/000.", options.choice.run));
+  print_result(sweep_status(options.choice, options.json));
+}
+
 }  // namespace
 
 void add_status_command(CLI::App& app, Action& chosen) {
-  CLI::App* command = app.add_subcommand("status", "Asks a live run how it goes");
+  CLI::App* command = app.add_subcommand("status", "Asks a live run how it goes, or a sweep");
   const auto options = std::make_shared<StatusOptions>();
   add_run_choice_options(*command, options->choice);
   command->add_flag("--watch", options->watch, "Go on showing it until the run ends");
@@ -173,6 +181,10 @@ void add_status_command(CLI::App& app, Action& chosen) {
   command->callback([options, &chosen] {
     chosen = [options](Session& session) {
       run_on_rank_0(session.communicator(), [&] {
+        if (means_sweep(options->choice)) {
+          show_sweep(*options);
+          return;
+        }
         // Before the client, which starts threads.
         std::optional<WaitingSignals> signals;
         if (options->watch && is_on_terminal(*options)) signals.emplace();

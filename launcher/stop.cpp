@@ -4,22 +4,28 @@
 #include <memory>
 
 #include "comm/agreement.h"
+#include "core/error.h"
 #include "launcher/command.h"
 #include "launcher/run_client.h"
+#include "launcher/sweep_client.h"
 
 namespace fer_ddp {
 
 void add_stop_command(CLI::App& app, Action& chosen) {
-  CLI::App* command = app.add_subcommand("stop", "Asks a live run to write a checkpoint and stop");
+  CLI::App* command = app.add_subcommand("stop", "Asks a live run, or all of a sweep, to write a checkpoint and stop");
   const auto choice = std::make_shared<RunChoice>();
   add_run_choice_options(*command, *choice);
   command->callback([choice, &chosen] {
     chosen = [choice](Session& session) {
       run_on_rank_0(session.communicator(), [&] {
-        ask_run(*choice, [&](const AskedRun& run) {
+        const auto stop = [&](const AskedRun& run) {
           run.client.request_stop();
           session.log.info("stop", fmt::format("run {} was asked to write a checkpoint and stop", run.name));
-        });
+        };
+        if (!means_sweep(*choice))
+          ask_run(*choice, stop);
+        else if (ask_sweep(*choice, stop) == 0)
+          throw machine_error(fmt::format("{}: no run of the sweep is live", choice->run));
       });
       return 0;
     };

@@ -4,6 +4,7 @@
 #include "export/torchscript_file.h"
 #include "launcher/command.h"
 #include "launcher/evaluation_run.h"
+#include "launcher/sweep_run.h"
 #include "launcher/training_run.h"
 
 namespace fer_ddp {
@@ -11,6 +12,7 @@ namespace fer_ddp {
 // What libfer_ddp_training.so offers, under the name fer_ddp_training_commands.
 struct TrainingCommands {
   decltype(&train_run) train;
+  decltype(&run_sweep) sweep;
   decltype(&evaluate_run) evaluate;
   decltype(&write_torchscript) export_torchscript;
 };

@@ -3,6 +3,6 @@
 
 extern "C" {
 extern const fer_ddp::TrainingCommands fer_ddp_training_commands;
-const fer_ddp::TrainingCommands fer_ddp_training_commands = {&fer_ddp::train_run, &fer_ddp::evaluate_run,
-                                                             &fer_ddp::write_torchscript};
+const fer_ddp::TrainingCommands fer_ddp_training_commands = {&fer_ddp::train_run, &fer_ddp::run_sweep,
+                                                             &fer_ddp::evaluate_run, &fer_ddp::write_torchscript};
 }

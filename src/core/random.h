@@ -17,7 +17,8 @@ enum class RandomPurpose : uint32_t {
   kDropout = 3,
   kAugmentation = 4,
   kSyntheticFaces = 5,
-  kMixing = 6
+  kMixing = 6,
+  kSweep = 7
 };
 
 class RandomStream {

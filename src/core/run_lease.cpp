@@ -269,13 +269,6 @@ LeaseHolder new_holder() {
   return holder;
 }
 
-std::optional<std::string> lease_holder(const fs::path& folder) {
-  const std::optional<std::string> text = read_text(folder / run_file::kLease);
-  const std::optional<LeaseHolder> holder = text ? parse_lease(*text) : std::nullopt;
-  if (!holder || life_of(holder->process) == ProcessLife::kEnded) return std::nullopt;
-  return name_of(holder);
-}
-
 RunLease::RunLease(const fs::path& folder, const OnWatch& on_watch, const LeaseHolder& self, LeaseTiming timing)
     : path_(folder / run_file::kLease), token_(self.token), text_(lease_text(self)), timing_(timing) {
   Taking(self, on_watch, timing_).take(path_);

@@ -43,11 +43,6 @@ struct LeaseHolder {
 // This process, with a new token; Slurm's job and restart count from the environment.
 [[nodiscard]] LeaseHolder new_holder();
 
-// Who may write into `folder` just now, as "process 4711 on node17": a holder that lives, or that cannot be looked at
-// from here. None where there is no lease, or its holder has died. Throws Error (the machine's fault) where the file
-// cannot be read.
-[[nodiscard]] std::optional<std::string> lease_holder(const std::filesystem::path& folder);
-
 struct LeaseTiming {
   std::chrono::milliseconds renewal{2000};
   std::chrono::milliseconds watch{15000};

@@ -11,7 +11,6 @@
 #include "report/page/html.h"
 #include "report/page/run_comparison.h"
 #include "report/page/run_summary.h"
-#include "report/page/style_sheet.h"
 
 namespace fer_ddp {
 
@@ -69,13 +68,9 @@ std::string several_runs(std::span<const ReportRun> runs, const std::string& tit
 std::string html_report(std::span<const ReportRun> runs) {
   const std::string title = runs.size() == 1 ? runs[0].name : fmt::format("{} runs compared", runs.size());
   const std::string body = runs.size() == 1 ? one_run(runs[0]) : several_runs(runs, title);
-  return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-      "<meta name=\"color-scheme\" content=\"light dark\"><title>{} – fer-ddp</title>\n<style>{}</style></head>\n"
-      "<body><main>{}</main><footer>Made by fer-ddp from the run's config.json, history.csv and result.json. "
-      "Epochs are counted from 1 here, from 0 in files.</footer></body></html>\n",
-      escape_html(title), style_sheet(), body);
+  return html_page(title, body,
+                   "Made by fer-ddp from the run's config.json, history.csv and result.json. Epochs are counted from 1 "
+                   "here, from 0 in files.");
 }
 
 }  // namespace fer_ddp

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "core/text.h"
+#include "report/page/style_sheet.h"
 
 namespace fer_ddp {
 
@@ -68,5 +69,14 @@ std::string loss_text(double loss) {
 }
 
 std::string epoch_name(int epoch) { return fmt::format("epoch\u00a0{}", int64_t{epoch} + 1); }
+
+std::string html_page(const std::string& title, const std::string& body, const std::string& footer) {
+  return fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
+      "<meta name=\"color-scheme\" content=\"light dark\"><title>{} – fer-ddp</title>\n<style>{}</style></head>\n"
+      "<body><main>{}</main><footer>{}</footer></body></html>\n",
+      escape_html(title), style_sheet(), body, footer);
+}
 
 }  // namespace fer_ddp

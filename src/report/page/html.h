@@ -1,4 +1,5 @@
-// The small words of HTML: escaping, base64, and numbers as the report prints them. Pure functions.
+// The small words of HTML: escaping, base64, numbers as the report prints them, and what every page begins and ends
+// with. Pure functions.
 #pragma once
 
 #include <string>
@@ -19,5 +20,8 @@ namespace fer_ddp {
 
 // "epoch 8" for the epoch 7 of the files: people count from 1.
 [[nodiscard]] std::string epoch_name(int epoch);
+
+// A whole page in the report's style. `title` is plain text, the others are HTML.
+[[nodiscard]] std::string html_page(const std::string& title, const std::string& body, const std::string& footer);
 
 }  // namespace fer_ddp
