@@ -18,6 +18,7 @@
 #include "report/face_grid.h"
 #include "report/history.h"
 #include "report/html_report.h"
+#include "report/predictions.h"
 
 namespace fer_ddp {
 
@@ -53,6 +54,7 @@ std::string run_name(const fs::path& folder, const Json& config) {
 }
 
 constexpr size_t kFacesOfEachClass = 4;
+constexpr size_t kMistakes = 72;  // of several runs those are shown that all of them make
 constexpr int kPairs = 12;
 constexpr int kPairsPerRow = 4;
 
@@ -81,6 +83,26 @@ void add_if_possible(RunLog& log, const char* event, const char* what, const std
   } catch (const Error& problem) {
     log.warning(event, fmt::format("The report goes without {}: {}", what, problem.what()));
   }
+}
+
+// Those of an earlier end of the run are not taken: the end after it was cut off before they were written.
+void add_predictions(ReportRun& run, const fs::path& folder, RunLog& log) {
+  const fs::path path = folder / run_file::kPredictions;
+  if (!run.result || !run.result->test || !fs::exists(path)) return;
+  std::vector<TestPrediction> predictions = read_predictions(path);
+  const auto right = std::count_if(predictions.begin(), predictions.end(),
+                                   [](const TestPrediction& prediction) { return prediction.said.is_right(); });
+  if (static_cast<int64_t>(predictions.size()) == run.result->test->images && right == run.result->test->correct())
+    run.predictions = std::move(predictions);
+  else
+    log.warning("report_without_predictions",
+                fmt::format("The report goes without {}: it is not of the test in result.json", path.string()));
+}
+
+void add_mistakes(ReportRun& run, const fs::path& shards) {
+  std::vector<Mistake> mistakes = most_confident_mistakes(run.predictions, kMistakes);
+  add_faces(shards, read_manifest(shards), mistakes);
+  run.mistakes = std::move(mistakes);
 }
 
 // Runs of one name are told apart by their folders.
@@ -137,9 +159,12 @@ ReportRun read_run(const fs::path& folder, RunLog& log) {
   run.name = run_name(folder, run.config);
   if (fs::exists(history)) run.history = epoch_records(read_history(history));
   if (fs::exists(result)) run.result = read_result(folder);
+  add_predictions(run, folder, log);
   const std::optional<fs::path> shards = shards_of_run(folder, run.config);
   if (!shards) return run;
   add_if_possible(log, "report_without_data", "the data", [&] { add_data(run, *shards); });
+  if (!run.predictions.empty())
+    add_if_possible(log, "report_without_mistakes", "the most confident mistakes", [&] { add_mistakes(run, *shards); });
   if (run.faces_png.empty() || run.config.is_null()) return run;
   add_if_possible(log, "report_without_preview", "what the network sees",
                   [&] { add_what_is_seen(run, folder, *shards); });

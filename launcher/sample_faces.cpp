@@ -1,7 +1,11 @@
 #include "launcher/sample_faces.h"
 
-#include <algorithm>
+#include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
+#include "core/error.h"
 #include "data/image_rows.h"
 #include "data/shard_file.h"
 
@@ -35,6 +39,28 @@ FacesByClass sample_faces(const std::filesystem::path& shards, const Manifest& m
     }
   }
   return faces;
+}
+
+void add_faces(const std::filesystem::path& shards, const Manifest& manifest, std::vector<Mistake>& mistakes) {
+  ImageRows one(1);
+  for (int shard = 0; shard < manifest.shard_count(); ++shard) {
+    const PositionRange rows = shard_rows(manifest.rows(Split::kTest), shard, manifest.shard_count());
+    std::optional<ShardReader> reader;
+    for (Mistake& mistake : mistakes) {
+      const auto row = static_cast<int64_t>(mistake.index);
+      if (row < rows.begin || row >= rows.end) continue;
+      if (!reader) reader.emplace(shards, manifest, shard);
+      reader->read(Split::kTest, row - rows.begin, one.first(1));
+      if (one.source_rows[0] != mistake.said.row || one.labels[0] != mistake.said.said.label)
+        throw user_error(fmt::format("{}: test image {} is of row {}, and not of row {} as in predictions.csv",
+                                     shards.string(), row, one.source_rows[0], mistake.said.row),
+                         "The shards are others than the run was tested on.");
+      mistake.face_png = encode_grey_png(one.images, kImageSide, kImageSide);
+    }
+  }
+  if (std::any_of(mistakes.begin(), mistakes.end(), [](const Mistake& mistake) { return mistake.face_png.empty(); }))
+    throw user_error(fmt::format("{}: has fewer test images than predictions.csv", shards.string()),
+                     "The shards are others than the run was tested on.");
 }
 
 }  // namespace fer_ddp

@@ -140,7 +140,7 @@ SweepStanding SweepFolder::look(bool decides) {
 SweepComparison SweepFolder::write_results() {
   std::vector<RunOutcome> outcomes;
   for (size_t i = 0; i < sweep_.runs.size(); ++i) outcomes.push_back(outcome(i));
-  const SweepComparison comparison = compare(sweep_, rungs_, outcomes);
+  SweepComparison comparison = compare(sweep_, rungs_, outcomes);
   const std::unique_ptr<RunLease> alone = lease();
   const PublishCheck check = [&] { alone->require(); };
   write_file_atomically(folder_ / "results.csv", results_csv(sweep_, outcomes), check);

@@ -12,6 +12,6 @@ namespace fer_ddp {
 // Collective; all ranks pass the same. Goes on with what is in the sweep's folder. Returns the exit code: 0 when all
 // runs are over, be it that some diverged or had a configuration error; the error's own where none came to a result; 75
 // stopped after a checkpoint. Throws as train_run() does.
-int run_sweep(const Sweep& sweep, Session& session);
+int run_sweep(const Sweep& given, Session& session);
 
 }  // namespace fer_ddp

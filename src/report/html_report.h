@@ -1,5 +1,6 @@
 // report.html: one run, or several compared, as a single self-contained page: no script, no file or address from
-// outside, light and dark by the reader's own setting, and fit to print. The parts of the page stand in report/page.
+// outside, light and dark by the reader's own setting, and fit for paper and phone. The parts of the page stand in
+// report/page, their HTML in report/page/templates.
 // Pure: the same runs give the same text.
 #pragma once
 

@@ -12,6 +12,8 @@
 #include "core/epoch_record.h"
 #include "core/expressions.h"
 #include "core/run_result.h"
+#include "report/mistakes.h"
+#include "report/predictions.h"
 
 namespace fer_ddp {
 
@@ -24,6 +26,8 @@ struct ReportRun {
   std::string faces_png{};   // the bytes of a picture with sample faces, a column for each class
   std::string seen_png{};    // of one with pairs, images as they are stored and as the network sees them
   std::string seen_words{};  // what changes them; empty, as the picture: nothing
+  std::vector<TestPrediction> predictions{};  // of the test images, by the weights it ends with; none: not within reach
+  std::vector<Mistake> mistakes{};            // the most confident ones of these first
 };
 
 // The epoch whose weights the run ends with, if it ends with any.

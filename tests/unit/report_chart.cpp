@@ -124,29 +124,29 @@ TEST(Chart, ExtremeValuesAreDrawnWithinThePicture) {
     Chart chart = chart_of({{0, 1e308}, {1, -1e308}, {2, 5e-324}, {3, kInfinity}, {4, 1}});
     chart.tick_text = chart.value_text = [](double) { return "number"; };
     chart.scale = scale;
-    const std::string svg = chart_svg(chart);
+    const std::string svg = chart_svg(chart).markup;
     EXPECT_THAT(svg, Not(HasSubstr("nan")));
     EXPECT_THAT(svg, Not(HasSubstr("inf")));
   }
 }
 
 TEST(Chart, ALineIsBrokenWhereAValueIsNotANumber) {
-  const std::string svg = chart_svg(chart_of({{0, 1}, {1, 2}, {2, kNan}, {3, 2}, {4, 1}}));
+  const std::string svg = chart_svg(chart_of({{0, 1}, {1, 2}, {2, kNan}, {3, 2}, {4, 1}})).markup;
   EXPECT_EQ(occurrences(svg, "class=\"cross\""), 1U);
   const size_t path = svg.find("class=\"line\" d=\"");
   EXPECT_EQ(occurrences(svg.substr(path, svg.find('>', path) - path), "M"), 2U);
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
-TEST(Chart, OneEpochIsADot) { EXPECT_THAT(chart_svg(chart_of({{0, 1}})), HasSubstr("<circle class=\"dot\"")); }
+TEST(Chart, OneEpochIsADot) { EXPECT_THAT(chart_svg(chart_of({{0, 1}})).markup, HasSubstr("<circle class=\"dot\"")); }
 
 TEST(Chart, WithoutANumberThereIsNoPicture) {
-  EXPECT_THAT(chart_svg(chart_of({{0, kNan}})), HasSubstr("Nothing to draw"));
-  EXPECT_THAT(chart_svg(chart_of({})), HasSubstr("Nothing to draw"));
+  EXPECT_THAT(chart_svg(chart_of({{0, kNan}})).markup, HasSubstr("Nothing to draw"));
+  EXPECT_THAT(chart_svg(chart_of({})).markup, HasSubstr("Nothing to draw"));
 }
 
 TEST(Chart, EachEpochHasAReadoutCountedFromOne) {
-  const std::string svg = chart_svg(chart_of({{0, 1}, {1, 2}}));
+  const std::string svg = chart_svg(chart_of({{0, 1}, {1, 2}})).markup;
   EXPECT_EQ(occurrences(svg, "class=\"column\""), 2U);
   EXPECT_THAT(svg, HasSubstr("epoch\u00a02</tspan>"));
 }
@@ -154,7 +154,7 @@ TEST(Chart, EachEpochHasAReadoutCountedFromOne) {
 TEST(Chart, ALongRunHasNotMoreReadoutsThanThePointerCanTellApart) {
   std::vector<ChartPoint> points;
   for (int epoch = 0; epoch < 1000; ++epoch) points.push_back({epoch, 1.0});
-  EXPECT_LE(occurrences(chart_svg(chart_of(points)), "class=\"column\""), 150U);
+  EXPECT_LE(occurrences(chart_svg(chart_of(points)).markup, "class=\"column\""), 150U);
 }
 
 }  // namespace

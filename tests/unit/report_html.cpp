@@ -67,7 +67,7 @@ std::string page(const ReportRun& run) { return html_report({&run, 1}); }
 
 // The first closing tag that does not close what was opened last, or a tag left open; empty if all are in order.
 std::string unbalanced_tag(const std::string& html) {
-  constexpr std::array<std::string_view, 3> kWithoutEnd = {"meta", "img", "!DOCTYPE"};
+  constexpr std::array<std::string_view, 4> kWithoutEnd = {"meta", "img", "br", "!DOCTYPE"};
   std::vector<std::string> open;
   for (size_t at = html.find('<'); at != std::string::npos; at = html.find('<', at + 1)) {
     const size_t end = html.find('>', at);

@@ -19,23 +19,33 @@ double share_of(int64_t part, int64_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::string confusion_cell(const Evaluation& evaluation, size_t truth, size_t predicted) {
+Html confusion_cell(const Evaluation& evaluation, size_t truth, size_t predicted) {
   const int64_t count = evaluation.confusion[truth][predicted];
-  const double share = share_of(count, total(evaluation.confusion[truth]));
-  const bool right = truth == predicted;
-  return fmt::format(
-      R"(<td class="cell {}{}" style="--share:{:.3f}" title="{} taken for {}: {} of {}"><b>{:.0f}</b><i>{}</i></td>)",
-      right ? "right" : "wrong", share >= kDarkCell ? " dark" : "", share, kExpressionNames[truth],
-      kExpressionNames[predicted], grouped(count), grouped(total(evaluation.confusion[truth])), 100 * share,
-      grouped(count));
+  const int64_t all = total(evaluation.confusion[truth]);
+  const double share = share_of(count, all);
+  const std::string style = truth == predicted ? "right" : "wrong";
+  return fill("confusion-cell", {{"style", style + (share >= kDarkCell ? " dark" : "")},
+                                 {"share", fmt::format("{:.3f}", share)},
+                                 {"truth", kExpressionNames[truth]},
+                                 {"predicted", kExpressionNames[predicted]},
+                                 {"count", grouped(count)},
+                                 {"all", grouped(all)},
+                                 {"percent", fmt::format("{:.0f}", 100 * share)}});
 }
 
-std::string score_cell(double score) {
-  if (!std::isfinite(score)) return R"(<td class="score">–</td>)";
-  return fmt::format(R"(<td class="score" style="--share:{:.3f}">{:.1f}</td>)", score, 100 * score);
+Html class_row(std::string_view name, double precision, double recall, double f1, int64_t images) {
+  return fill("class-scores-row", {{"name", name},
+                                   {"scores", score_cell(precision) + score_cell(recall) + score_cell(f1)},
+                                   {"images", grouped(images)}});
 }
 
-// The mean over the classes that have the score.
+}  // namespace
+
+Html score_cell(double score) {
+  if (!std::isfinite(score)) return fill("score-absent");
+  return fill("score", {{"share", fmt::format("{:.3f}", score)}, {"value", fmt::format("{:.1f}", 100 * score)}});
+}
+
 double mean_score(const Evaluation& evaluation, double (Evaluation::*score)(int) const) {
   double sum = 0;
   int count = 0;
@@ -48,38 +58,30 @@ double mean_score(const Evaluation& evaluation, double (Evaluation::*score)(int)
   return count == 0 ? std::numeric_limits<double>::quiet_NaN() : sum / count;
 }
 
-}  // namespace
-
-std::string confusion_table(const Evaluation& evaluation) {
-  std::string html =
-      R"(<div class="scrolls"><table class="confusion"><thead><tr><td></td><th class="axis-name" colspan="7">)"
-      "predicted</th></tr><tr><th>true</th>";
-  for (const std::string_view name : kExpressionNames) html += fmt::format(R"(<th scope="col">{}</th>)", name);
-  html += "</tr></thead><tbody>";
+Html confusion_table(const Evaluation& evaluation) {
+  Html headings;
+  Html rows;
   for (size_t truth = 0; truth < kClasses; ++truth) {
-    html += fmt::format(R"(<tr><th scope="row">{}</th>)", kExpressionNames[truth]);
-    for (size_t predicted = 0; predicted < kClasses; ++predicted) html += confusion_cell(evaluation, truth, predicted);
-    html += "</tr>";
+    headings += fill("column-heading", {{"text", kExpressionNames[truth]}});
+    Html cells;
+    for (size_t predicted = 0; predicted < kClasses; ++predicted) cells += confusion_cell(evaluation, truth, predicted);
+    rows += fill("confusion-row", {{"name", kExpressionNames[truth]}, {"cells", cells}});
   }
-  return html + "</tbody></table></div>";
+  return fill("confusion", {{"headings", headings}, {"rows", rows}});
 }
 
-std::string score_table(const Evaluation& evaluation) {
-  std::string html =
-      R"(<div class="scrolls"><table class="scores"><thead><tr><th scope="col">class</th><th scope="col">precision</th>)"
-      R"(<th scope="col">recall</th><th scope="col">F1</th><th scope="col">images</th></tr></thead><tbody>)";
+Html score_table(const Evaluation& evaluation) {
+  Html rows;
   const ClassCounts counts = evaluation.true_counts();
   for (int label = 0; label < kExpressionCount; ++label) {
     const auto index = static_cast<size_t>(label);
-    html += fmt::format(R"(<tr><th scope="row">{}</th>{}{}{}<td>{}</td></tr>)", kExpressionNames[index],
-                        score_cell(evaluation.precision(label)), score_cell(evaluation.recall(label)),
-                        score_cell(evaluation.f1(label)), grouped(counts[index]));
+    rows += class_row(kExpressionNames[index], evaluation.precision(label), evaluation.recall(label),
+                      evaluation.f1(label), counts[index]);
   }
-  html += fmt::format(R"(</tbody><tfoot><tr><th scope="row">mean</th>{}{}{}<td>{}</td></tr></tfoot></table></div>)",
-                      score_cell(mean_score(evaluation, &Evaluation::precision)),
-                      score_cell(mean_score(evaluation, &Evaluation::recall)),
-                      score_cell(mean_score(evaluation, &Evaluation::f1)), grouped(evaluation.images));
-  return html;
+  const Html mean =
+      class_row("mean", mean_score(evaluation, &Evaluation::precision), mean_score(evaluation, &Evaluation::recall),
+                mean_score(evaluation, &Evaluation::f1), evaluation.images);
+  return fill("class-scores", {{"rows", rows}, {"mean", mean}});
 }
 
 std::string confusion_in_words(const Evaluation& evaluation) {

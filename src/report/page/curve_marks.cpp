@@ -48,33 +48,32 @@ std::string style_among_several(MarkShape shape, size_t run) {
   return shape == MarkShape::kKeptWeights ? run_style(run) + " ring" : run_style(run);
 }
 
-std::string line_key(const std::string& style, const std::string& words) {
-  return fmt::format(
-      R"(<li class="{}"><svg class="key" viewBox="0 0 26 12"><path class="line" d="M1 6H25"/></svg>{}</li>)", style,
-      escape_html(words));
+Html line_key(const std::string& style, const std::string& words) {
+  return fill("line-key", {{"style", style}, {"words", words}});
 }
 
-std::string mark_key(const MarkKind& kind, const char* style, const std::string& html) {
-  return fmt::format(R"(<li><svg class="key mark-key" viewBox="{}"><path class="mark {}" d="{}"/></svg>{}</li>)",
-                     kind.key_box, style, mark_path(kind.shape, 0, 0), html);
+Html mark_key(const MarkKind& kind, const char* style, const Html& epoch) {
+  return fill("mark-key", {{"box", kind.key_box},
+                           {"style", style},
+                           {"path", mark_path(kind.shape, 0, 0)},
+                           {"words", kind.words},
+                           {"epoch", epoch}});
 }
 
-std::string legend_of_one(const ReportRun& run) {
-  std::string keys = line_key("training", "training") + line_key("validation", "validation");
-  for (const MarkKind& kind : kMarkKinds) {
-    const std::optional<int> epoch = marked_epoch(run, kind.shape);
-    if (epoch) keys += mark_key(kind, kind.style, fmt::format("{}: <b>{}</b>", kind.words, epoch_name(*epoch)));
-  }
+Html legend_of_one(const ReportRun& run) {
+  Html keys = line_key("training", "training") + line_key("validation", "validation");
+  for (const MarkKind& kind : kMarkKinds)
+    if (const std::optional<int> epoch = marked_epoch(run, kind.shape))
+      keys += mark_key(kind, kind.style, fill("mark-key-epoch", {{"epoch", epoch_name(*epoch)}}));
   return keys;
 }
 
-std::string legend_of_several(std::span<const ReportRun> runs) {
-  std::string keys;
+Html legend_of_several(std::span<const ReportRun> runs) {
+  Html keys;
   for (size_t i = 0; i < runs.size(); ++i) keys += line_key(run_style(i), runs[i].name);
   keys += line_key("plain thin", "training") + line_key("plain", "validation");
-  for (const MarkKind& kind : kMarkKinds) {
-    keys += mark_key(kind, kind.shape == MarkShape::kKeptWeights ? "plain ring" : "plain", kind.words);
-  }
+  for (const MarkKind& kind : kMarkKinds)
+    keys += mark_key(kind, kind.shape == MarkShape::kKeptWeights ? "plain ring" : "plain", {});
   return keys;
 }
 
@@ -99,9 +98,8 @@ std::vector<ChartMark> curve_marks(std::span<const ReportRun> runs, double Epoch
   return marks;
 }
 
-std::string curves_legend(std::span<const ReportRun> runs) {
-  return fmt::format(R"(<ul class="legend">{}</ul>)",
-                     runs.size() == 1 ? legend_of_one(runs[0]) : legend_of_several(runs));
+Html curves_legend(std::span<const ReportRun> runs) {
+  return fill("legend", {{"keys", runs.size() == 1 ? legend_of_one(runs[0]) : legend_of_several(runs)}});
 }
 
 }  // namespace fer_ddp

@@ -18,6 +18,6 @@ namespace fer_ddp {
 [[nodiscard]] std::vector<ChartMark> curve_marks(std::span<const ReportRun> runs, double EpochRecord::*metric,
                                                  std::span<const MarkShape> shapes);
 
-[[nodiscard]] std::string curves_legend(std::span<const ReportRun> runs);
+[[nodiscard]] Html curves_legend(std::span<const ReportRun> runs);
 
 }  // namespace fer_ddp

@@ -45,9 +45,9 @@ std::vector<ChartLine> lines_of(std::span<const ReportRun> runs, Metric metric) 
   return lines;
 }
 
-std::string figure(const char* title, const char* note, const Chart& chart) {
-  return fmt::format(R"(<figure><figcaption><b>{}</b> <span class="note">{}{}</span></figcaption>{}</figure>)", title,
-                     note, has_values(chart) && has_gaps(chart) ? "; × not a number" : "", chart_svg(chart));
+Html figure(const char* title, const std::string& note, const Chart& chart) {
+  const char* gaps = has_values(chart) && has_gaps(chart) ? "; × not a number" : "";
+  return fill("curve-figure", {{"title", title}, {"note", note + gaps}, {"chart", chart_svg(chart)}});
 }
 
 // The largest value over the smallest, of the values above 0.
@@ -74,7 +74,7 @@ std::vector<MarkShape> shapes_for(std::span<const ReportRun> runs, MarkShape own
   return {MarkShape::kKeptWeights, own};
 }
 
-std::string loss_figure(std::span<const ReportRun> runs) {
+Html loss_figure(std::span<const ReportRun> runs) {
   Chart chart{.description = "Training and validation loss by epoch",
               .lines = lines_of(runs, &EpochRecord::loss, &EpochRecord::val_loss),
               .marks = curve_marks(runs, &EpochRecord::val_loss, shapes_for(runs, MarkShape::kLowestLoss)),
@@ -85,7 +85,7 @@ std::string loss_figure(std::span<const ReportRun> runs) {
   return figure("Loss", wide ? "logarithmic scale" : "lower is better", chart);
 }
 
-std::string accuracy_figure(std::span<const ReportRun> runs) {
+Html accuracy_figure(std::span<const ReportRun> runs) {
   return figure("Accuracy", "higher is better",
                 {.description = "Training and validation accuracy by epoch",
                  .lines = lines_of(runs, &EpochRecord::accuracy, &EpochRecord::val_accuracy),
@@ -94,7 +94,7 @@ std::string accuracy_figure(std::span<const ReportRun> runs) {
                  .value_text = [](double share) { return percent_text(share, 2); }});
 }
 
-std::string learning_rate_figure(std::span<const ReportRun> runs) {
+Html learning_rate_figure(std::span<const ReportRun> runs) {
   Chart chart{.description = "Learning rate by epoch",
               .lines = lines_of(runs, &EpochRecord::learning_rate),
               .stepped = true,
@@ -105,7 +105,7 @@ std::string learning_rate_figure(std::span<const ReportRun> runs) {
   return figure("Learning rate", wide ? "as used in the epoch, logarithmic scale" : "as used in the epoch", chart);
 }
 
-std::string speed_figure(std::span<const ReportRun> runs) {
+Html speed_figure(std::span<const ReportRun> runs) {
   return figure("Training speed", "images a second, all ranks together",
                 {.description = "Training images a second by epoch",
                  .lines = lines_of(runs, &EpochRecord::images_per_second),
@@ -116,12 +116,12 @@ std::string speed_figure(std::span<const ReportRun> runs) {
 
 }  // namespace
 
-std::string curves_section(std::span<const ReportRun> runs) {
+Html curves_section(std::span<const ReportRun> runs) {
   const bool any = std::any_of(runs.begin(), runs.end(), [](const ReportRun& run) { return !run.history.empty(); });
-  std::string html = "<section><h2>How training went</h2>";
-  if (!any) return html + R"(<p class="absent">No epoch has finished yet.</p></section>)";
-  return html + curves_legend(runs) + R"(<div class="figures">)" + loss_figure(runs) + accuracy_figure(runs) +
-         learning_rate_figure(runs) + speed_figure(runs) + "</div></section>";
+  if (!any) return fill("curves-absent");
+  return fill("curves", {{"legend", curves_legend(runs)},
+                         {"figures", loss_figure(runs) + accuracy_figure(runs) + learning_rate_figure(runs) +
+                                         speed_figure(runs)}});
 }
 
 }  // namespace fer_ddp

@@ -3,12 +3,12 @@
 #pragma once
 
 #include <span>
-#include <string>
 
+#include "report/page/template.h"
 #include "report/report_run.h"
 
 namespace fer_ddp {
 
-[[nodiscard]] std::string curves_section(std::span<const ReportRun> runs);
+[[nodiscard]] Html curves_section(std::span<const ReportRun> runs);
 
 }  // namespace fer_ddp

@@ -17,51 +17,54 @@ double share_of(int64_t part, int64_t whole) {
   return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-std::string faces_figure(const std::string& png) {
-  if (png.empty())
-    return R"(<p class="absent">No sample faces: the shards that the run learnt from are not within reach.</p>)";
-  std::string names;
-  for (const std::string_view name : kExpressionNames) names += fmt::format("<span>{}</span>", name);
-  return fmt::format(
-      R"(<figure class="faces"><div class="face-names" aria-hidden="true">{}</div>)"
-      R"(<img alt="Sample faces, a column for each expression" src="data:image/png;base64,{}"></figure>)",
-      names, base64(png));
+Html absent(const char* text) { return fill("absent", {{"text", text}}); }
+
+Html cell(const std::string& value) { return fill("cell", {{"value", value}, {"detail", ""}}); }
+
+Html faces_figure(const std::string& png) {
+  if (png.empty()) return absent("No sample faces: the shards that the run learnt from are not within reach.");
+  Html names;
+  for (const std::string_view name : kExpressionNames) names += fill("face-name", {{"name", name}});
+  return fill("faces", {{"names", names}, {"png", base64(png)}});
 }
 
 // A row for each class: its images in all splits as a bar, and its share of each split.
-std::string distribution_table(const std::array<ClassCounts, 3>& counts) {
+Html distribution_table(const std::array<ClassCounts, 3>& counts, const Html& note) {
   ClassCounts all{};
   for (const ClassCounts& split : counts) {
     for (size_t label = 0; label < all.size(); ++label) all[label] += split[label];
   }
   const int64_t largest = *std::max_element(all.begin(), all.end());
   const auto majority = static_cast<size_t>(majority_class(counts[0]));
-  std::string html = R"(<div class="scrolls"><table class="distribution"><thead><tr><th scope="col">class</th>)"
-                     R"(<th scope="col" class="wide">images</th>)";
-  for (const std::string_view name : kSplitNames) html += fmt::format(R"(<th scope="col">{}</th>)", name);
-  html += R"(<th scope="col">share</th></tr></thead><tbody>)";
-  for (size_t label = 0; label < all.size(); ++label) {
-    html += fmt::format(
-        R"(<tr{}><th scope="row">{}</th><td class="wide"><span class="bar" style="--share:{:.3f}"></span></td>)",
-        label == majority ? R"( class="majority")" : "", kExpressionNames[label], share_of(all[label], largest));
-    for (const ClassCounts& split : counts) html += fmt::format("<td>{}</td>", grouped(split[label]));
-    html += fmt::format("<td>{}</td></tr>", percent_text(share_of(all[label], total(all))));
+  Html headings;
+  Html sums;
+  for (size_t split = 0; split < counts.size(); ++split) {
+    headings += fill("column-heading", {{"text", kSplitNames[split]}});
+    sums += cell(grouped(total(counts[split])));
   }
-  html += R"(</tbody><tfoot><tr><th scope="row">all</th><td class="wide"></td>)";
-  for (const ClassCounts& split : counts) html += fmt::format("<td>{}</td>", grouped(total(split)));
-  return html + fmt::format("<td>{}</td></tr></tfoot></table></div>", grouped(total(all)));
+  Html rows;
+  for (size_t label = 0; label < all.size(); ++label) {
+    Html cells;
+    for (const ClassCounts& split : counts) cells += cell(grouped(split[label]));
+    rows += fill(label == majority ? "distribution-row-majority" : "distribution-row",
+                 {{"name", kExpressionNames[label]},
+                  {"bar", fmt::format("{:.3f}", share_of(all[label], largest))},
+                  {"counts", cells},
+                  {"share", percent_text(share_of(all[label], total(all)))}});
+  }
+  return fill("distribution", {{"headings", headings},
+                               {"rows", rows},
+                               {"sums", fill("distribution-sums", {{"counts", sums}, {"all", grouped(total(all))}})},
+                               {"note", note}});
 }
 
-std::string distribution(const ReportRun& run) {
-  if (!run.class_counts) return R"(<p class="absent">No class counts: the shards' manifest is not within reach.</p>)";
+Html distribution(const ReportRun& run) {
+  if (!run.class_counts) return absent("No class counts: the shards' manifest is not within reach.");
   const std::optional<MajorityBaseline> baseline = majority_baseline(run, BaselineOf::kTest);
-  const std::string note =
-      baseline ? fmt::format(
-                     "Always guessing <b>{}</b>, the largest class in training, is right for <b>{}</b> of the test "
-                     "images: the majority baseline.",
-                     baseline->class_name, percent_text(baseline->accuracy))
-               : "There are no test images, and so no majority baseline.";
-  return distribution_table(*run.class_counts) + fmt::format(R"(<p class="note">{}</p>)", note);
+  const Html note = baseline ? fill("distribution-baseline",
+                                    {{"class", baseline->class_name}, {"share", percent_text(baseline->accuracy)}})
+                             : html_of("There are no test images, and so no majority baseline.");
+  return distribution_table(*run.class_counts, note);
 }
 
 }  // namespace
@@ -80,18 +83,13 @@ std::optional<MajorityBaseline> majority_baseline(const ReportRun& run, Baseline
   return MajorityBaseline{kExpressionNames[label], share_of((*judged_on)[label], total(*judged_on))};
 }
 
-std::string data_section(const ReportRun& run) {
-  return fmt::format("<section><h2>What it learnt from</h2>{}{}</section>", faces_figure(run.faces_png),
-                     distribution(run));
+Html data_section(const ReportRun& run) {
+  return fill("data", {{"faces", faces_figure(run.faces_png)}, {"distribution", distribution(run)}});
 }
 
-std::string seen_section(const ReportRun& run) {
+Html seen_section(const ReportRun& run) {
   if (run.seen_png.empty()) return {};
-  return fmt::format(
-      R"(<section><h2>As the network sees them</h2><p class="note">Images of the first batch of {}, each as it is )"
-      R"(stored and, to its right, as the network sees it: {}.</p><figure class="faces">)"
-      R"(<img alt="Pairs of faces, as stored and as changed" src="data:image/png;base64,{}"></figure></section>)",
-      epoch_name(0), escape_html(run.seen_words), base64(run.seen_png));
+  return fill("seen", {{"epoch", epoch_name(0)}, {"words", run.seen_words}, {"png", base64(run.seen_png)}});
 }
 
 }  // namespace fer_ddp

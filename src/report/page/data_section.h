@@ -3,16 +3,17 @@
 #pragma once
 
 #include <optional>
-#include <string>
+#include <string_view>
 
+#include "report/page/template.h"
 #include "report/report_run.h"
 
 namespace fer_ddp {
 
-[[nodiscard]] std::string data_section(const ReportRun& run);
+[[nodiscard]] Html data_section(const ReportRun& run);
 
 // Images beside what augmentation makes of them; empty where there is no such picture.
-[[nodiscard]] std::string seen_section(const ReportRun& run);
+[[nodiscard]] Html seen_section(const ReportRun& run);
 
 // Always guessing one class: the largest of the training images, and how often that is right on a split's images.
 struct MajorityBaseline {

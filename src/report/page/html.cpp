@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "core/text.h"
-#include "report/page/style_sheet.h"
 
 namespace fer_ddp {
 
@@ -15,6 +14,7 @@ namespace {
 
 constexpr std::string_view kBase64Digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::string_view kDash = "\u2013";
+constexpr double kSmallestInFull = 0.0001;
 constexpr double kLargestInFull = 1e6;  // a larger loss is written with a power of ten
 
 }  // namespace
@@ -68,15 +68,11 @@ std::string loss_text(double loss) {
   return std::abs(loss) < kLargestInFull ? fmt::format("{:.4f}", loss) : fmt::format("{:.6g}", loss);
 }
 
-std::string epoch_name(int epoch) { return fmt::format("epoch\u00a0{}", int64_t{epoch} + 1); }
-
-std::string html_page(const std::string& title, const std::string& body, const std::string& footer) {
-  return fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
-      "<meta name=\"color-scheme\" content=\"light dark\"><title>{} – fer-ddp</title>\n<style>{}</style></head>\n"
-      "<body><main>{}</main><footer>{}</footer></body></html>\n",
-      escape_html(title), style_sheet(), body, footer);
+std::string probability_text(double p) {
+  if (p < kSmallestInFull) return fmt::format("<\u00a0{}", kSmallestInFull);
+  return fmt::format("{:.2g}", p);
 }
+
+std::string epoch_name(int epoch) { return fmt::format("epoch\u00a0{}", int64_t{epoch} + 1); }
 
 }  // namespace fer_ddp

@@ -1,5 +1,4 @@
-// The small words of HTML: escaping, base64, numbers as the report prints them, and what every page begins and ends
-// with. Pure functions.
+// The small words of HTML: escaping, base64, numbers as the report prints them. Pure functions.
 #pragma once
 
 #include <string>
@@ -18,10 +17,10 @@ namespace fer_ddp {
 // 1.25 -> "1.2500"; a dash for NaN.
 [[nodiscard]] std::string loss_text(double loss);
 
+// A p-value: "0.057", "< 0.0001", "1".
+[[nodiscard]] std::string probability_text(double p);
+
 // "epoch 8" for the epoch 7 of the files: people count from 1.
 [[nodiscard]] std::string epoch_name(int epoch);
-
-// A whole page in the report's style. `title` is plain text, the others are HTML.
-[[nodiscard]] std::string html_page(const std::string& title, const std::string& body, const std::string& footer);
 
 }  // namespace fer_ddp

@@ -1,6 +1,7 @@
 #include "report/page/svg_chart.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -62,69 +63,70 @@ bool any_point(const Chart& chart, Test test) {
   });
 }
 
-std::string value_grid(const Chart& chart, const Frame& frame) {
-  std::string svg;
+Html value_grid(const Chart& chart, const Frame& frame) {
+  Html svg;
   const std::vector<double> ticks = chart.scale == ChartScale::kLogarithmic ? logarithmic_ticks(frame.values)
                                                                             : round_ticks(frame.values, kValueTicks);
   for (const double tick : ticks) {
     const double y = frame.y.place(tick);
-    svg += fmt::format(
-        R"(<path class="grid" d="M{} {:.1f}H{}"/><text class="tick" x="{}" y="{:.1f}" text-anchor="end">{}</text>)",
-        kLeft, y, kRight, kLeft - 8, y + 4, escape_html(chart.tick_text(tick)));
+    svg += fill("chart-value-tick", {{"left", pixels_text(kLeft)},
+                                     {"right", pixels_text(kRight)},
+                                     {"y", pixels_text(y)},
+                                     {"text_x", pixels_text(kLeft - 8)},
+                                     {"text_y", pixels_text(y + 4)},
+                                     {"text", chart.tick_text(tick)}});
   }
   return svg;
 }
 
-std::string epoch_axis(const Frame& frame) {
-  std::string svg = fmt::format(R"(<path class="axis" d="M{} {}H{}"/>)", kLeft, kBottom, kRight);
+Html epoch_axis(const Frame& frame) {
+  Html svg = fill("chart-axis",
+                  {{"left", pixels_text(kLeft)}, {"bottom", pixels_text(kBottom)}, {"right", pixels_text(kRight)}});
   for (const double tick : round_ticks({frame.epochs.low + 1, frame.epochs.high + 1}, kEpochTicks)) {
     if (tick != std::floor(tick)) continue;
-    const double x = frame.x.place(tick - 1);
-    svg += fmt::format(
-        R"(<path class="axis" d="M{0:.1f} {1}v5"/><text class="tick" x="{0:.1f}" y="{2}" text-anchor="middle">{3:.0f}</text>)",
-        x, kBottom, kBottom + 19, tick);
+    svg += fill("chart-epoch-tick", {{"x", pixels_text(frame.x.place(tick - 1))},
+                                     {"bottom", pixels_text(kBottom)},
+                                     {"text_y", pixels_text(kBottom + 19)},
+                                     {"text", fmt::format("{:.0f}", tick)}});
   }
-  svg += fmt::format(R"(<text class="tick" x="{}" y="{}" text-anchor="middle">epoch</text>)", (kLeft + kRight) / 2,
-                     kHeight - 6);
-  return svg;
+  return svg + fill("chart-axis-name",
+                    {{"x", pixels_text((kLeft + kRight) / 2)}, {"y", pixels_text(kHeight - 6)}, {"text", "epoch"}});
 }
 
 // The line's stretches of drawable values. One that stands alone is drawn as a dot, one that is not a number as a cross
 // below.
-std::string line_svg(const Chart& chart, const ChartLine& line, const Frame& frame) {
+Html line_svg(const Chart& chart, const ChartLine& line, const Frame& frame) {
   std::string path;
-  std::string crosses;
-  std::string dots;
+  Html crosses;
+  Html dots;
   bool pen_down = false;
   for (size_t i = 0; i < line.points.size(); ++i) {
     const double value = line.points[i].value;
     const double x = frame.x.place(line.points[i].epoch);
     if (!can_be_drawn(chart, value)) {
-      crosses += fmt::format(R"(<path class="cross" d="M{:.1f} {:.1f}l7 7m0 -7l-7 7"/>)", x - 3.5, kBottom - 11);
+      crosses += fill("chart-cross", {{"x", pixels_text(x - 3.5)}, {"y", pixels_text(kBottom - 11)}});
       pen_down = false;
       continue;
     }
     const double y = frame.y.place(value);
     const bool alone = !pen_down && (i + 1 == line.points.size() || !can_be_drawn(chart, line.points[i + 1].value));
-    if (alone) dots += fmt::format(R"(<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="4"/>)", x, y);
-    if (pen_down && chart.stepped) path += fmt::format("H{:.1f}", x);
+    if (alone) dots += fill("chart-dot", {{"x", pixels_text(x)}, {"y", pixels_text(y)}});
+    if (pen_down && chart.stepped) path += "H" + pixels_text(x);
     path += fmt::format("{}{:.1f} {:.1f}", pen_down ? 'L' : 'M', x, y);
     pen_down = true;
   }
-  return fmt::format(R"(<g class="{}"><path class="line" d="{}"/>{}{}</g>)", escape_html(line.style), path, dots,
-                     crosses);
+  return fill("chart-line", {{"style", line.style}, {"path", path}, {"dots", dots}, {"crosses", crosses}});
 }
 
-std::string mark_svg(const ChartMark& mark, const Frame& frame) {
-  return fmt::format(R"(<path class="mark {}" d="{}"><title>{}</title></path>)", escape_html(mark.style),
-                     mark_path(mark.shape, frame.x.place(mark.at.epoch), frame.y.place(mark.at.value)),
-                     escape_html(mark.text));
+Html mark_svg(const ChartMark& mark, const Frame& frame) {
+  const std::string path = mark_path(mark.shape, frame.x.place(mark.at.epoch), frame.y.place(mark.at.value));
+  return fill("chart-mark", {{"style", mark.style}, {"path", path}, {"text", mark.text}});
 }
 
 // What the lines say at one epoch, beside a vertical rule.
 struct Readout {
   std::vector<std::string> texts;
-  std::string dots;
+  Html dots;
 };
 
 std::map<int, Readout> readouts(const Chart& chart, const Frame& frame) {
@@ -135,8 +137,9 @@ std::map<int, Readout> readouts(const Chart& chart, const Frame& frame) {
       const std::string value = std::isfinite(point.value) ? chart.value_text(point.value) : "not a number";
       readout.texts.push_back(line.name.empty() ? value : fmt::format("{} {}", line.name, value));
       if (!can_be_drawn(chart, point.value)) continue;
-      readout.dots += fmt::format(R"(<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="4"/>)", escape_html(line.style),
-                                  frame.x.place(point.epoch), frame.y.place(point.value));
+      readout.dots += fill("chart-line-dot", {{"style", line.style},
+                                              {"x", pixels_text(frame.x.place(point.epoch))},
+                                              {"y", pixels_text(frame.y.place(point.value))}});
     }
   }
   return by_epoch;
@@ -147,36 +150,40 @@ size_t letters(const std::string& text) {
   return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xc0) != 0x80; }));
 }
 
-std::string readout_box(double x, const std::vector<std::string>& texts) {
+// The column of an epoch: what catches the pointer, and what then shows itself.
+Html column_svg(int epoch, const Readout& readout, double x, double reach) {
+  std::vector<std::string> texts = {epoch_name(epoch)};
+  texts.insert(texts.end(), readout.texts.begin(), readout.texts.end());
   size_t longest = 0;
   for (const std::string& text : texts) longest = std::max(longest, letters(text));
   const double width = kLetterWidth * static_cast<double>(longest) + 16;
-  const double left = x + 10 + width > kRight ? std::max(x - 10 - width, 0.0) : x + 10;
-  std::string svg = fmt::format(
-      R"(<rect class="box" x="{:.1f}" y="{}" width="{:.1f}" height="{}" rx="4"/><text class="readout" y="{}">)", left,
-      kTop, width, kLineHeight * static_cast<double>(texts.size()) + 9, kTop + 2);
-  for (const std::string& text : texts) {
-    svg += fmt::format(R"(<tspan x="{:.1f}" dy="{}">{}</tspan>)", left + 8, kLineHeight, escape_html(text));
-  }
-  return svg + "</text>";
+  const double box = x + 10 + width > kRight ? std::max(x - 10 - width, 0.0) : x + 10;
+  const double left = std::max(x - reach, kLeft);
+  Html lines;
+  for (const std::string& text : texts)
+    lines += fill("chart-readout", {{"x", pixels_text(box + 8)}, {"height", pixels_text(kLineHeight)}, {"text", text}});
+  return fill("chart-column", {{"left", pixels_text(left)},
+                               {"top", pixels_text(kTop)},
+                               {"width", pixels_text(std::min(x + reach, kRight) - left)},
+                               {"height", pixels_text(kBottom - kTop)},
+                               {"title", fmt::format("{}", fmt::join(texts, ", "))},
+                               {"x", pixels_text(x)},
+                               {"bottom", pixels_text(kBottom)},
+                               {"dots", readout.dots},
+                               {"box_x", pixels_text(box)},
+                               {"box_width", pixels_text(width)},
+                               {"box_height", pixels_text(kLineHeight * static_cast<double>(texts.size()) + 9)},
+                               {"text_y", pixels_text(kTop + 2)},
+                               {"lines", lines}});
 }
 
-std::string readouts_svg(const Chart& chart, const Frame& frame) {
+Html readouts_svg(const Chart& chart, const Frame& frame) {
   const std::map<int, Readout> all = readouts(chart, frame);
   const int stride = static_cast<int>(all.size()) / kMostReadouts + 1;
   const double reach = stride * (frame.x.place(frame.epochs.low + 1) - frame.x.place(frame.epochs.low)) / 2;
-  std::string svg;
-  for (const auto& [epoch, readout] : all) {
-    if (epoch % stride != 0) continue;
-    const double x = frame.x.place(epoch);
-    const double left = std::max(x - reach, kLeft);
-    std::vector<std::string> texts = {epoch_name(epoch)};
-    texts.insert(texts.end(), readout.texts.begin(), readout.texts.end());
-    svg += fmt::format(R"(<g class="column"><rect class="catch" x="{:.1f}" y="{}" width="{:.1f}" height="{}"/>)", left,
-                       kTop, std::min(x + reach, kRight) - left, kBottom - kTop);
-    svg += fmt::format(R"(<g class="shown"><path class="cursor" d="M{:.1f} {}V{}"/>{}{}</g></g>)", x, kTop, kBottom,
-                       readout.dots, readout_box(x, texts));
-  }
+  Html svg;
+  for (const auto& [epoch, readout] : all)
+    if (epoch % stride == 0) svg += column_svg(epoch, readout, frame.x.place(epoch), reach);
   return svg;
 }
 
@@ -202,17 +209,18 @@ bool has_gaps(const Chart& chart) {
   return any_point(chart, [&chart](double value) { return !can_be_drawn(chart, value); });
 }
 
-std::string chart_svg(const Chart& chart) {
-  if (!has_values(chart)) return R"(<p class="absent">Nothing to draw: no value yet that is a number.</p>)";
+Html chart_svg(const Chart& chart) {
+  if (!has_values(chart)) return fill("absent", {{"text", "Nothing to draw: no value yet that is a number."}});
   const Frame frame = frame_of(chart);
-  std::string svg = fmt::format(R"(<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">)", kWidth,
-                                kHeight, escape_html(chart.description));
-  svg += value_grid(chart, frame) + epoch_axis(frame);
-  for (const ChartLine& line : chart.lines) svg += line_svg(chart, line, frame);
-  for (const ChartMark& mark : chart.marks) {
-    if (can_be_drawn(chart, mark.at.value)) svg += mark_svg(mark, frame);
-  }
-  return svg + readouts_svg(chart, frame) + "</svg>";
+  Html parts = value_grid(chart, frame) + epoch_axis(frame);
+  for (const ChartLine& line : chart.lines) parts += line_svg(chart, line, frame);
+  for (const ChartMark& mark : chart.marks)
+    if (can_be_drawn(chart, mark.at.value)) parts += mark_svg(mark, frame);
+  parts += readouts_svg(chart, frame);
+  return fill("chart", {{"width", fmt::format("{}", kWidth)},
+                        {"height", fmt::format("{}", kHeight)},
+                        {"description", chart.description},
+                        {"parts", parts}});
 }
 
 }  // namespace fer_ddp

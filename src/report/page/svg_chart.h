@@ -1,6 +1,6 @@
 // A line chart by epoch as inline SVG: grid, lines broken where a value is not a number, marks, and a readout for each
 // epoch that shows itself under the pointer by CSS alone. Colours come from the page's style sheet: a line's `style` is
-// a CSS class that sets --line. Pure: the same chart gives the same text.
+// a CSS class that sets --line. Its parts stand in templates/chart.html. Pure: the same chart gives the same text.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "report/page/chart_axis.h"
+#include "report/page/template.h"
 
 namespace fer_ddp {
 
@@ -47,7 +48,7 @@ struct Chart {
 // Whether there is a value that cannot be drawn, so that a cross stands for it.
 [[nodiscard]] bool has_gaps(const Chart& chart);
 
-[[nodiscard]] std::string chart_svg(const Chart& chart);
+[[nodiscard]] Html chart_svg(const Chart& chart);
 
 // The mark's shape around (x, y), as an SVG path.
 [[nodiscard]] std::string mark_path(MarkShape shape, double x, double y);
