@@ -60,10 +60,10 @@ class JpegDecoder {
   template <typename Work>
   void call(const Work& work) {
     // The library's own way out of an error: an exception must not pass through C.
-    if (setjmp(way_out_) != 0) throw fault();  // NOLINT(cert-err52-cpp)
+    if (setjmp(way_out_) != 0) throw fault();
     work();
   }
-  [[noreturn]] void jump() { std::longjmp(way_out_, 1); }  // NOLINT(cert-err52-cpp)
+  [[noreturn]] void jump() { std::longjmp(way_out_, 1); }
 
   // Warnings say that the library has made up what was missing, but for those of what does no harm.
   void heed(int level) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <numeric>
 #include <system_error>
 #include <tuple>
 #include <utility>
@@ -84,6 +85,7 @@ class Lister {
     }
     if (listing_.pictures.empty()) throw refusal("", "holds no pictures");
     put_in_order();
+    note_missing_splits();
     return std::move(listing_);
   }
 
@@ -130,7 +132,7 @@ class Lister {
     if (!entries.others.empty()) throw refusal(path + "/" + entries.others.front(), "is not a regular file");
     if (entries.files.empty()) throw refusal(path, "is empty, expected pictures of the class");
     for (const std::string& name : entries.files) {
-      ListedPicture picture{path + "/" + name, label, split};
+      ListedPicture picture{fmt::format("{}/{}", path, name), label, split};
       if (const std::optional<OfficialName> official = official_name(name)) note_official(*official, picture);
       listing_.pictures.push_back(std::move(picture));
     }
@@ -145,31 +147,59 @@ class Lister {
     picture.split = official.split;
   }
 
-  void put_in_order() {
-    std::vector<ListedPicture>& pictures = listing_.pictures;
-    using Key = std::tuple<int, uint64_t, std::string_view>;
+  // Where a picture's row is among the others: in blocks, by number, and, for those of one number, by path.
+  using Key = std::tuple<int, uint64_t, std::string_view>;
+
+  // Empty where some picture has no number.
+  [[nodiscard]] std::vector<Key> numbers() const {
     std::vector<Key> keys;
-    listing_.is_in_csv_order = true;
-    for (const ListedPicture& picture : pictures) {
+    for (const ListedPicture& picture : listing_.pictures) {
       const std::optional<OfficialName> name = official_name(fs::path(picture.path).filename().string());
-      listing_.is_in_csv_order &= name.has_value();
-      if (name) keys.emplace_back(static_cast<int>(name->split), name->number, picture.path);
-      if (!picture.split && listing_.usage_fault.empty())
-        listing_.usage_fault =
-            fmt::format("{}{}: neither its name nor a folder says which split it is in", shown_, picture.path);
+      if (!name) return {};
+      keys.emplace_back(static_cast<int>(name->split), name->number, picture.path);
     }
-    if (!listing_.is_in_csv_order) {
-      keys.clear();
-      for (const ListedPicture& picture : pictures)
-        keys.emplace_back(0, short_hash(std::as_bytes(std::span(picture.path))), picture.path);
+    return keys;
+  }
+
+  [[nodiscard]] std::vector<Key> checksums() const {
+    std::vector<Key> keys;
+    for (const ListedPicture& picture : listing_.pictures)
+      keys.emplace_back(0, short_hash(std::as_bytes(std::span(picture.path))), picture.path);
+    return keys;
+  }
+
+  static bool has_gaps(const std::vector<Key>& sorted) {
+    for (size_t i = 1; i < sorted.size(); ++i) {
+      const auto& [block, number, path] = sorted[i];
+      const auto& [block_before, number_before, path_before] = sorted[i - 1];
+      if (block == block_before && number != number_before + 1) return true;
     }
-    std::vector<size_t> order(pictures.size());
-    for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+    return false;
+  }
+
+  void put_in_order() {
+    std::vector<Key> keys = numbers();
+    const bool is_numbered = !keys.empty();
+    if (!is_numbered) keys = checksums();
+    std::vector<size_t> order(keys.size());
+    std::iota(order.begin(), order.end(), 0);
     std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return keys[a] < keys[b]; });
-    std::vector<ListedPicture> ordered;
-    ordered.reserve(pictures.size());
-    for (const size_t i : order) ordered.push_back(pictures[i]);
-    pictures = std::move(ordered);
+    std::sort(keys.begin(), keys.end());
+    if (is_numbered) listing_.order = has_gaps(keys) ? RowOrder::kNumbered : RowOrder::kCsv;
+    std::vector<ListedPicture> ordered;  // copies: the keys look at the paths
+    ordered.reserve(order.size());
+    for (const size_t i : order) ordered.push_back(listing_.pictures[i]);
+    listing_.pictures = std::move(ordered);
+  }
+
+  void note_missing_splits() {
+    if (!listing_.usage_fault.empty()) return;
+    for (const ListedPicture& picture : listing_.pictures) {
+      if (picture.split) continue;
+      listing_.usage_fault =
+          fmt::format("{}{}: neither its name nor a folder says which split it is in", shown_, picture.path);
+      return;
+    }
   }
 
   const std::string& shown_;

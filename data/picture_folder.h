@@ -1,10 +1,10 @@
 // Pictures in a folder for each class, with or without folders for the splits around those: which pictures there are,
 // with which labels and splits, and in which order they are rows. Told by the names alone; no picture is opened.
 //
-// Rows of pictures that are called Training_<N>, PublicTest_<N> and PrivateTest_<N>, as those that were taken out of
-// fer2013.csv are, stand as there: all of Training, of PublicTest, of PrivateTest, each by its number. Where some is
-// called otherwise, there is no such order. Rows then stand by the checksums of their pictures' paths, so that any
-// part of them has pictures of all classes, and the same ones wherever the folder lies.
+// Where all are called Training_<N>, PublicTest_<N> or PrivateTest_<N>, as those that were taken out of fer2013.csv
+// are, rows stand as there: all of Training, of PublicTest, of PrivateTest, each by its number. Where some is called
+// otherwise, there is no such order. Rows then stand by the checksums of their pictures' paths, so that any part of
+// them has pictures of all classes, and the same ones wherever the folder lies.
 #pragma once
 
 #include <cstdint>
@@ -24,10 +24,16 @@ struct ListedPicture {
   std::optional<Split> split{};  // the official one, where names say
 };
 
+enum class RowOrder {
+  kCsv,       // by numbers without a gap, as rows have them
+  kNumbered,  // by numbers with gaps: rows are missing, or they count something else
+  kChecksum,  // of paths
+};
+
 struct PictureListing {
   std::filesystem::path root;
   std::vector<ListedPicture> pictures{};  // in the order of rows
-  bool is_in_csv_order = false;
+  RowOrder order = RowOrder::kChecksum;
   bool has_numbered_classes = false;  // folders called 0 to 6
   std::string usage_fault{};          // why the official split cannot be told; empty: it can
 };

@@ -30,7 +30,7 @@ constexpr uint8_t kScaled = 1, kCropped = 2, kTurnedGrey = 4;
 
 // A listing as text, to be sent to all ranks: fields end with a zero byte, which no path has.
 std::string listing_text(const PictureListing& listing) {
-  std::string text = fmt::format("{}{}", int{listing.is_in_csv_order}, int{listing.has_numbered_classes});
+  std::string text = fmt::format("{}{}", static_cast<int>(listing.order), int{listing.has_numbered_classes});
   text += listing.usage_fault + '\0';
   for (const ListedPicture& picture : listing.pictures) {
     text += static_cast<char>('0' + picture.label);
@@ -41,7 +41,8 @@ std::string listing_text(const PictureListing& listing) {
 }
 
 PictureListing listing_of_text(const std::string& text, const fs::path& root) {
-  PictureListing listing{.root = root, .is_in_csv_order = text[0] == '1', .has_numbered_classes = text[1] == '1'};
+  PictureListing listing{
+      .root = root, .order = static_cast<RowOrder>(text[0] - '0'), .has_numbered_classes = text[1] == '1'};
   size_t at = 2;
   const auto next = [&] {
     const size_t end = text.find('\0', at);
@@ -164,10 +165,14 @@ std::vector<std::string> PictureImporter::remarks(SplitRule rule) const {
     remarks.emplace_back(
         "folders called 0 to 6 are taken as fer2013.csv's numbers: Angry, Disgust, Fear, Happy, Sad, Surprise, "
         "Neutral");
-  if (rule == SplitRule::kSeed && !listing_.is_in_csv_order)
+  if (rule == SplitRule::kSeed && listing_.order == RowOrder::kNumbered)
     remarks.emplace_back(
-        "the pictures' names do not hold the order of fer2013.csv, so that the split is another one than of the csv: "
-        "pictures are ordered by checksums of their paths");
+        "the numbers in the pictures' names have gaps: rows are in their order, but the split is another one than of "
+        "the whole csv");
+  if (rule == SplitRule::kSeed && listing_.order == RowOrder::kChecksum)
+    remarks.emplace_back(
+        "the pictures' names do not hold the order of fer2013.csv: rows are in the order of checksums of their paths, "
+        "and the split is another one than of the csv");
   if (rule == SplitRule::kOfficial && std::find(usage_.begin(), usage_.end(), Split::kValidation) == usage_.end())
     remarks.emplace_back("no folder or name says PublicTest or validation: the validation split is empty");
   return remarks;

@@ -44,14 +44,13 @@ class PngDecoder {
   template <typename Work>
   void call(const Work& work) {
     // The library's own way out of an error: an exception must not pass through C.
-    if (setjmp(way_out_) != 0)
-      throw is_cut_ ? cut_picture(name_) : damaged_picture(name_, reason_.data());  // NOLINT(cert-err52-cpp)
+    if (setjmp(way_out_) != 0) throw is_cut_ ? cut_picture(name_) : damaged_picture(name_, reason_.data());
     work();
   }
 
   [[noreturn]] void fail(const char* reason) {
     std::snprintf(reason_.data(), reason_.size(), "%s", reason);
-    std::longjmp(way_out_, 1);  // NOLINT(cert-err52-cpp)
+    std::longjmp(way_out_, 1);
   }
 
   void read_bytes(png_bytep into, size_t length) {

@@ -140,8 +140,10 @@ TEST(Picture, InkOnWhiteBecomesLuma) {
 GreyPicture turned_right(const GreyPicture& from) {
   GreyPicture to{from.height, from.width, {}, from.was_coloured};
   for (int y = 0; y < to.height; ++y) {
-    for (int x = 0; x < to.width; ++x)
-      to.pixels.push_back(from.pixels[static_cast<size_t>((from.height - 1 - x) * from.width + y)]);
+    for (int x = 0; x < to.width; ++x) {
+      const int at = (from.height - 1 - x) * from.width + y;
+      to.pixels.push_back(from.pixels[static_cast<size_t>(at)]);
+    }
   }
   return to;
 }
@@ -334,9 +336,10 @@ double area_mean(const RawPicture& picture, const PictureBox& box, int face_x, i
   };
   double sum = 0;
   for (int y = 0; y < box.side; ++y) {
-    for (int x = 0; x < box.side; ++x)
-      sum += share(face_x, x) * share(face_y, y) *
-             picture.samples[static_cast<size_t>((box.y + y) * picture.width + box.x + x)];
+    for (int x = 0; x < box.side; ++x) {
+      const int at = (box.y + y) * picture.width + box.x + x;
+      sum += share(face_x, x) * share(face_y, y) * picture.samples[static_cast<size_t>(at)];
+    }
   }
   return sum / (scale * scale);
 }
