@@ -39,14 +39,6 @@ struct PreviewOptions {
 constexpr int kMostImages = 4096;  // a picture of 30,708 rows
 constexpr int kPairsPerRow = 8;
 
-void check_output(const fs::path& output) {
-  if (output.extension() != ".png")
-    throw user_error(fmt::format("{}: the picture is written as a .png file", output.string()), "Name it so.");
-  if (fs::is_directory(output))
-    throw user_error(fmt::format("{}: is a folder, expected a file", output.string()), "Name another output.");
-  require_folder_of(output);
-}
-
 void check_epoch(const PreviewOptions& options, const Config& config) {
   if (options.epoch < 1 || options.epoch > config.epochs)
     throw user_error(fmt::format("--epoch is {}, but the run has {} epoch{}", options.epoch, config.epochs,
@@ -83,7 +75,7 @@ std::string words_of(const ImageRecipe& recipe, const BatchMixing& mixing, int e
 }
 
 void write_preview(const PreviewOptions& options, int threads, RunLog& log) {
-  check_output(options.output);
+  require_picture_output(options.output, ".png");
   const Config config = load_config(options.config, options.overrides);
   require_data(config);
   check_epoch(options, config);

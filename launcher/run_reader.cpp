@@ -146,6 +146,14 @@ void require_folder_of(const fs::path& output) {
     throw user_error(fmt::format("{}: no such folder", folder.string()));
 }
 
+void require_picture_output(const fs::path& output, std::string_view extension) {
+  if (output.extension() != extension)
+    throw user_error(fmt::format("{}: the picture is written as a {} file", output.string(), extension), "Name it so.");
+  if (fs::is_directory(output))
+    throw user_error(fmt::format("{}: is a folder, expected a file", output.string()), "Name another output.");
+  require_folder_of(output);
+}
+
 ReportRun read_run(const fs::path& folder, RunLog& log) {
   const fs::path config = folder / run_file::kConfig;
   const fs::path history = folder / run_file::kHistory;

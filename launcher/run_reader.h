@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "core/atomic_file.h"
 #include "core/run_log.h"
@@ -30,6 +31,11 @@ namespace fer_ddp {
 
 // Throws Error (the user's fault) where the folder that is to hold the file `output` is not there.
 void require_folder_of(const std::filesystem::path& output);
+
+// Throws Error (the user's fault) where `output` is not to be written as a picture: its name does not end in
+// `extension`
+// (".png"), it is a folder, or the folder that is to hold it is not there.
+void require_picture_output(const std::filesystem::path& output, std::string_view extension);
 
 // The shards that the run of `folder` learnt from: its configuration's data, or the ones made beside the run. None if
 // neither is there (any more).

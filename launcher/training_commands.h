@@ -5,6 +5,7 @@
 #include "launcher/command.h"
 #include "launcher/evaluation_run.h"
 #include "launcher/sweep_run.h"
+#include "launcher/lr_find_run.h"
 #include "launcher/training_run.h"
 
 namespace fer_ddp {
@@ -14,6 +15,7 @@ struct TrainingCommands {
   decltype(&train_run) train;
   decltype(&run_sweep) sweep;
   decltype(&evaluate_run) evaluate;
+  decltype(&find_learning_rate) lr_find;
   decltype(&write_torchscript) export_torchscript;
 };
 
