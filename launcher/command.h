@@ -37,6 +37,7 @@ void add_verify_command(CLI::App& app, Action& chosen);
 void add_augment_preview_command(CLI::App& app, Action& chosen);
 void add_lr_find_command(CLI::App& app, Action& chosen);
 void add_evaluate_command(CLI::App& app, Action& chosen);
+void add_predict_command(CLI::App& app, Action& chosen);
 void add_export_command(CLI::App& app, Action& chosen);
 void add_replay_command(CLI::App& app, Action& chosen);
 void add_report_command(CLI::App& app, Action& chosen);

@@ -117,12 +117,13 @@ void publish(const RangeTestReport& report, const RangeTestOptions& options, con
 int find_learning_rate(const Config& config, const LrFindRequest& request, Session& session) {
   Communicator& communicator = session.communicator();
   require_agreement(communicator, {{"build", fer_ddp_build_hash}, {"configuration", config_to_json(config).dump()}});
-  session.world.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
+  communicator.set_timeout(std::chrono::duration<double>(config.collective_timeout_seconds));
   run_on_rank_0(communicator, [&] {
     if (!request.output.empty()) require_picture_output(request.output, ".svg");
   });
   const Network network = provide_network(config, communicator);
-  const RunDevice device = open_device(config, session);  // before anything uses LibTorch
+  const ProcessGpu gpu = open_gpu({&config, 1}, communicator);  // before anything uses LibTorch
+  const RunDevice device = start_device(gpu, config, communicator);
   const int fair = take_thread_share(communicator);
   const int threads = config.threads > 0 ? config.threads : fair;
   at::set_num_threads(threads);

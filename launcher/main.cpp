@@ -42,6 +42,7 @@ void add_commands(CLI::App& app, Action& chosen) {
   add_augment_preview_command(app, chosen);
   add_lr_find_command(app, chosen);
   add_evaluate_command(app, chosen);
+  add_predict_command(app, chosen);
   add_export_command(app, chosen);
   add_replay_command(app, chosen);
   add_report_command(app, chosen);

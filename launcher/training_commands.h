@@ -4,8 +4,9 @@
 #include "export/torchscript_file.h"
 #include "launcher/command.h"
 #include "launcher/evaluation_run.h"
-#include "launcher/sweep_run.h"
 #include "launcher/lr_find_run.h"
+#include "launcher/prediction_run.h"
+#include "launcher/sweep_run.h"
 #include "launcher/training_run.h"
 
 namespace fer_ddp {
@@ -16,6 +17,7 @@ struct TrainingCommands {
   decltype(&run_sweep) sweep;
   decltype(&evaluate_run) evaluate;
   decltype(&find_learning_rate) lr_find;
+  decltype(&predict_pictures) predict;
   decltype(&write_torchscript) export_torchscript;
 };
 

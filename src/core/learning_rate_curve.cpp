@@ -31,6 +31,7 @@ double smoothed_steps(double steps_per_decade) { return std::max(1.0, kSmoothedD
 // steps of the smoothing.
 double noise_of(const LearningRateCurve& curve, double steps_per_decade) {
   std::vector<double> differences;
+  differences.reserve(curve.losses.size());
   for (size_t k = 1; k < curve.losses.size(); ++k)
     differences.push_back(std::abs(curve.losses[k] - curve.losses[k - 1]));
   constexpr double kMedianOfNormal = 0.6745;
@@ -65,6 +66,7 @@ class BottomSearch {
  public:
   BottomSearch(const LearningRateCurve& curve, double noise, size_t half_decade)
       : losses_(curve.smoothed), noise_(noise), half_decade_(half_decade) {
+    highest_.reserve(losses_.size());
     for (const double loss : losses_) highest_.push_back(std::max(loss, highest_.empty() ? loss : highest_.back()));
   }
 
@@ -138,6 +140,7 @@ Json number_or_null(std::optional<double> value) { return value && std::isfinite
 
 std::vector<double> rising_rates(double from, double to, int steps) {
   std::vector<double> rates;
+  rates.reserve(static_cast<size_t>(steps));
   for (int k = 0; k < steps; ++k) rates.push_back(from * std::pow(to / from, static_cast<double>(k) / (steps - 1)));
   return rates;
 }

@@ -119,6 +119,7 @@ LearningRateCurve run_range_test(const Config& config, const Network& network, c
                                  const RangeTestSurroundings& surroundings) {
   RangeTest test(config, network, options, surroundings);
   std::vector<std::vector<double>> trainings;
+  trainings.reserve(static_cast<size_t>(options.restarts));
   for (int restart = 0; restart < options.restarts; ++restart) trainings.push_back(test.train(restart));
   return mean_curve(rising_rates(options.from, options.to, options.steps), trainings);
 }

@@ -10,18 +10,28 @@ CLASSES = ["angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutra
 FOLDERS = {"Training": "train", "PublicTest": "test", "PrivateTest": "test"}
 
 
-def png(pixels: bytes, side: int = 48) -> bytes:
+def png(pixels: bytes, width: int = 48) -> bytes:
     """A grey PNG file."""
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-    rows = b"".join(b"\0" + pixels[y * side:(y + 1) * side] for y in range(side))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows))
+    height = len(pixels) // width
+    rows = b"".join(b"\0" + pixels[y * width:(y + 1) * width] for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows))
             + chunk(b"IEND", b""))
+
+
+def png_of_rows(rows: list) -> bytes:
+    return png(b"".join(map(bytes, rows)), len(rows[0]))
 
 
 def rows_of(path: pathlib.Path) -> list:
     with open(path, newline="") as file:
         return [(int(row["emotion"]), bytes(map(int, row["pixels"].split())), row["Usage"]) for row in csv.DictReader(file)]
+
+
+def csv_faces(path: pathlib.Path) -> list:
+    """Of each row: its label, and its 48 rows of 48 bytes."""
+    return [(label, [pixels[y * 48:y * 48 + 48] for y in range(48)]) for label, pixels, _ in rows_of(path)]
 
 
 def write_pictures(faces: pathlib.Path, folder: pathlib.Path) -> pathlib.Path:

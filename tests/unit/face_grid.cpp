@@ -3,6 +3,12 @@
 #include <gtest/gtest.h>
 #include <png.h>
 
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "report/contact_sheet.h"
+
 namespace fer_ddp {
 
 namespace {
@@ -82,6 +88,46 @@ TEST(FacePairs, ThatFillNoRowMakeItShorter) {
   EXPECT_EQ(width, 2 * 98 + 12);
   EXPECT_EQ(height, 48);
   EXPECT_EQ(face_pairs_png({}, {}, 8), "");
+}
+
+// The pixels beneath the first face of a sheet.
+std::string caption_pixels(const std::string& caption) {
+  const std::vector<CaptionedFace> faces = {{.face = {}, .caption = caption}};
+  int width = 0;
+  int height = 0;
+  const std::vector<uint8_t> pixels = decode(contact_sheet_png(faces), width, height);
+  return {pixels.begin() + (16 + 192) * width, pixels.end()};
+}
+
+TEST(ContactSheet, ShowsFacesInTheOrderOfReading) {
+  std::vector<CaptionedFace> faces(7);
+  for (size_t i = 0; i < faces.size(); ++i) faces[i].face.fill(static_cast<uint8_t>(10 * i));
+  int width = 0;
+  int height = 0;
+  const std::vector<uint8_t> pixels = decode(contact_sheet_png(faces), width, height);
+  EXPECT_EQ(width, 6 * 208 + 16);
+  EXPECT_EQ(height, 2 * 232 + 16);
+  for (size_t i = 0; i < faces.size(); ++i) {
+    const size_t corner = (16 + i / 6 * 232) * static_cast<size_t>(width) + 16 + i % 6 * 208;
+    EXPECT_EQ(pixels[corner], 10 * i);
+    EXPECT_EQ(pixels[corner + 191 * static_cast<size_t>(width) + 191], 10 * i);
+    EXPECT_EQ(pixels[corner + 192], 255);
+  }
+  EXPECT_EQ(contact_sheet_png({}), "");
+}
+
+TEST(ContactSheet, KnowsAllLettersOfTheExpressions) {
+  std::set<std::string> shapes;
+  std::set<char> letters = {'%', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'};
+  for (const std::string_view name : kExpressionNames) letters.insert(name.begin(), name.end());
+  for (const char letter : letters) shapes.insert(caption_pixels(std::string(1, letter)));
+  shapes.insert(caption_pixels(" "));
+  EXPECT_EQ(shapes.size(), letters.size() + 1);  // no two alike, and none blank
+}
+
+TEST(ContactSheet, CutsACaptionThatIsWiderThanItsFace) {
+  EXPECT_EQ(caption_pixels(std::string(100, 'a')), caption_pixels(std::string(16, 'a')));
+  EXPECT_NE(caption_pixels(std::string(16, 'a')), caption_pixels(std::string(15, 'a')));
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ LearningRateCurve curve_of(const std::function<double(double)>& loss, double noi
   std::normal_distribution<double> draw(0, 1);
   const std::vector<double> rates = rising_rates(kFrom, kTo, kSteps);
   std::vector<double> losses;
+  losses.reserve(rates.size());
   for (const double rate : rates) losses.push_back(loss(std::log10(rate)) + noise * draw(generator));
   return mean_curve(rates, {losses});
 }

@@ -1,0 +1,238 @@
+#include "launcher/prediction_run.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "comm/agreement.h"
+#include "core/atomic_file.h"
+#include "core/error.h"
+#include "core/json_text.h"
+#include "core/run_layout.h"
+#include "core/standard_streams.h"
+#include "data/dataset.h"
+#include "data/image_views.h"
+#include "data/sampler.h"
+#include "launcher/device_selection.h"
+#include "launcher/run_reader.h"
+#include "launcher/thread_share.h"
+#include "model/weights.h"
+#include "network/table.h"
+#include "report/contact_sheet.h"
+#include "step/step_choice.h"
+
+namespace fer_ddp {
+
+namespace {
+
+using Probabilities = std::array<double, kExpressionCount>;
+
+constexpr const char* kStandardInput = "-";
+constexpr size_t kMostPictureBytes = size_t{256} << 20;
+
+struct ReadPicture {
+  std::string name;
+  PictureBox box;
+  Face face;
+};
+
+struct BrokenPicture {
+  std::string name;
+  Error problem;
+};
+
+// What rank 0 has read.
+struct Pictures {
+  std::vector<ReadPicture> read;
+  std::vector<BrokenPicture> broken;
+};
+
+PictureBox box_in(const GreyPicture& picture, const PredictionRequest& request, const std::string& name) {
+  if (!request.box) return centre_square(picture);
+  const PictureBox& box = *request.box;
+  // Nothing is added that could overflow.
+  if (box.side <= picture.width && box.side <= picture.height && box.x <= picture.width - box.side &&
+      box.y <= picture.height - box.side)
+    return box;
+  throw user_error(fmt::format("{}: --box {},{},{} does not lie within its {} x {} pixels", name, box.x, box.y,
+                               box.side, picture.width, picture.height),
+                   "Give X,Y of its upper left corner and its SIDE, as the picture stands upright.");
+}
+
+ReadPicture read_picture(const std::string& file, const PredictionRequest& request) {
+  const bool is_input = file == kStandardInput;
+  const std::string name = is_input ? "standard input" : file;
+  const std::string bytes = read_file(is_input ? "/dev/stdin" : file, kMostPictureBytes);
+  const GreyPicture picture = decode_picture(std::as_bytes(std::span(bytes)), name);
+  ReadPicture read{.name = file, .box = box_in(picture, request, name), .face = {}};
+  face_of(picture, read.box, read.face);
+  return read;
+}
+
+Pictures read_pictures(const PredictionRequest& request) {
+  Pictures pictures;
+  for (const std::string& file : request.pictures) {
+    try {
+      pictures.read.push_back(read_picture(file, request));
+    } catch (const Error& problem) {
+      pictures.broken.push_back({file, problem});
+    }
+  }
+  return pictures;
+}
+
+// The faces that rank 0 has read, one behind the other.
+std::string faces_for_all(const Pictures& pictures, Communicator& communicator) {
+  std::string faces;
+  for (const ReadPicture& picture : pictures.read) faces.append(picture.face.begin(), picture.face.end());
+  return broadcast_text(communicator, faces);
+}
+
+// The faces as the test split of a dataset that holds nothing else: so the step takes them as it takes a run's own.
+Dataset dataset_of(const std::string& faces, const std::vector<uint8_t>& labels) {
+  PerSplit<SplitView> splits;
+  splits[Split::kTest] = {.images = {reinterpret_cast<const uint8_t*>(faces.data()), faces.size()}, .labels = labels};
+  return {{}, {}, {}, splits};
+}
+
+// The mean over the views that the run's final test takes; every rank gets all of them.
+std::vector<Probabilities> probabilities_of(TrainingStep& step, const Dataset& dataset, const Config& config,
+                                            Communicator& communicator) {
+  const int64_t images = dataset.split(Split::kTest).size();
+  const PositionRange mine = rank_share({0, images}, communicator.rank(), communicator.size());
+  const std::vector<ImageView> views = image_views(config.test_time_augmentation);
+  std::vector<Probabilities> all(static_cast<size_t>(images), Probabilities{});
+  const std::span<double> values(all.front().data(), all.size() * kExpressionCount);
+  for (const ImageView& view : views) {
+    const std::vector<float> of_view = step.probabilities(dataset, Split::kTest, mine, view);
+    for (size_t i = 0; i < of_view.size(); ++i)
+      values[static_cast<size_t>(mine.begin) * kExpressionCount + i] += static_cast<double>(of_view[i]);
+  }
+  communicator.all_reduce(values, ReduceOperation::kSum);
+  for (double& value : values) value /= static_cast<double>(views.size());
+  return all;
+}
+
+// By the step that the run trained with, so that the numbers are those of its evaluation.
+std::vector<Probabilities> predict_by_step(const Config& config, const Network& network, const std::string& faces,
+                                           Session& session) {
+  Communicator& communicator = session.communicator();
+  const int fair = take_thread_share(communicator);
+  const ProcessGpu gpu = open_gpu({&config, 1}, communicator);  // before anything uses LibTorch
+  const RunDevice device = start_device(gpu, config, communicator);
+  at::set_num_threads(config.threads > 0 ? config.threads : fair);
+  std::unique_ptr<Model> model;
+  run_together(communicator, [&] { model = make_model(network, config); });
+  const std::vector<uint8_t> labels(faces.size() / kImagePixels);  // of no account
+  const Dataset dataset = dataset_of(faces, labels);
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
+  std::vector<Probabilities> probabilities;
+  {
+    const std::unique_ptr<TrainingStep> step =
+        make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
+    probabilities = probabilities_of(*step, dataset, config, communicator);
+  }
+  if (device.runtime) device.runtime->close();
+  return probabilities;
+}
+
+// Labels, the most probable one first.
+std::array<size_t, kExpressionCount> ranking(const Probabilities& probabilities) {
+  std::array<size_t, kExpressionCount> labels{};
+  std::iota(labels.begin(), labels.end(), 0);
+  std::stable_sort(labels.begin(), labels.end(),
+                   [&](size_t a, size_t b) { return probabilities[a] > probabilities[b]; });
+  return labels;
+}
+
+// "face.png  Happy     87.3 %   Surprise 6.1 %, Neutral 3.0 %"
+std::string table(const std::vector<ReadPicture>& pictures, const std::vector<Probabilities>& probabilities) {
+  size_t width = 0;
+  for (const ReadPicture& picture : pictures) width = std::max(width, picture.name.size());
+  std::string text;
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    const auto labels = ranking(probabilities[i]);
+    const auto percent = [&](size_t place) { return 100 * probabilities[i][labels[place]]; };
+    text += fmt::format("{:<{}}  {:<8} {:5.1f} %   {} {:.1f} %, {} {:.1f} %\n", pictures[i].name, width,
+                        kExpressionNames[labels[0]], percent(0), kExpressionNames[labels[1]], percent(1),
+                        kExpressionNames[labels[2]], percent(2));
+  }
+  return text;
+}
+
+nlohmann::ordered_json to_json(const Pictures& pictures, const std::vector<Probabilities>& probabilities) {
+  using Json = nlohmann::ordered_json;
+  Json predictions = Json::array();
+  for (size_t i = 0; i < pictures.read.size(); ++i) {
+    const ReadPicture& picture = pictures.read[i];
+    const size_t label = ranking(probabilities[i]).front();
+    Json shares = Json::object();
+    for (size_t k = 0; k < kExpressionCount; ++k) shares[std::string(kExpressionNames[k])] = probabilities[i][k];
+    predictions.push_back({{"file", picture.name},
+                           {"class", kExpressionNames[label]},
+                           {"label", label},
+                           {"probabilities", shares},
+                           {"box", {picture.box.x, picture.box.y, picture.box.side}}});
+  }
+  Json errors = Json::array();
+  for (const BrokenPicture& picture : pictures.broken)
+    errors.push_back({{"file", picture.name}, {"what", picture.problem.what()}});
+  return {{"predictions", predictions}, {"errors", errors}};
+}
+
+void write_sheet(const std::filesystem::path& sheet, const std::vector<ReadPicture>& pictures,
+                 const std::vector<Probabilities>& probabilities) {
+  std::vector<CaptionedFace> faces;
+  faces.reserve(pictures.size());
+  for (size_t i = 0; i < pictures.size(); ++i) {
+    const size_t label = ranking(probabilities[i]).front();
+    faces.push_back(
+        {pictures[i].face, fmt::format("{} {:.0f} %", kExpressionNames[label], 100 * probabilities[i][label])});
+  }
+  if (!faces.empty()) write_file_atomically(sheet, contact_sheet_png(faces));
+}
+
+void publish(const PredictionRequest& request, const Pictures& pictures,
+             const std::vector<Probabilities>& probabilities, RunLog& log) {
+  if (!request.sheet.empty()) write_sheet(request.sheet, pictures.read, probabilities);
+  print_result(request.json ? json_text(to_json(pictures, probabilities)) + "\n" : table(pictures.read, probabilities));
+  for (const BrokenPicture& picture : pictures.broken)
+    log.error("picture", picture.problem.message(), {{"file", picture.name}});
+}
+
+}  // namespace
+
+int predict_pictures(const PredictionRequest& request, Session& session) {
+  Communicator& communicator = session.communicator();
+  Config config;
+  Network network;
+  run_together(communicator, [&] {
+    if (!request.sheet.empty()) require_picture_output(request.sheet, ".png");
+    if (!holds_run(request.run))
+      throw user_error(fmt::format("{}: holds no run (no config.json)", request.run.string()),
+                       "Give the folder of a run.");
+    config = load_config(request.run / run_file::kConfig);
+    config.init = weights_of_run(request.run).string();
+    if (request.device) config.device = *request.device;
+    network = network_of_run(request.run, config);
+    refuse_impossible_step(config, network);
+  });
+  Pictures pictures;
+  run_on_rank_0(communicator, [&] { pictures = read_pictures(request); });
+  const std::string faces = faces_for_all(pictures, communicator);
+  std::array<int64_t, 1> broken = {static_cast<int64_t>(pictures.broken.size())};
+  communicator.broadcast(std::as_writable_bytes(std::span(broken)), 0);
+  std::vector<Probabilities> probabilities;
+  if (!faces.empty()) probabilities = predict_by_step(config, network, faces, session);
+  run_on_rank_0(communicator, [&] { publish(request, pictures, probabilities, session.log); });
+  return broken[0] > 0 ? static_cast<int>(Fault::kUser) : 0;
+}
+
+}  // namespace fer_ddp
