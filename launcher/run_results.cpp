@@ -10,7 +10,10 @@
 #include "core/text.h"
 #include "launcher/run_reader.h"
 #include "model/weights.h"
+#include "report/confusion_picture.h"
+#include "report/html_report.h"
 #include "report/predictions.h"
+#include "report/tensorboard.h"
 
 namespace fer_ddp {
 
@@ -97,6 +100,15 @@ std::string predictions_text(const Dataset& dataset, const std::vector<ImagePred
   return predictions_csv(lines);
 }
 
+// In an event file of their own, at the last epoch.
+void add_tensorboard_pictures(const fs::path& folder, const ReportRun& run) {
+  const int last = run.result->final_epoch.value_or(0);
+  TensorBoardWriter writer(folder, last + 1);
+  if (run.result->test) writer.add_picture("confusion/test", last, confusion_png(*run.result->test));
+  if (!run.faces_png.empty()) writer.add_picture("faces/training", last, run.faces_png);
+  if (!run.seen_png.empty()) writer.add_picture("faces/as_the_network_sees_them", last, run.seen_png);
+}
+
 }  // namespace
 
 RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, const Model& model,
@@ -151,8 +163,10 @@ void write_results(const Config& config, const Model& model, const Dataset& data
   }
   write_file_atomically(folder / run_file::kResult, json_text(run_result_to_json(result), 2) + "\n", check);
   for (const std::string& name : stale) fs::remove(folder / name);
-  const std::array<fs::path, 1> runs = {folder};
-  write_report(runs, folder / run_file::kReport, log, check);
+  // Read back, as the report of it at any later time is.
+  const std::array<ReportRun, 1> runs = {read_run(folder, log)};
+  write_file_atomically(folder / run_file::kReport, html_report(runs), check);
+  add_tensorboard_pictures(folder, runs[0]);
   log.info("done",
            has_diverged(result)
                ? std::string()

@@ -49,6 +49,17 @@ fs::path unused_path(const fs::path& folder) {
   }
 }
 
+// Where a PNG file says how large it is: in its first chunk, after eight bytes of signature and eight of the chunk's
+// head.
+constexpr size_t kPngWidth = 16;
+constexpr size_t kPngHeight = 20;
+
+int32_t big_endian_at(const std::string& bytes, size_t at) {
+  uint32_t number = 0;
+  for (size_t i = 0; i < sizeof(number); ++i) number = (number << 8) | static_cast<uint8_t>(bytes.at(at + i));
+  return static_cast<int32_t>(number);
+}
+
 tensorboard::Event event_at(int epoch) {
   tensorboard::Event event;
   event.set_wall_time(wall_clock_seconds());
@@ -101,6 +112,18 @@ void TensorBoardWriter::add_epoch(const EpochRecord& record) {
   if (record.validated()) add_scalar(summary, "accuracy/validation", record.val_accuracy);
   add_scalar(summary, "learning_rate", record.learning_rate);
   add_scalar(summary, "images_per_second", record.images_per_second);
+  write_record(event.SerializeAsString());
+}
+
+void TensorBoardWriter::add_picture(const std::string& tag, int epoch, const std::string& png) {
+  tensorboard::Event event = event_at(epoch);
+  tensorboard::Summary::Value* value = event.mutable_summary()->add_value();
+  value->set_tag(tag);
+  tensorboard::Summary::Image& image = *value->mutable_image();
+  image.set_width(big_endian_at(png, kPngWidth));
+  image.set_height(big_endian_at(png, kPngHeight));
+  image.set_colorspace(1);
+  image.set_encoded_image_string(png);
   write_record(event.SerializeAsString());
 }
 

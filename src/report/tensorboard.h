@@ -1,6 +1,6 @@
-// Scalars for TensorBoard: an event file in the run's folder, events.out.tfevents.SECONDS.HOST.PROCESS.NUMBER, with
-// each epoch's metrics at step = epoch (from 0). Each start of a run opens a file of its own; TensorBoard joins them.
-// Rank 0 alone, one thread.
+// Scalars and pictures for TensorBoard: an event file in the run's folder,
+// events.out.tfevents.SECONDS.HOST.PROCESS.NUMBER, with each epoch's metrics at step = epoch (from 0). Each start of a
+// run opens a file of its own; TensorBoard joins them. Rank 0 alone, one thread.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,9 @@ class TensorBoardWriter {
   // Adds loss/train, accuracy/train, learning_rate and images_per_second, loss/validation and accuracy/validation where
   // the epoch was validated, and hands them to the operating system at once. Throws Error if that fails.
   void add_epoch(const EpochRecord& record);
+
+  // Adds a grey PNG file, at an epoch. Throws as add_epoch().
+  void add_picture(const std::string& tag, int epoch, const std::string& png);
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 

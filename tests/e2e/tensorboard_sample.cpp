@@ -2,6 +2,7 @@
 // to 2, then, from a checkpoint of epoch 1, epochs 2 to 4. read_tensorboard checks what TensorBoard makes of it.
 #include <string>
 
+#include "report/confusion_picture.h"
 #include "report/tensorboard.h"
 
 namespace {
@@ -23,10 +24,18 @@ void write_epochs(const std::string& folder, int first, int last, double offset)
   for (int epoch = first; epoch <= last; ++epoch) writer.add_epoch(record(epoch, offset));
 }
 
+// Of ten images of each expression, all taken for the next one.
+std::string confusion() {
+  fer_ddp::Evaluation evaluation{.loss = 2.0, .images = 70};
+  for (size_t label = 0; label < 7; ++label) evaluation.confusion[label][(label + 1) % 7] = 10;
+  return fer_ddp::confusion_png(evaluation);
+}
+
 }  // namespace
 
 int main(int argument_count, char** arguments) {
   if (argument_count != 2) return 2;
   write_epochs(arguments[1], 0, 2, 8.0);
   write_epochs(arguments[1], 2, 4, 0.0);
+  fer_ddp::TensorBoardWriter(arguments[1], 5).add_picture("confusion/test", 4, confusion());
 }
