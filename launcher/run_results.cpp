@@ -72,8 +72,9 @@ PairedCounts right_apart(const std::vector<ImagePrediction>& first, const std::v
 }
 
 void add_candidates(const TrainingState& state, const std::vector<TestedEpoch>& candidates, RunResult& result) {
-  std::vector<const TestedEpoch*> by_epoch;
-  for (const TestedEpoch& tested : candidates) by_epoch.push_back(&tested);
+  std::vector<const TestedEpoch*> by_epoch(candidates.size());
+  std::transform(candidates.begin(), candidates.end(), by_epoch.begin(),
+                 [](const TestedEpoch& tested) { return &tested; });
   std::sort(by_epoch.begin(), by_epoch.end(), [](const TestedEpoch* one, const TestedEpoch* other) {
     return one->candidate.epoch < other->candidate.epoch;
   });

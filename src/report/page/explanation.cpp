@@ -60,8 +60,9 @@ std::string at_the_start(std::string sentence) {
 }
 
 std::string names_of(const std::vector<const Rival*>& rivals) {
-  std::vector<std::string> names;
-  for (const Rival* rival : rivals) names.push_back(epoch_name(rival->candidate->epoch));
+  std::vector<std::string> names(rivals.size());
+  std::transform(rivals.begin(), rivals.end(), names.begin(),
+                 [](const Rival* rival) { return epoch_name(rival->candidate->epoch); });
   return fmt::format("{}", fmt::join(names, " and "));
 }
 

@@ -52,8 +52,8 @@ std::vector<Mistake> shared_mistakes(std::span<const ReportRun> runs) {
   }
   std::stable_sort(shared.begin(), shared.end(),
                    [](const auto& one, const auto& other) { return one.first > other.first; });
-  std::vector<Mistake> mistakes;
-  for (auto& [least, mistake] : shared) mistakes.push_back(std::move(mistake));
+  std::vector<Mistake> mistakes(shared.size());
+  std::transform(shared.begin(), shared.end(), mistakes.begin(), [](const auto& one) { return one.second; });
   return mistakes;
 }
 
