@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/json_text.h"
 #include "core/run_layout.h"
@@ -103,11 +106,14 @@ std::string predictions_text(const Dataset& dataset, const std::vector<ImagePred
 
 // In an event file of their own, at the last epoch.
 void add_tensorboard_pictures(const fs::path& folder, const ReportRun& run) {
+  std::vector<std::pair<const char*, std::string>> pictures = {{"faces/training", run.faces_png},
+                                                               {"faces/as_the_network_sees_them", run.seen_png}};
+  if (run.result->test) pictures.emplace_back("confusion/test", confusion_png(*run.result->test));
+  std::erase_if(pictures, [](const auto& picture) { return picture.second.empty(); });
+  if (pictures.empty()) return;
   const int last = run.result->final_epoch.value_or(0);
   TensorBoardWriter writer(folder, last + 1);
-  if (run.result->test) writer.add_picture("confusion/test", last, confusion_png(*run.result->test));
-  if (!run.faces_png.empty()) writer.add_picture("faces/training", last, run.faces_png);
-  if (!run.seen_png.empty()) writer.add_picture("faces/as_the_network_sees_them", last, run.seen_png);
+  for (const auto& [tag, png] : pictures) writer.add_picture(tag, last, png);
 }
 
 }  // namespace
