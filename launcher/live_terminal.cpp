@@ -1,5 +1,6 @@
 #include "launcher/live_terminal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/ioctl.h>
@@ -13,7 +14,6 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "core/standard_streams.h"
 
 namespace fer_ddp {
 
@@ -22,12 +22,6 @@ namespace {
 constexpr const char* kEnter = "\033[?1049h\033[?25l\033[2J";  // another screen, no cursor, empty
 constexpr const char* kLeave = "\033[?25h\033[?1049l";
 constexpr char kControlC = 3;
-
-// Written past print_result(): a destructor does not throw.
-void give_screen_back() {
-  const std::string_view text = kLeave;
-  static_cast<void>(::write(STDOUT_FILENO, text.data(), text.size()) < 0);
-}
 
 bool wants_colours() {
   const char* refused = std::getenv("NO_COLOR");  // no-color.org
@@ -49,7 +43,7 @@ WaitingSignals::WaitingSignals() {
   sigemptyset(&waiting);
   for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&waiting, number);
   pthread_sigmask(SIG_BLOCK, &waiting, &before_);
-  descriptor_ = ::signalfd(-1, &waiting, SFD_CLOEXEC);
+  descriptor_ = ::signalfd(-1, &waiting, SFD_CLOEXEC | SFD_NONBLOCK);
   if (descriptor_ < 0) {
     const int reason = errno;
     pthread_sigmask(SIG_SETMASK, &before_, nullptr);
@@ -64,22 +58,40 @@ WaitingSignals::~WaitingSignals() {
 
 LiveTerminal::LiveTerminal(const WaitingSignals& signals)
     : signals_(signals), has_keys_(::tcgetattr(STDIN_FILENO, &before_) == 0), has_colours_(wants_colours()) {
+  const char* name = ::ttyname(STDOUT_FILENO);
+  output_ = name == nullptr ? -1 : ::open(name, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (output_ < 0) throw machine_error(fmt::format("the terminal cannot be opened: {}", errno_text(errno)));
   if (has_keys_) {
     termios keys = before_;
     keys.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ISIG);
+    keys.c_iflag &= ~static_cast<tcflag_t>(IXON);  // Ctrl-S would halt what is drawn
     ::tcsetattr(STDIN_FILENO, TCSANOW, &keys);
   }
-  try {
-    print_result(kEnter);
-  } catch (...) {
-    if (has_keys_) ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
-    throw;
-  }
+  static_cast<void>(send(kEnter));
 }
 
 LiveTerminal::~LiveTerminal() {
-  give_screen_back();
+  // In one go or not at all: a terminal that takes nothing is not waited for.
+  static_cast<void>(::write(output_, kLeave, std::string_view(kLeave).size()) < 0);
   if (has_keys_) ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+  ::close(output_);
+}
+
+bool LiveTerminal::send(std::string_view text) const {
+  while (!text.empty()) {
+    const ssize_t written = ::write(output_, text.data(), text.size());
+    if (written > 0) {
+      text.remove_prefix(static_cast<size_t>(written));
+      continue;
+    }
+    if (errno != EAGAIN && errno != EINTR)
+      throw machine_error(fmt::format("the terminal cannot be written to: {}", errno_text(errno)));
+    std::array<pollfd, 2> waited = {{{.fd = signals_.descriptor(), .events = POLLIN, .revents = 0},
+                                     {.fd = output_, .events = POLLOUT, .revents = 0}}};
+    static_cast<void>(::poll(waited.data(), waited.size(), -1));
+    if (waited[0].revents != 0) return false;
+  }
+  return true;
 }
 
 LiveTerminal::Size LiveTerminal::size() {
@@ -93,13 +105,13 @@ std::optional<char> LiveTerminal::key(std::chrono::milliseconds longest) {
                                    {.fd = has_keys_ ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0}}};
   if (::poll(waited.data(), waited.size(), static_cast<int>(longest.count())) <= 0) return std::nullopt;
   if (waited[0].revents != 0) {
-    signalfd_siginfo taken{};  // read, or it would come again once signals do not wait any more
-    static_cast<void>(::read(signals_.descriptor(), &taken, sizeof(taken)) < 0);
-    return 'q';
+    // All of them, or they would come again once signals do not wait any more.
+    for (signalfd_siginfo taken{}; ::read(signals_.descriptor(), &taken, sizeof(taken)) > 0;) continue;
+    return kEnd;
   }
-  char pressed = 'q';
-  if (::read(STDIN_FILENO, &pressed, 1) != 1) return 'q';
-  return pressed == kControlC ? 'q' : pressed;
+  char pressed = kEnd;
+  if (::read(STDIN_FILENO, &pressed, 1) != 1) return kEnd;
+  return pressed == kControlC ? kEnd : pressed;
 }
 
 void LiveTerminal::draw(const std::string& text) {
@@ -117,7 +129,7 @@ void LiveTerminal::draw(const std::string& text) {
   }
   if (drawn_.size() > lines.size()) sent += fmt::format("\033[{};1H\033[J", lines.size() + 1);
   drawn_ = lines;
-  if (!sent.empty()) print_result(sent);
+  if (!send(sent)) drawn_size_ = {0, 0};  // all of it anew, should there be a next time
 }
 
 }  // namespace fer_ddp

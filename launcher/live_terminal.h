@@ -1,6 +1,7 @@
 // A terminal that is drawn on as a whole, as `top` does: the alternate screen of standard output, of which only lines
 // that changed are sent, and keys from standard input one by one where that is a terminal too. Signals that would end
-// the process come as the key q, so that the terminal is always given back as it was. One thread.
+// the process come as a key of their own, so that the terminal is always given back as it was, also where nobody reads
+// what is written to it. One thread.
 #pragma once
 
 #include <termios.h>
@@ -9,6 +10,7 @@
 #include <csignal>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace fer_ddp {
@@ -46,14 +48,21 @@ class LiveTerminal {
   [[nodiscard]] bool has_colours() const { return has_colours_; }
   [[nodiscard]] static Size size();  // asked anew each time: windows are resized
 
-  // Waits for a key at most so long; none: nothing was pressed. 'q' for a signal, Ctrl-C and a terminal that is gone.
+  // A signal, Ctrl-C, or a terminal that is gone.
+  static constexpr char kEnd = '\0';
+
+  // Waits for a key at most so long; none: nothing was pressed.
   [[nodiscard]] std::optional<char> key(std::chrono::milliseconds longest);
 
-  // Lines joined by newlines. Throws Error where the terminal does not take them.
+  // Lines joined by newlines. What the terminal does not take before a signal comes is left out. Throws Error where it
+  // is gone.
   void draw(const std::string& text);
 
  private:
+  [[nodiscard]] bool send(std::string_view text) const;  // false: a signal came before all of it was taken
+
   const WaitingSignals& signals_;
+  int output_ = -1;   // standard output's terminal, opened anew so that its writes alone do not block
   termios before_{};  // before has_keys_, which fills it
   bool has_keys_;
   bool has_colours_;

@@ -45,6 +45,7 @@ std::optional<bool> is_over_at(const std::optional<StoredCheckpoint>& newest, co
   if (!newest) return std::nullopt;
   const CheckpointState state = read_checkpoint_state(*newest);
   if (state.training.epoch < result.epochs_run) return std::nullopt;
+  if (state.training.epoch > result.epochs_run) return false;  // it was trained on, and cut off before its new results
   DecisionMaker decisions(config);
   decisions.restore(state.decisions);
   return decisions.stop_reason_of(state.training) != StopReason::kNone;

@@ -60,6 +60,8 @@ constexpr int kPairsPerRow = 4;
 
 void add_data(ReportRun& run, const fs::path& shards) {
   const Manifest manifest = read_manifest(shards);
+  if (run.result && run.result->test && run.result->test->true_counts() != manifest.class_counts[Split::kTest])
+    throw user_error(fmt::format("{}: holds other test images than the run was tested on", shards.string()));
   run.class_counts = {manifest.class_counts[Split::kTrain], manifest.class_counts[Split::kValidation],
                       manifest.class_counts[Split::kTest]};
   run.faces_png = face_grid_png(sample_faces(shards, manifest, kFacesOfEachClass));
@@ -132,8 +134,10 @@ RunResult read_result(const fs::path& folder) {
 
 fs::path weights_of_run(const fs::path& folder) {
   fs::path weights = folder / run_file::kModel;
-  if (fs::exists(weights)) return weights;
-  if (fs::exists(folder / run_file::kResult))
+  const bool has_result = fs::exists(folder / run_file::kResult);
+  const bool is_left_over = has_result && !read_result(folder).has_weights;  // of an earlier end, which was trained on
+  if (fs::exists(weights) && !is_left_over) return weights;
+  if (has_result)
     throw user_error(fmt::format("{}: the run has no weights; see stop_reason in its result.json", folder.string()),
                      "A run that diverges before an epoch was its best leaves none.");
   throw user_error(fmt::format("{}: not there: the run has not finished", weights.string()),

@@ -147,7 +147,8 @@ void write_results(const Config& config, const Model& model, const Dataset& data
                    const RunResult& result, const PublishCheck& check, RunLog& log) {
   const fs::path folder = config.output;
   // Of an earlier end of the run there may be others.
-  std::vector<std::string> stale = {run_file::kLowestLoss, run_file::kHighestAccuracy, run_file::kPredictions};
+  std::vector<std::string> stale = {run_file::kModel, run_file::kRawModel, run_file::kLowestLoss,
+                                    run_file::kHighestAccuracy, run_file::kPredictions};
   const auto write_weights = [&](const char* name, const TensorSources& tensors) {
     write_file_atomically(
         folder / name,
@@ -169,6 +170,7 @@ void write_results(const Config& config, const Model& model, const Dataset& data
     std::erase(stale, run_file::kPredictions);
   }
   write_file_atomically(folder / run_file::kResult, json_text(run_result_to_json(result), 2) + "\n", check);
+  if (check) check();
   for (const std::string& name : stale) fs::remove(folder / name);
   // Read back, as the report of it at any later time is.
   const std::array<ReportRun, 1> runs = {read_run(folder, log)};

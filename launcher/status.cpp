@@ -78,11 +78,22 @@ class Follower {
     const int finished = snapshot.latest_epoch ? snapshot.latest_epoch->epoch + 1 : 0;
     std::vector<EpochRecord> history;
     const bool is_new = finished != finished_;
-    if (is_new) history = client_.history();
+    if (is_new) {
+      try {
+        history = client_.history();
+      } catch (const Error&) {  // the service may be ending: the stream says how the run did
+        return take_snapshot(snapshot);
+      }
+    }
     finished_ = finished;
+    take_snapshot(snapshot);
+    const std::lock_guard lock(mutex_);
+    if (is_new) state_.history = std::move(history);
+  }
+
+  void take_snapshot(const StatusSnapshot& snapshot) {
     const std::lock_guard lock(mutex_);
     state_.snapshot = snapshot;
-    if (is_new) state_.history = std::move(history);
   }
 
   StatusClient& client_;
@@ -100,6 +111,7 @@ struct Dialogue {
 
   // False: enough seen.
   bool answer(char key, StatusClient& client) {
+    if (key == LiveTerminal::kEnd) return false;
     if (asks) {
       asks = false;
       footer = key == 'y' ? stop(client) : "q quits   s stops the run";
@@ -150,8 +162,9 @@ void watch_lines(const AskedRun& run, bool json) {
 }
 
 // What was seen last stays on the terminal.
-void watch(const AskedRun& run, const WaitingSignals& signals) {
-  const Follower::State last = watch_live(run, signals);
+void watch(const AskedRun& run, std::optional<WaitingSignals>& signals) {
+  const Follower::State last = watch_live(run, *signals);
+  signals.reset();
   if (last.snapshot) print_result(status_screen(*last.snapshot, LiveTerminal::size().columns, kAllRows));
   if (last.ended && (!last.snapshot || last.snapshot->phase != RunPhase::kDone))
     throw machine_error(fmt::format("run {} broke off before it was done", run.name));
@@ -190,7 +203,7 @@ void add_status_command(CLI::App& app, Action& chosen) {
         if (options->watch && is_on_terminal(*options)) signals.emplace();
         ask_run(options->choice, [&](const AskedRun& run) {
           if (signals)
-            watch(run, *signals);
+            watch(run, signals);
           else if (options->watch)
             watch_lines(run, options->json);
           else

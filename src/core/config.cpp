@@ -100,6 +100,11 @@ void check_together(const Config& config, const std::string& where) {
     throw user_error(fmt::format("{}: init is \"{}\", expected glorot_uniform, uniform_fan_in or a .safetensors file",
                                  where, config.init));
   }
+  const bool has_control = std::any_of(config.name.begin(), config.name.end(),
+                                       [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; });
+  if (has_control)
+    throw user_error(fmt::format("{}: name holds a control character, such as an end of line", where),
+                     "It is what people call the run, in one line.");
   const bool is_path = config.name.find('/') != std::string::npos || config.name == "." || config.name == "..";
   if (config.name.empty() || is_path) {
     throw user_error(fmt::format("{}: name is \"{}\", expected a word and no path", where, config.name),

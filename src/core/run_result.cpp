@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/error.h"
 #include "core/json_reader.h"
 
@@ -64,6 +66,26 @@ Json run_result_to_json(const RunResult& result) {
           {"finished", result.finished}};
 }
 
+namespace {
+
+// Of images that are right no more than there are; the tests of the report count them one by one.
+void require_counts(const RunResult& result, const std::string& where) {
+  int64_t images = result.test ? result.test->images : 0;
+  for (const RunCandidate& candidate : result.candidates)
+    if (candidate.test) images = std::max(images, candidate.test->images);
+  const bool scores_fit =
+      std::all_of(result.candidates.begin(), result.candidates.end(), [](const RunCandidate& candidate) {
+        return !candidate.test || candidate.test->correct <= candidate.test->images;
+      });
+  const bool pairs_fit = std::all_of(
+      result.comparisons.begin(), result.comparisons.end(),
+      [images](const CandidateComparison& pair) { return pair.right.only_first + pair.right.only_second <= images; });
+  if (!scores_fit || !pairs_fit)
+    throw user_error(fmt::format("{}: not a run's result: more images are right than there are", where));
+}
+
+}  // namespace
+
 RunResult run_result_from_json(const Json& document, const std::string& where) {
   try {
     RunResult result{.stop_reason = document.at("stop_reason").get<std::string>(),
@@ -85,6 +107,7 @@ RunResult run_result_from_json(const Json& document, const std::string& where) {
     if (document.contains("candidates")) result.candidates = candidates_from_json(document.at("candidates"));
     if (document.contains("comparisons")) result.comparisons = comparisons_from_json(document.at("comparisons"));
     if (!document.at("test").is_null()) result.test = evaluation_from_json(document.at("test"), where);
+    require_counts(result, where);
     return result;
   } catch (const Json::exception& problem) {
     throw user_error(fmt::format("{}: not a run's result: {}", where, problem.what()));

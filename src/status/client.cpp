@@ -131,8 +131,12 @@ void StatusClient::watch(double updates_per_second, const std::function<void(con
   if (!parts_->begin_watch(context)) return;
   const auto stream = parts_->stub->WatchStatus(&context, request);
   v1::Status message;
+  bool is_done = false;  // then the run's end was told, however the service ends
   try {
-    while (stream->Read(&message)) seen({snapshot_of(message), message_json(message)});
+    while (stream->Read(&message)) {
+      is_done = message.phase() == v1::PHASE_DONE;
+      seen({snapshot_of(message), message_json(message)});
+    }
   } catch (...) {  // who watches has had enough
     context.TryCancel();
     static_cast<void>(stream->Finish());
@@ -140,7 +144,7 @@ void StatusClient::watch(double updates_per_second, const std::function<void(con
     throw;
   }
   const grpc::Status end = stream->Finish();
-  if (!parts_->finish_watch()) parts_->check(end);
+  if (!parts_->finish_watch() && !is_done) parts_->check(end);
 }
 
 void StatusClient::end_watch() {

@@ -17,7 +17,7 @@ namespace fer_ddp {
 
 namespace {
 
-constexpr int kFewestColumns = 64;
+constexpr int kFewestColumns = 76;  // below, titles with two metrics would be cut
 constexpr int kFewestRows = 18;
 constexpr int kLinesBesideCurvesAndRanks = 10;
 constexpr int kFewestCurveRows = 5;
@@ -65,7 +65,12 @@ struct Metric {
   std::optional<EpochRecord> best;
 };
 
-std::string value_text(double value) { return std::isnan(value) ? "-" : fixed_text(value); }
+// At most 9 characters, so that no digit is cut off.
+std::string value_text(double value) {
+  constexpr double kLargestInFull = 1000;
+  if (std::isnan(value)) return "-";
+  return std::abs(value) < kLargestInFull ? fixed_text(value) : fmt::format("{:.3g}", value);
+}
 
 TerminalCurve curve_of(std::span<const EpochRecord> history, double EpochRecord::*metric, const char* colour,
                        bool dotted) {
@@ -81,7 +86,7 @@ std::vector<std::string> metric_block(const Metric& metric, std::span<const Epoc
   const std::string validation =
       fmt::format("val {}", history.empty() ? "-" : value_text(history.back().*metric.validation));
   const std::string title = fmt::format("{:<9}", metric.name);
-  const int left = columns - width_of(title) - width_of(training) - 2;
+  const int left = std::max(0, columns - width_of(title) - width_of(training) - 2);
   std::vector<std::string> lines = {title + painted(kTrainingColour, training, colours) + "  " +
                                     painted(kValidationColour, fitted(validation, left), colours)};
   const std::vector<TerminalCurve> curves = {

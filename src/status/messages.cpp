@@ -2,6 +2,7 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace fer_ddp {
@@ -42,6 +43,13 @@ void fill_epoch(const EpochRecord& record, v1::EpochMetrics& message) {
   message.set_learning_rate(record.learning_rate);
   message.set_seconds(record.seconds);
   message.set_images_per_second(record.images_per_second);
+}
+
+// Of a service that may be anybody's: nothing in it commands the terminal that it is shown on.
+std::string shown_text(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; }, '?');
+  return text;
 }
 
 }  // namespace
@@ -94,7 +102,7 @@ void fill_message(const std::vector<EpochRecord>& history, v1::History& message)
 
 StatusSnapshot snapshot_of(const v1::Status& message) {
   StatusSnapshot snapshot;
-  snapshot.run = message.run();
+  snapshot.run = shown_text(message.run());
   snapshot.phase = static_cast<RunPhase>(message.phase());
   snapshot.epoch = message.epoch();
   snapshot.epochs = message.epochs();
@@ -105,7 +113,8 @@ StatusSnapshot snapshot_of(const v1::Status& message) {
   if (message.has_accuracy()) snapshot.accuracy = message.accuracy();
   snapshot.images_per_second = message.images_per_second();
   if (message.has_eta_seconds()) snapshot.eta_seconds = message.eta_seconds();
-  for (const v1::Rank& rank : message.ranks()) snapshot.ranks.push_back({rank.rank(), rank.host(), rank.device()});
+  for (const v1::Rank& rank : message.ranks())
+    snapshot.ranks.push_back({rank.rank(), shown_text(rank.host()), shown_text(rank.device())});
   snapshot.stop_reason = stop_reason_name_of(message.stop_reason());
   if (message.has_latest_epoch()) snapshot.latest_epoch = record_of(message.latest_epoch());
   if (message.has_best_epoch_by_loss()) snapshot.best_epoch_by_loss = record_of(message.best_epoch_by_loss());

@@ -1,10 +1,11 @@
 // A pseudo-terminal for tests of what is drawn on one.
 #pragma once
 
+#include <poll.h>
 #include <pty.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -27,8 +28,15 @@ class Terminal {
   [[nodiscard]] std::FILE* stream() const { return stream_.get(); }
 
   [[nodiscard]] std::string drawn() const {
-    std::string text(1000, '\0');
-    text.resize(static_cast<size_t>(std::max<ssize_t>(::read(reading_end_, text.data(), text.size()), 0)));
+    constexpr int kQuiet = 50;  // ms: a kernel thread carries it over, piece by piece
+    std::string text;
+    pollfd waited{.fd = reading_end_, .events = POLLIN, .revents = 0};
+    while (::poll(&waited, 1, kQuiet) > 0) {
+      std::array<char, 1000> piece{};
+      const ssize_t bytes = ::read(reading_end_, piece.data(), piece.size());
+      if (bytes <= 0) break;
+      text.append(piece.data(), static_cast<size_t>(bytes));
+    }
     return text;
   }
 

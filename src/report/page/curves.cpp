@@ -24,16 +24,24 @@ std::vector<ChartPoint> points_of(const ReportRun& run, Metric metric) {
   return points;
 }
 
+// Of an epoch that was not validated there is no value, not even one that is no number.
+std::vector<ChartPoint> validated_points_of(const ReportRun& run, Metric metric) {
+  std::vector<ChartPoint> points;
+  for (const EpochRecord& record : run.history)
+    if (record.validated()) points.push_back({record.epoch, record.*metric});
+  return points;
+}
+
 // Training and validation of one run in two colours; of several, each run in its own and training thin.
 std::vector<ChartLine> lines_of(std::span<const ReportRun> runs, Metric training, Metric validation) {
   if (runs.size() == 1) {
     return {{"training", "training", points_of(runs[0], training)},
-            {"validation", "validation", points_of(runs[0], validation)}};
+            {"validation", "validation", validated_points_of(runs[0], validation)}};
   }
   std::vector<ChartLine> lines;
   for (size_t i = 0; i < runs.size(); ++i) {
     lines.push_back({runs[i].name + ", training", run_style(i) + " thin", points_of(runs[i], training)});
-    lines.push_back({runs[i].name + ", validation", run_style(i), points_of(runs[i], validation)});
+    lines.push_back({runs[i].name + ", validation", run_style(i), validated_points_of(runs[i], validation)});
   }
   return lines;
 }

@@ -92,7 +92,7 @@ std::string verdict(const RunCandidate& kept, const std::vector<Rival>& rivals) 
 std::string best_epochs_words(const RunResult& result) {
   const RunCandidate* by_loss = find_candidate(result, &RunCandidate::lowest_loss);
   const RunCandidate* by_accuracy = find_candidate(result, &RunCandidate::highest_accuracy);
-  if (by_loss == nullptr || by_accuracy == nullptr) return "No epoch was validated.";
+  if (by_loss == nullptr || by_accuracy == nullptr) return "Of no epoch were validation loss and accuracy numbers.";
   if (by_loss == by_accuracy)
     return at_the_start(
         fmt::format("{} had both the lowest validation loss ({}) and the highest validation accuracy ({}).",

@@ -35,7 +35,7 @@ std::optional<Headline> headline_of(const ReportRun& run) {
   const EpochRecord* best = find_epoch(run, best_epoch_by_accuracy(run.history));
   if (best == nullptr) return std::nullopt;
   const int64_t images = run.class_counts ? total((*run.class_counts)[1]) : 0;
-  return Headline{best->val_accuracy, "highest validation accuracy so far",
+  return Headline{best->val_accuracy, run.result ? "highest validation accuracy" : "highest validation accuracy so far",
                   majority_baseline(run, BaselineOf::kValidation), images,
                   std::llround(best->val_accuracy * static_cast<double>(images))};
 }
