@@ -1,8 +1,10 @@
 #include "data/staging_folder.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <functional>
+#include <random>
 #include <system_error>
 
 #include "comm/agreement.h"
@@ -56,16 +58,17 @@ void with_reason(const fs::path& path, const std::function<void()>& work) {
 }  // namespace
 
 StagingFolder::StagingFolder(const fs::path& output, bool overwrite, Communicator& communicator)
-    : communicator_(communicator) {
+    : communicator_(communicator), shown_(output), overwrite_(overwrite) {
   run_together(communicator, [&] {
     with_reason(output, [&] {
       output_ = resolved(output);
       partial_ = partial_path(output_);
+      claim_ = partial_path(output_.string() + ".claim");
     });
   });
   run_on_rank_0(communicator, [&] {
     with_reason(output, [&] {
-      refuse_output(output, output_, overwrite);
+      require_free_output();
       make();
     });
   });
@@ -73,11 +76,15 @@ StagingFolder::StagingFolder(const fs::path& output, bool overwrite, Communicato
 
 StagingFolder::~StagingFolder() { discard(); }
 
+void StagingFolder::require_free_output() const { refuse_output(shown_, output_, overwrite_); }
+
 void StagingFolder::make() {
-  fs::remove_all(partial_);  // what a killed process left
   made_parent_ = topmost_missing(partial_.parent_path());
-  made_ = true;
   try {
+    claim();
+    require_free_output();  // it may have changed until the claim was ours
+    made_ = true;
+    fs::remove_all(partial_);  // what a killed process left
     make_folder(scratch());
   } catch (...) {
     discard();  // a constructor that throws has no destructor
@@ -85,26 +92,55 @@ void StagingFolder::make() {
   }
 }
 
+void StagingFolder::claim() {
+  try {
+    lease_ = std::make_unique<RunLease>(claim_);
+  } catch (const LeaseHeld&) {
+    const std::optional<LeaseHolder> holder = LeaseWatch().look(claim_).holder;
+    const std::string name = holder ? fmt::format(" (process {} on {})", holder->process.pid, holder->host) : "";
+    throw user_error(fmt::format("{}: another process is writing it{}", shown_.string(), name),
+                     "Wait for its end, or name another output.");
+  }
+}
+
+bool StagingFolder::is_claimed() const noexcept {
+  try {
+    if (lease_) lease_->require();
+    return lease_ != nullptr;
+  } catch (const std::exception&) {
+    return false;
+  }
+}
+
 void StagingFolder::discard() noexcept {
-  if (!made_) return;
-  made_ = false;
   std::error_code ignored;
-  fs::remove_all(partial_, ignored);
+  if (made_ && is_claimed()) fs::remove_all(partial_, ignored);
+  made_ = false;
+  if (lease_) {
+    lease_.reset();
+    fs::remove(claim_, ignored);  // which fails where the next one has it already
+  }
   remove_empty_folders(partial_.parent_path(), made_parent_);
+  made_parent_.clear();
 }
 
 void StagingFolder::publish(const PublishCheck& check) {
   run_on_rank_0(communicator_, [&] {
     fs::remove_all(scratch());
     sync_to_disk(partial_);
-    replace_output(check);
+    replace_output([&] {
+      lease_->require();
+      if (check) check();
+    });
     made_ = false;
+    discard();
   });
 }
 
 // Moves the old folder away in one step before the new one comes in one step: nobody sees a mixture of both.
 void StagingFolder::replace_output(const PublishCheck& check) {
-  if (check) check();
+  check();
+  require_free_output();
   const fs::path old = output_.parent_path() / fmt::format(".{}.replaced.partial", output_.filename().string());
   fs::remove_all(old);
   const bool replaces = fs::exists(output_);
@@ -117,6 +153,30 @@ void StagingFolder::replace_output(const PublishCheck& check) {
     throw;
   }
   fs::remove_all(old);
+}
+
+ScratchFolder::ScratchFolder(const fs::path& neighbour, Communicator& communicator) {
+  std::string made;
+  run_on_rank_0(communicator, [&] {
+    with_reason(neighbour, [&] {
+      const fs::path beside = resolved(neighbour);
+      const fs::path path =
+          partial_path(fmt::format("{}.{}-{:08x}", beside.string(), ::getpid(), std::random_device{}()));
+      made_parent_ = topmost_missing(path.parent_path());
+      path_ = path;
+      made_ = true;
+      make_folder(path);
+      made = path.string();
+    });
+  });
+  path_ = broadcast_text(communicator, made);
+}
+
+ScratchFolder::~ScratchFolder() {
+  if (!made_) return;
+  std::error_code ignored;
+  fs::remove_all(path_, ignored);
+  remove_empty_folders(path_.parent_path(), made_parent_);
 }
 
 }  // namespace fer_ddp

@@ -61,8 +61,8 @@ BatchPreview preview_of_shards(const PreviewOptions& options, const Config& conf
 // gzipped.
 BatchPreview preview_of_input(const PreviewOptions& options, const Config& config, int threads) {
   const std::unique_ptr<Communicator> alone = make_identity_communicator();
-  const StagingFolder staging(options.output.string() + ".input", false, *alone);  // never published
-  const std::unique_ptr<Importer> importer = open_importer(config.data, staging.scratch(), threads, *alone);
+  const ScratchFolder scratch(options.output.string() + ".input", *alone);
+  const std::unique_ptr<Importer> importer = open_importer(config.data, scratch.path(), threads, *alone);
   const SplitRows rows = split_rows(*importer, config.split, config.data);
   return preview_of(training_rows(*importer, rows[Split::kTrain]), options, config);
 }

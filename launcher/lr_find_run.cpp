@@ -58,8 +58,8 @@ bool is_shard_folder_for_all(const fs::path& data, Communicator& communicator) {
 Dataset load_data(const Config& config, int threads, Session& session) {
   Communicator& communicator = session.communicator();
   if (is_shard_folder_for_all(config.data, communicator)) return load_dataset(config.data, communicator);
-  const StagingFolder staging(config.output + ".lr-find", false, communicator);  // never published
-  const fs::path shards = staging.path() / "shards";
+  const ScratchFolder scratch(config.output + ".lr-find", communicator);
+  const fs::path shards = scratch.path() / "shards";
   preprocess({.input = config.data, .output = shards, .split_rule = config.split, .threads = threads}, communicator,
              session.log);
   return load_dataset(shards, communicator);

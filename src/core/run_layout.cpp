@@ -172,13 +172,15 @@ const RunEntry* find_entry(std::span<const RunEntry> layout, std::string_view fi
   return found == layout.end() ? nullptr : &*found;
 }
 
-// Shards are made aside twice, and a replaced folder stands aside as ".NAME.replaced.partial".
+// Shards are made aside twice, a replaced folder stands aside as ".NAME.replaced.partial", and ".NAME.claim.partial"
+// says who makes one.
 bool is_unfinished(std::span<const RunEntry> layout, std::string_view file_name) {
   constexpr std::string_view kEnding = ".partial";
-  constexpr std::string_view kReplaced = ".replaced";
+  constexpr std::array<std::string_view, 2> kAlso = {".replaced", ".claim"};
   while (file_name.starts_with('.') && file_name.ends_with(kEnding) && file_name.size() > kEnding.size() + 1) {
     file_name = file_name.substr(1, file_name.size() - 1 - kEnding.size());
-    if (file_name.ends_with(kReplaced)) file_name.remove_suffix(kReplaced.size());
+    for (const std::string_view also : kAlso)
+      if (file_name.ends_with(also)) file_name.remove_suffix(also.size());
     if (find_entry(layout, file_name) != nullptr) return true;
   }
   return false;

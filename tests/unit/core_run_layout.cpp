@@ -38,8 +38,8 @@ TEST_F(RunLayout, KnowsItsNamesAndNoOthers) {
 }
 
 TEST_F(RunLayout, KnowsWhatItsUnfinishedWritesAreCalled) {
-  for (const char* name :
-       {".config.json.partial", ".shards.partial", "..shards.partial.partial", ".shards.replaced.partial"})
+  for (const char* name : {".config.json.partial", ".shards.partial", "..shards.partial.partial",
+                           ".shards.replaced.partial", ".shards.claim.partial"})
     EXPECT_TRUE(is_unfinished(run_layout(), name)) << name;
   for (const char* name : {"config.json", ".notes.txt.partial", ".partial", "config.json.partial", ".config.json"})
     EXPECT_FALSE(is_unfinished(run_layout(), name)) << name;

@@ -1,5 +1,5 @@
 # The data room's unit tests. Real images are read only where FER2013_CSV points to them.
-foreach(_subject archive batch_preview copies split sampler picture picture_folder pixel_text csv_row preprocess verify shard_format real_file)
+foreach(_subject archive batch_preview copies split sampler picture picture_folder pixel_text csv_row preprocess verify shard_format staging_folder real_file)
   fer_ddp_test(data_${_subject}_test
     SOURCES ${TEST_DIR}/data_${_subject}.cpp
     LINKS fer_ddp_data)
