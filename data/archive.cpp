@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <clocale>
 #include <cstdio>
 #include <string_view>
 #include <utility>
@@ -30,10 +31,28 @@ constexpr int64_t kMostInflation = 20;
 constexpr int64_t kMostEntries = 5'000'000;
 constexpr std::ptrdiff_t kDeepest = 16;  // folders within each other
 
-bool is_within(const fs::path& path) {
-  return !path.empty() && path.is_relative() && std::distance(path.begin(), path.end()) <= kDeepest &&
-         std::none_of(path.begin(), path.end(), [](const fs::path& part) { return part == ".."; });
+bool is_within(const fs::path& path) { return path.is_relative() && *path.lexically_normal().begin() != ".."; }
+
+bool has_parent_part(const fs::path& path) {
+  return std::any_of(path.begin(), path.end(), [](const fs::path& part) { return part == ".."; });
 }
+
+// libarchive gives names in the encoding of the thread's locale, which is "C" in a program that sets none: while this
+// lives it is UTF-8, where the system has it. Numbers and messages stay as they are.
+class Utf8Names {
+ public:
+  Utf8Names() { ::uselocale(locale_); }
+  Utf8Names(const Utf8Names&) = delete;
+  Utf8Names& operator=(const Utf8Names&) = delete;
+  ~Utf8Names() {
+    ::uselocale(before_);
+    if (locale_ != locale_t{}) ::freelocale(locale_);
+  }
+
+ private:
+  locale_t before_ = ::uselocale(locale_t{});
+  locale_t locale_ = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t{});
+};
 
 // A tar that was cut between two of its files looks whole to libarchive: the blocks of zeros at its end tell.
 bool has_tar_end(const SourceFile& file) {
@@ -62,14 +81,17 @@ class ArchiveReader::Library {
   ~Library() { archive_read_free(archive_); }
 
   void open_file(const fs::path& path) {
+    const Utf8Names names;
     file_.emplace(path);
     require_opened(archive_read_open_filename(archive_, path.c_str(), kBlock));
   }
   void open_memory(std::span<const std::byte> bytes) {
+    const Utf8Names names;
     require_opened(archive_read_open_memory(archive_, bytes.data(), bytes.size()));
   }
 
   std::optional<ArchiveEntry> next() {
+    const Utf8Names names;
     archive_entry* entry = nullptr;
     const int outcome = archive_read_next_header(archive_, &entry);
     if (outcome == ARCHIVE_EOF) {
@@ -120,7 +142,8 @@ class ArchiveReader::Library {
   void require_whole_tar() const {
     const bool is_tar = (archive_format(archive_) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
     if (!is_tar || !file_ || archive_filter_count(archive_) > 1 || has_tar_end(*file_)) return;
-    throw user_error(name_ + ": is an archive that is cut short", "Copy or download it again.");
+    throw user_error(name_ + ": is an archive that has other bytes after its end, or is cut short",
+                     "Copy or download it again.");
   }
 
   [[nodiscard]] ArchiveEntry checked(archive_entry* entry) const {
@@ -129,6 +152,9 @@ class ArchiveReader::Library {
     if (name == nullptr || *name == '\0') throw refusal("holds a file without a name that can be read");
     const fs::path path(name);
     if (!is_within(path)) throw refusal(fmt::format("holds {}, which would lie outside of its folder", name));
+    if (has_parent_part(path)) throw refusal(fmt::format("holds {}, whose path has \"..\" in it", name));
+    if (std::distance(path.begin(), path.end()) > kDeepest)
+      throw refusal(fmt::format("holds {}, which lies in more than {} folders within each other", name, kDeepest - 1));
     const bool is_link = archive_entry_hardlink(entry) != nullptr || archive_entry_filetype(entry) == AE_IFLNK;
     if (is_link) throw refusal(fmt::format("holds {}, which is a link", name));
     const bool is_folder = archive_entry_filetype(entry) == AE_IFDIR;

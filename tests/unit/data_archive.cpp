@@ -159,7 +159,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Evil{"ParentFolder", {{"../evil.csv", "x"}}, "holds ../evil.csv, which would lie outside"},
         Evil{"ParentFolderInside", {{"angry/../../evil.csv", "x"}}, "which would lie outside"},
-        Evil{"ParentFolderAtTheEnd", {{"angry/..", "", AE_IFDIR}}, "which would lie outside"},
+        Evil{"ParentFolderAtTheEnd", {{"angry/..", "", AE_IFDIR}}, "whose path has \"..\" in it"},
         Evil{"AbsolutePath", {{"/tmp/fer-ddp-evil.csv", "x"}}, "holds /tmp/fer-ddp-evil.csv, which would lie outside"},
         Evil{"DeepFolders",
              {{[] {
@@ -168,7 +168,7 @@ INSTANTIATE_TEST_SUITE_P(
                  return path + "b.csv";
                }(),
                "x"}},
-             "which would lie outside"},
+             "which lies in more than 15 folders within each other"},
         Evil{
             "SymbolicLink", {{"angry/link.png", "", AE_IFLNK, "/etc/passwd"}}, "holds angry/link.png, which is a link"},
         Evil{"LinkToAFolder",
@@ -220,6 +220,11 @@ TEST_F(Archive, DamageIsFound) {
     archive.replace(archive.size() / 2, 8, "damaged!");
     EXPECT_THAT(refusal(archive).what(), HasSubstr("damaged")) << static_cast<int>(kind);
   }
+}
+
+TEST_F(Archive, ATarWithOtherBytesAfterItsEndIsNamedAsSuch) {
+  EXPECT_THAT(refusal(made_archive(ArchiveKind::kTar, {{"fer2013.csv", made_csv(3)}}) + std::string(512, 'x')).what(),
+              HasSubstr("has other bytes after its end, or is cut short"));
 }
 
 TEST_F(Archive, AReaderOfMemoryGivesPathsAndBytes) {
