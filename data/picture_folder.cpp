@@ -55,6 +55,7 @@ Entries entries_of(const fs::path& folder, const std::string& shown) {
   if (failure) throw user_error(fmt::format("{}: the folder cannot be read: {}", shown, failure.message()));
   std::sort(entries.folders.begin(), entries.folders.end());
   std::sort(entries.files.begin(), entries.files.end());
+  std::sort(entries.others.begin(), entries.others.end());
   return entries;
 }
 
@@ -75,6 +76,7 @@ class Lister {
 
   PictureListing list() {
     const Entries entries = entries_of(listing_.root, shown_);
+    refuse_others(entries, "");
     refuse_unclassed(entries, "");
     const bool has_splits = std::any_of(entries.folders.begin(), entries.folders.end(),
                                         [](const std::string& name) { return split_of_folder(name).has_value(); });
@@ -94,6 +96,11 @@ class Lister {
     return user_error(fmt::format("{}{}: {}", shown_, path, reason), std::string(kClassAdvice));
   }
 
+  void refuse_others(const Entries& entries, const std::string& prefix) const {
+    if (!entries.others.empty())
+      throw refusal(prefix + entries.others.front(), "is not a regular file (a link that leads nowhere?)");
+  }
+
   void refuse_unclassed(const Entries& entries, const std::string& prefix) const {
     for (const std::string& name : entries.files) {
       if (has_extension(name, {".jpg", ".jpeg", ".png"}))
@@ -105,6 +112,7 @@ class Lister {
     const std::optional<Split> split = split_of_folder(name);
     if (!split) throw refusal(name, "is no folder of a split, but stands beside such");
     const Entries entries = entries_of(listing_.root / name, shown_ + name);
+    refuse_others(entries, name + "/");
     refuse_unclassed(entries, name + "/");
     if (entries.folders.empty()) throw refusal(name, "holds no folders of classes");
     add_classes(entries, name + "/", split);
@@ -129,7 +137,7 @@ class Lister {
     const Entries entries = entries_of(listing_.root / path, shown_ + path);
     if (!entries.folders.empty())
       throw refusal(path + "/" + entries.folders.front(), "is a folder, where pictures of a class are expected");
-    if (!entries.others.empty()) throw refusal(path + "/" + entries.others.front(), "is not a regular file");
+    refuse_others(entries, path + "/");
     if (entries.files.empty()) throw refusal(path, "is empty, expected pictures of the class");
     for (const std::string& name : entries.files) {
       ListedPicture picture{fmt::format("{}/{}", path, name), label, split};

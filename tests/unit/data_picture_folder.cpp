@@ -318,6 +318,12 @@ TEST_F(PictureFolder, WhatIsNoRegularFileIsRefusedAndNotWaitedFor) {
   fs::remove(pipe);
   fs::create_symlink("nowhere", pipe);
   EXPECT_THAT(refusal().what(), HasSubstr("pipe.png: is not a regular file"));
+  fs::remove(pipe);
+  for (const fs::path& class_or_split : {faces_ / "train" / "sad-too", faces_ / "validation"}) {
+    fs::create_symlink("nowhere", class_or_split);
+    EXPECT_THAT(refusal().what(), HasSubstr(class_or_split.string() + ": is not a regular file"));
+    fs::remove(class_or_split);
+  }
 }
 
 TEST_F(PictureFolder, TheOfficialSplitIsRefusedWhereItIsNotSaid) {
