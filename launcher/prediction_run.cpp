@@ -3,13 +3,16 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <system_error>
 
 #include "comm/agreement.h"
 #include "core/atomic_file.h"
@@ -17,6 +20,7 @@
 #include "core/json_text.h"
 #include "core/run_layout.h"
 #include "core/standard_streams.h"
+#include "core/text.h"
 #include "data/dataset.h"
 #include "data/image_views.h"
 #include "data/sampler.h"
@@ -66,10 +70,36 @@ PictureBox box_in(const GreyPicture& picture, const PredictionRequest& request, 
                    "Give X,Y of its upper left corner and its SIDE, as the picture stands upright.");
 }
 
+// From the descriptor: where standard input is a socket, /dev/stdin cannot be opened.
+std::string read_standard_input() {
+  std::string bytes;
+  std::array<char, 65536> block{};
+  for (;;) {
+    const ssize_t got = ::read(STDIN_FILENO, block.data(), block.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw user_error(fmt::format("standard input: cannot be read: {}", errno_text(errno)));
+    if (got == 0) return bytes;
+    bytes.append(block.data(), static_cast<size_t>(got));
+    if (bytes.size() > kMostPictureBytes)
+      throw user_error(fmt::format("standard input: holds more than {} bytes, expected fewer",
+                                   grouped(static_cast<int64_t>(kMostPictureBytes))));
+  }
+}
+
+// A pipe that nobody writes to would be waited for without end.
+std::string read_picture_file(const std::string& file) {
+  std::error_code ignored;
+  const std::filesystem::file_status status = std::filesystem::status(file, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+      !std::filesystem::is_directory(status))
+    throw user_error(file + ": is not a regular file", "Give - to read a picture from standard input.");
+  return read_file(file, kMostPictureBytes);
+}
+
 ReadPicture read_picture(const std::string& file, const PredictionRequest& request) {
   const bool is_input = file == kStandardInput;
   const std::string name = is_input ? "standard input" : file;
-  const std::string bytes = read_file(is_input ? "/dev/stdin" : file, kMostPictureBytes);
+  const std::string bytes = is_input ? read_standard_input() : read_picture_file(file);
   const GreyPicture picture = decode_picture(std::as_bytes(std::span(bytes)), name);
   ReadPicture read{.name = file, .box = box_in(picture, request, name), .face = {}};
   face_of(picture, read.box, read.face);
@@ -155,12 +185,12 @@ std::array<size_t, kExpressionCount> ranking(const Probabilities& probabilities)
 // "face.png  Happy     87.3 %   Surprise 6.1 %, Neutral 3.0 %"
 std::string table(const std::vector<ReadPicture>& pictures, const std::vector<Probabilities>& probabilities) {
   size_t width = 0;
-  for (const ReadPicture& picture : pictures) width = std::max(width, picture.name.size());
+  for (const ReadPicture& picture : pictures) width = std::max(width, printable_text(picture.name).size());
   std::string text;
   for (size_t i = 0; i < pictures.size(); ++i) {
     const auto labels = ranking(probabilities[i]);
     const auto percent = [&](size_t place) { return 100 * probabilities[i][labels[place]]; };
-    text += fmt::format("{:<{}}  {:<8} {:5.1f} %   {} {:.1f} %, {} {:.1f} %\n", pictures[i].name, width,
+    text += fmt::format("{:<{}}  {:<8} {:5.1f} %   {} {:.1f} %, {} {:.1f} %\n", printable_text(pictures[i].name), width,
                         kExpressionNames[labels[0]], percent(0), kExpressionNames[labels[1]], percent(1),
                         kExpressionNames[labels[2]], percent(2));
   }
@@ -201,10 +231,25 @@ void write_sheet(const std::filesystem::path& sheet, const std::vector<ReadPictu
 
 void publish(const PredictionRequest& request, const Pictures& pictures,
              const std::vector<Probabilities>& probabilities, RunLog& log) {
-  if (!request.sheet.empty()) write_sheet(request.sheet, pictures.read, probabilities);
   print_result(request.json ? json_text(to_json(pictures, probabilities)) + "\n" : table(pictures.read, probabilities));
   for (const BrokenPicture& picture : pictures.broken)
     log.error("picture", picture.problem.message(), {{"file", picture.name}});
+  if (!request.sheet.empty()) write_sheet(request.sheet, pictures.read, probabilities);
+}
+
+void require_sheet(const PredictionRequest& request) {
+  if (request.sheet.empty()) return;
+  require_picture_output(request.sheet, ".png");
+  if (request.pictures.size() > kMostSheetFaces)
+    throw user_error(fmt::format("{}: {} pictures were given, and a sheet holds at most {}", request.sheet.string(),
+                                 grouped(std::ssize(request.pictures)), grouped(static_cast<int64_t>(kMostSheetFaces))),
+                     "Give fewer of them at a time, or no --sheet.");
+  for (const std::string& picture : request.pictures) {
+    std::error_code ignored;
+    if (picture != kStandardInput && std::filesystem::equivalent(request.sheet, picture, ignored))
+      throw user_error(fmt::format("{}: is one of the pictures, which the sheet would replace", request.sheet.string()),
+                       "Name another file for --sheet.");
+  }
 }
 
 }  // namespace
@@ -214,7 +259,7 @@ int predict_pictures(const PredictionRequest& request, Session& session) {
   Config config;
   Network network;
   run_together(communicator, [&] {
-    if (!request.sheet.empty()) require_picture_output(request.sheet, ".png");
+    require_sheet(request);
     if (!holds_run(request.run))
       throw user_error(fmt::format("{}: holds no run (no config.json)", request.run.string()),
                        "Give the folder of a run.");

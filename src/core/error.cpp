@@ -2,10 +2,13 @@
 
 #include <system_error>
 
+#include "core/text.h"
+
 namespace fer_ddp {
 
 std::string Error::message() const {
-  std::string text = std::string("error: ") + what();
+  // One line, whatever a file's name that it gives has in it.
+  std::string text = "error: " + printable_text(what());
   if (!advice_.empty()) text += "\n  " + advice_;
   return text;
 }

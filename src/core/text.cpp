@@ -88,6 +88,19 @@ std::string utf8_text(std::string_view text) {
   return valid;
 }
 
+std::string printable_text(std::string_view text) {
+  std::string printable;
+  while (!text.empty()) {
+    const size_t length = character_length(text);
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+    const bool is_control =
+        (length == 1 && (byte(0) < 0x20 || byte(0) == 0x7F)) || (length == 2 && byte(0) == 0xC2 && byte(1) < 0xA0);
+    printable.append(length == 0 || is_control ? std::string_view("\uFFFD") : text.substr(0, length));
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return printable;
+}
+
 std::string nearest_word(std::string_view word, std::span<const std::string> known) {
   std::string nearest;
   size_t nearest_distance = std::max<size_t>(word.size() / 2, 2) + 1;

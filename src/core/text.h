@@ -37,6 +37,10 @@ namespace fer_ddp {
 // The text with U+FFFD in place of each byte that is not UTF-8.
 [[nodiscard]] std::string utf8_text(std::string_view text);
 
+// The text with U+FFFD in place of each control character (C0, DEL and C1, line ends among them) and each byte that is
+// not UTF-8: names that strangers gave must not steer a terminal.
+[[nodiscard]] std::string printable_text(std::string_view text);
+
 // "a, b or c".
 [[nodiscard]] std::string joined_choices(std::span<const std::string> words);
 

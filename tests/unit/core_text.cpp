@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/error.h"
 #include "core/expressions.h"
 #include "core/text.h"
 
@@ -15,6 +16,15 @@ TEST(Text, DigitsAreGroupedByThousands) {
   EXPECT_EQ(grouped(999), "999");
   EXPECT_EQ(grouped(35887), "35,887");
   EXPECT_EQ(grouped(-1234567), "-1,234,567");
+}
+
+TEST(Text, WhatSteersATerminalIsReplaced) {
+  EXPECT_EQ(printable_text("Gesichter f\u00FCr dich/a.png"), "Gesichter f\u00FCr dich/a.png");
+  EXPECT_EQ(printable_text("\x1B[31m\nx\x7F.png"), "\uFFFD[31m\uFFFDx\uFFFD.png");
+  EXPECT_EQ(printable_text("\xC2\x9B"
+                           "31m\xFF"),
+            "\uFFFD31m\uFFFD");
+  EXPECT_EQ(user_error("a\r\nerror: b").message(), "error: a\uFFFD\uFFFDerror: b");
 }
 
 TEST(Text, TheFirstLineEndsBeforeTheLineBreak) {
