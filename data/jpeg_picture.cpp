@@ -84,6 +84,9 @@ class JpegDecoder {
   [[nodiscard]] Error fault() {
     if (has_too_many_scans_) return damaged_picture(name_, fmt::format("it has more than {} scans", kMostScans));
     if (errors_.msg_code == JWRN_JPEG_EOF || errors_.msg_code == JERR_INPUT_EOF) return cut_picture(name_);
+    const int code = errors_.msg_code;
+    if (code == JERR_BAD_PRECISION || code == JERR_SOF_UNSUPPORTED || code == JERR_CONVERSION_NOTIMPL)
+      return user_error(name_ + ": is a kind of JPEG that is not read", "Save it as an ordinary JPEG.");
     std::array<char, JMSG_LENGTH_MAX> text{};
     errors_.format_message(reinterpret_cast<j_common_ptr>(&jpeg_), text.data());
     return damaged_picture(name_, text.data());

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 #include "comm/agreement.h"
@@ -58,15 +59,23 @@ PictureListing listing_of_text(const std::string& text, const fs::path& root) {
   return listing;
 }
 
-std::string read_picture(const PictureListing& listing, size_t row) {
-  return read_file(listing.root / listing.pictures[row].path, kMostPictureBytes);
+// `shown` stands for the listing's root in what is thrown: that may be a folder for scratch.
+std::string read_picture(const PictureListing& listing, const std::string& shown, size_t row) {
+  const std::string& path = listing.pictures[row].path;
+  std::error_code failure;
+  const uintmax_t bytes = fs::file_size(listing.root / path, failure);
+  if (!failure && bytes > kMostPictureBytes)
+    throw user_error(fmt::format("{}{}: holds {} bytes, expected at most {}", shown, path,
+                                 grouped(static_cast<int64_t>(bytes)), grouped(int64_t{kMostPictureBytes})),
+                     "Is it another file than was meant?");
+  return read_file(listing.root / path, kMostPictureBytes);
 }
 
 // A line for each row of the range: what the folder's checksum is of, and the size before it.
-std::string facts_of(const PictureListing& listing, PositionRange rows) {
+std::string facts_of(const PictureListing& listing, const std::string& shown, PositionRange rows) {
   std::string facts;
   for (int64_t row = rows.begin; row < rows.end; ++row) {
-    const std::string bytes = read_picture(listing, static_cast<size_t>(row));
+    const std::string bytes = read_picture(listing, shown, static_cast<size_t>(row));
     facts += fmt::format("{} {} {}", bytes.size(), checksum(bytes), listing.pictures[static_cast<size_t>(row)].path);
     facts += '\0';
   }
@@ -74,13 +83,14 @@ std::string facts_of(const PictureListing& listing, PositionRange rows) {
 }
 
 // Ranks and threads read disjoint parts of the folder; what they find is put together in the order of rows.
-Source source_of(const PictureListing& listing, const std::string& name, int threads, Communicator& communicator) {
+Source source_of(const PictureListing& listing, const std::string& shown, const std::string& name, int threads,
+                 Communicator& communicator) {
   const auto rows = static_cast<int64_t>(listing.pictures.size());
   const PositionRange mine = rank_share({0, rows}, communicator.rank(), communicator.size());
   std::vector<std::string> parts(static_cast<size_t>(threads));
   run_together(communicator, [&] {
     run_in_threads(threads, [&](int thread) {
-      parts[static_cast<size_t>(thread)] = facts_of(listing, rank_share(mine, thread, threads));
+      parts[static_cast<size_t>(thread)] = facts_of(listing, shown, rank_share(mine, thread, threads));
     });
   });
   std::string own;
@@ -137,7 +147,7 @@ std::unique_ptr<RowReader> PictureImporter::reader() const { return std::make_un
 
 void PictureImporter::read_row(int64_t row, std::span<uint8_t> image) const {
   const auto at = static_cast<size_t>(row);
-  const std::string bytes = read_picture(listing_, at);
+  const std::string bytes = read_picture(listing_, shown_, at);
   const GreyPicture picture = decode_picture(std::as_bytes(std::span(bytes)), shown_ + listing_.pictures[at].path);
   const PictureBox box = centre_square(picture);
   face_of(picture, box, image);
@@ -189,7 +199,7 @@ std::unique_ptr<Importer> open_pictures(const fs::path& root, const std::string&
   });
   PictureListing listing = listing_of_text(broadcast_text(communicator, text), root);
   Source found = source;
-  if (source.checksum.empty()) found = source_of(listing, source.name, threads, communicator);
+  if (source.checksum.empty()) found = source_of(listing, shown, source.name, threads, communicator);
   found.rows = static_cast<int64_t>(listing.pictures.size());
   return std::make_unique<PictureImporter>(std::move(listing), shown, std::move(found));
 }
@@ -198,7 +208,7 @@ Source source_of_pictures(const fs::path& folder) {
   const FolderContent content = look_into(folder);
   if (!content.pictures) return {};
   const std::string shown = content.pictures->string() + "/";
-  return source_of(list_pictures(*content.pictures, shown), {}, 1, *make_identity_communicator());
+  return source_of(list_pictures(*content.pictures, shown), shown, {}, 1, *make_identity_communicator());
 }
 
 }  // namespace fer_ddp

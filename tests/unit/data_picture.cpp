@@ -224,6 +224,18 @@ TEST(Picture, DamageIsToldFromAFileThatEndsTooSoon) {
   EXPECT_THAT(error_of([&] { return decode(jpeg); }).what(), HasSubstr("damaged picture: Corrupt JPEG data"));
 }
 
+TEST(Picture, AKindOfJpegThatIsNotReadIsNotDamaged) {
+  const std::string whole = encode_jpeg(made_picture(16, 16));
+  const size_t frame = whole.find("\xFF\xC0");
+  std::string twelve_bits = whole;
+  twelve_bits[frame + 4] = 12;
+  std::string lossless = whole;
+  lossless[frame + 1] = '\xC3';
+  for (const std::string& file : {twelve_bits, lossless})
+    EXPECT_THAT(error_of([&] { return decode(file); }).message(),
+                HasSubstr("face.jpg: is a kind of JPEG that is not read\n  Save it as an ordinary JPEG."));
+}
+
 std::string big_endian(uint32_t value, int length) {
   std::string text;
   for (int i = length - 1; i >= 0; --i) text += static_cast<char>(value >> 8 * i);

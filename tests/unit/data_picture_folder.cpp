@@ -11,6 +11,7 @@
 #include "data/dataset.h"
 #include "data/importer.h"
 #include "data/picture_folder.h"
+#include "data/picture_importer.h"
 #include "data/preprocess.h"
 #include "tests/data_fixtures.h"
 #include "tests/picture_fixtures.h"
@@ -308,6 +309,14 @@ TEST_F(PictureFolder, TheLowestOfSeveralBrokenPicturesIsNamed) {
   for (const int threads : {1, 4})
     EXPECT_THAT(refusal({.shards = 3, .threads = threads}).what(),
                 StartsWith((faces_ / official_path(71)).string() + ": is not a picture"));
+}
+
+TEST_F(PictureFolder, APictureOfTooManyBytesIsNamedAsItIsShown) {
+  write_rows(20, official_path);
+  const std::string large = official_path(3);
+  fs::resize_file(faces_ / large, uintmax_t{300} << 20);
+  const Error error = error_of([&] { return open_pictures(faces_, "faces.zip, ", {}, 1, *communicator_); });
+  EXPECT_THAT(error.what(), StartsWith("faces.zip, " + large + ": holds 314,572,800 bytes"));
 }
 
 TEST_F(PictureFolder, WhatIsNoRegularFileIsRefusedAndNotWaitedFor) {
