@@ -1,6 +1,7 @@
 // `fer-ddp lr-find --config FILE`: a learning rate for a run, by a short training whose rate rises.
 #include <fmt/format.h>
 
+#include <cmath>
 #include <memory>
 
 #include "comm/agreement.h"
@@ -23,9 +24,14 @@ int run_lr_find(const LrFindOptions& options, Session& session) {
   Config config;
   run_together(session.communicator(), [&] {
     const LrFindRequest& request = options.request;
-    if (!(request.from > 0 && request.from < request.to))
+    // Of a range that is narrower nothing can be told; a factor that is not finite gives rates that are none.
+    constexpr double kLeastFactor = 1.1;
+    const double factor = request.to / request.from;
+    if (!(request.from > 0 && std::isfinite(request.from) && std::isfinite(factor) && factor >= kLeastFactor))
       throw user_error(fmt::format("--from is {}, --to is {}", request.from, request.to),
-                       "Give rates above 0, of which the first is lower.");
+                       fmt::format("Give rates above 0, of which the second is at least {} times the first, and not "
+                                   "beyond all numbers.",
+                                   kLeastFactor));
     refuse_singletons_under_slurm(session.communicator().size(), session.log);
     config = load_config(options.config, options.overrides);
     require_data(config);

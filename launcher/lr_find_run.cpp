@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "comm/agreement.h"
@@ -42,9 +43,9 @@ Network provide_network(const Config& config, Communicator& communicator) {
 }
 
 // "seed_cnn, 3 trainings of 300 steps of 32 images".
-std::string words_of(const Config& config, const RangeTestOptions& options) {
+std::string words_of(const Config& config, const RangeTestOptions& options, int64_t rows) {
   return fmt::format("{}, {} training{} of {} steps of {} images", config.model, options.restarts,
-                     options.restarts == 1 ? "" : "s", options.steps, config.batch_size);
+                     options.restarts == 1 ? "" : "s", options.steps, std::min<int64_t>(config.batch_size, rows));
 }
 
 bool is_shard_folder_for_all(const fs::path& data, Communicator& communicator) {
@@ -65,18 +66,18 @@ Dataset load_data(const Config& config, int threads, Session& session) {
   return load_dataset(shards, communicator);
 }
 
-void say_what_starts(const Config& config, const RangeTestOptions& options, const Communicator& communicator,
-                     RunLog& log) {
+void say_what_starts(const Config& config, const RangeTestOptions& options, int64_t rows,
+                     const Communicator& communicator, RunLog& log) {
   const int ranks = communicator.size();
   log.info("lr_find", fmt::format("{}: learning rate {:g} to {:g}, {} on {} rank{}", config.name, options.from,
-                                  options.to, words_of(config, options), ranks, ranks == 1 ? "" : "s"));
+                                  options.to, words_of(config, options, rows), ranks, ranks == 1 ? "" : "s"));
 }
 
 // Targets that teachers or mixing make are not those of the classes alone; mixed ones are on the average.
 RangeTestReport report_of(const Config& config, const RangeTestOptions& options, const Dataset& dataset,
                           LearningRateCurve curve) {
   RangeTestReport report{.run = config.name,
-                         .words = words_of(config, options),
+                         .words = words_of(config, options, dataset.split(Split::kTrain).size()),
                          .learning_rate = config.learning_rate,
                          .curve = std::move(curve)};
   if (config.distill_from.empty())
@@ -135,7 +136,7 @@ int find_learning_rate(const Config& config, const LrFindRequest& request, Sessi
   });
   const RangeTestOptions options{
       .steps = request.steps, .from = request.from, .to = request.to, .restarts = request.restarts};
-  say_what_starts(config, options, communicator, session.log);
+  say_what_starts(config, options, dataset.split(Split::kTrain).size(), communicator, session.log);
   const LearningRateCurve curve = run_range_test(
       config, network, options,
       {.communicator = communicator, .dataset = dataset, .device = device.runtime.get(), .teachers = teachers.get()});

@@ -40,10 +40,24 @@ double noise_of(const LearningRateCurve& curve, double steps_per_decade) {
 }
 
 // Divided by a whole number where it can be, so that it is the double which its digits stand for.
-double two_digits(double value) {
+// Rounded down where the nearest one is above `most`.
+double two_digits(double value, double most) {
   const double exponent = std::floor(std::log10(value)) - 1;
-  const double digits = std::round(value / std::pow(10.0, exponent));
+  const double unit = std::pow(10.0, exponent);
+  double digits = std::round(value / unit);
+  constexpr double kRounding = 1e-12;
+  if (digits * unit > most * (1 + kRounding)) digits -= 1;
   return exponent < 0 ? digits / std::pow(10.0, -exponent) : digits * std::pow(10.0, exponent);
+}
+
+// Where a loss that does not fall rises: the first step that lies above the lowest loss before it by more than noise.
+std::optional<size_t> rise_without_descent(const std::vector<double>& losses, double noise) {
+  double lowest = losses.front();
+  for (size_t k = 0; k < losses.size(); ++k) {
+    if (losses[k] - lowest > noise) return k;
+    lowest = std::min(lowest, losses[k]);
+  }
+  return std::nullopt;
 }
 
 struct Bottom {
@@ -215,13 +229,22 @@ LearningRateAdvice advice_of(const LearningRateCurve& curve, std::optional<doubl
   }
   const double steps_per_decade = 1 / std::log10(curve.rates[1] / curve.rates[0]);
   const double noise = noise_of(curve, steps_per_decade);
-  const auto half_decade = static_cast<size_t>(kHalfDecade * steps_per_decade);
+  const size_t last = curve.rates.size() - 1;
+  const auto half_decade =
+      static_cast<size_t>(std::min(kHalfDecade * steps_per_decade, static_cast<double>(curve.rates.size())));
   Bottom bottom = BottomSearch(curve, noise, half_decade).find(constant_answer);
+  const bool ends_higher = curve.diverged || curve.smoothed.back() - curve.smoothed.front() > noise;
+  if (bottom.descent <= noise && ends_higher) {
+    advice.why_none = "the loss rises before it falls: take more steps, or end at a lower rate";
+    const std::optional<size_t> rises = rise_without_descent(curve.smoothed, noise);
+    advice.worse_from = curve.rates[rises.value_or(last)];
+    advice.worse_because = rises ? WorseBecause::kRises : WorseBecause::kDiverges;
+    return advice;
+  }
   if (bottom.descent <= noise) {
     advice.why_none = "the loss does not fall: go on to a higher rate, or take more steps";
     return advice;
   }
-  const size_t last = curve.rates.size() - 1;
   if (!bottom.worse_from && curve.diverged) {
     bottom.worse_from = last;
     bottom.worse_because = WorseBecause::kDiverges;
@@ -238,7 +261,7 @@ LearningRateAdvice advice_of(const LearningRateCurve& curve, std::optional<doubl
     advice.worse_from = curve.rates[*bottom.worse_from];
     suggestion = std::min(suggestion, std::sqrt(advice.bottom * *advice.worse_from));
   }
-  advice.suggestion = two_digits(suggestion);
+  advice.suggestion = two_digits(std::min(suggestion, curve.rates.back()), curve.rates.back());
   return advice;
 }
 

@@ -65,11 +65,11 @@ class DivergenceWatch {
 enum class WorseBecause { kRises, kCollapses, kDiverges };
 
 struct LearningRateAdvice {
-  std::optional<double> suggestion;  // two significant digits; none: see `why_none`
+  std::optional<double> suggestion;  // two significant digits, not beyond the last rate; none: see `why_none`
   std::string why_none;              // in words
-  double bottom = 0;                 // the rate; like what follows only where there is a suggestion
+  double bottom = 0;                 // the rate; it and its loss only where there is a suggestion
   double bottom_loss = 0;
-  std::optional<double> worse_from{};  // none: it does not up to the last rate
+  std::optional<double> worse_from{};  // none: it does not up to the last rate, or it is not known
   WorseBecause worse_because = WorseBecause::kRises;
 };
 

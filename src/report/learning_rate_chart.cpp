@@ -219,8 +219,10 @@ class Drawing {
 std::string warning_of(const RangeTestReport& report) {
   const std::optional<double>& worse = report.advice.worse_from;
   if (!worse || report.learning_rate < *worse) return {};
-  return fmt::format("learning_rate is {}, beyond {}, from which it gets worse: {} is suggested",
-                     rate_text(report.learning_rate), rate_text(*worse), rate_text(*report.advice.suggestion));
+  const std::optional<double>& suggestion = report.advice.suggestion;
+  return fmt::format("learning_rate is {}, beyond {}, from which it gets worse: {}", rate_text(report.learning_rate),
+                     rate_text(*worse),
+                     suggestion ? rate_text(*suggestion) + " is suggested" : "a lower one is needed");
 }
 
 std::string range_test_text(const RangeTestReport& report) {

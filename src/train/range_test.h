@@ -28,7 +28,7 @@ struct RangeTestSurroundings {
   Teachers* teachers = nullptr;     // null: it learns from none
 };
 
-// Collective; every rank gets the same curve, and on a CPU the same at any world size, as training does. The batches
+// Collective; every rank gets the same curve, and on a CPU the same bits at 1, 2, 4 and 8 ranks of a host. The batches
 // are those of the run's first epochs, in the recipe of its first; schedule, warm-up and plateau have no part in it. A
 // restart has the start weights of the next random_seed and the epochs after its predecessor's. A training ends where
 // it diverges (DivergenceWatch), and the curve with the first of them that does.

@@ -183,6 +183,32 @@ TEST(LearningRateAdvice, ATrainingThatDivergesAtOnceHasNone) {
   EXPECT_THAT(advice.why_none, HasSubstr("lower rate"));
 }
 
+TEST(LearningRateAdvice, ALossThatExplodesBeforeItFallsAsksForMoreStepsAndNamesTheRate) {
+  const std::vector<double> rates = rising_rates(kFrom, kTo, 20);
+  std::vector<double> losses = {3.2, 2.9, 3.3, 2.8, 3.2, 2.9, 3.1, 2.7, 3.1, 2.9, 3.0, 2.6, 3.0, 2.8, 34};
+  for (const bool diverges : {true, false}) {
+    if (!diverges) losses.resize(20, 34);
+    const LearningRateAdvice advice = advice_of(mean_curve(rates, {losses}), 1.81);
+    EXPECT_FALSE(advice.suggestion);
+    EXPECT_THAT(advice.why_none, HasSubstr("take more steps, or end at a lower rate"));
+    ASSERT_TRUE(advice.worse_from);
+    EXPECT_GE(*advice.worse_from, rates[10]);  // smoothing spreads the rise to both sides
+    EXPECT_LE(*advice.worse_from, rates[14]);
+  }
+}
+
+TEST(LearningRateAdvice, IsNotBeyondTheLastRateInANarrowRange) {
+  const std::vector<double> rates = rising_rates(1.04e-3, 1.166e-3, 20);
+  std::vector<double> losses(20, 1);
+  for (size_t k = 0; k < 6; ++k) losses[k] = 3 - 0.4 * static_cast<double>(k);
+  LearningRateCurve curve = mean_curve(rates, {losses});
+  curve.diverged = true;
+  const LearningRateAdvice advice = advice_of(curve, std::nullopt);
+  ASSERT_TRUE(advice.suggestion);
+  EXPECT_LE(*advice.suggestion, rates.back());
+  EXPECT_GE(*advice.suggestion, rates.front());
+}
+
 TEST(LearningRateAdvice, GetsWorseWhereTheTrainingDiverged) {
   std::vector<double> losses;
   const std::vector<double> rates = rising_rates(kFrom, kTo, kSteps);
