@@ -179,7 +179,7 @@ std::string results_csv(const Sweep& sweep, const std::vector<RunOutcome>& outco
   std::string csv = "run,setting,random_seed";
   for (const std::string& key : keys)
     if (key != "random_seed") csv += "," + key;
-  csv += ",outcome,epochs,val_loss,val_accuracy,test_loss,test_accuracy\n";
+  csv += ",outcome,epochs_run,val_loss,val_accuracy,test_loss,test_accuracy\n";
   for (size_t i = 0; i < sweep.runs.size(); ++i) {
     const SweepRun& run = sweep.runs[i];
     const RunOutcome& outcome = outcomes[i];

@@ -37,10 +37,18 @@ struct Ends {
   double high;
 };
 
-Ends ends_of(const ordered_json& json, bool logarithmic, const std::string& where) {
+// So far a whole number of that type is one of a double too, and the difference of two doubles is finite.
+constexpr double kMostWhole = 9007199254740992;  // 2^53
+constexpr double kMost = 1e300;
+
+Ends ends_of(const ordered_json& json, bool logarithmic, double most, const std::string& where) {
   const bool is_pair = json.is_array() && json.size() == 2 && json[0].is_number() && json[1].is_number();
   if (!is_pair || json[0].get<double>() > json[1].get<double>())
     throw user_error(fmt::format("{} is {}, expected [LOW, HIGH]", where, json_text(json)));
+  for (const ordered_json& end : json)
+    if (std::abs(end.get<double>()) > most)
+      throw user_error(fmt::format("{}: {} is too large a number to draw up to", where, json_text(end)),
+                       fmt::format("Stay within {:.0e} of 0.", most));
   if (logarithmic && json[0].get<double>() <= 0)
     throw user_error(fmt::format("{} begins at {}, which has no logarithm", where, json_text(json[0])),
                      "Begin above 0, or draw by uniform.");
@@ -78,7 +86,7 @@ ordered_json draw_value(const ordered_json& range, const std::string& key, uint6
   if (type != "number" && type != "integer")
     throw user_error(fmt::format("{}: {} is no number", place, key), "Draw it by choice.");
   const bool logarithmic = way == "log_uniform";
-  const Ends ends = ends_of(of, logarithmic, place);
+  const Ends ends = ends_of(of, logarithmic, type == "integer" ? kMostWhole : kMost, place);
   const double share = uniform(stream);
   if (type == "integer") return whole(ends, share, logarithmic, place);
   const double value =

@@ -34,15 +34,15 @@ std::optional<double> best_of(const std::vector<std::optional<double>>& values, 
   return best;
 }
 
-ordered_json read_json(const fs::path& path) {
+}  // namespace
+
+ordered_json read_json_file(const fs::path& path) {
   try {
     return parse_json(read_file(path, kMostTextBytes));
   } catch (const ordered_json::exception& problem) {
     throw user_error(fmt::format("{}: not JSON: {}", path.string(), problem.what()), "Was the file changed by hand?");
   }
 }
-
-}  // namespace
 
 bool RunOutcome::diverged() const { return result && result->stop_reason == kDiverged; }
 
@@ -61,14 +61,14 @@ std::optional<double> RunOutcome::value_in(size_t rung, int epochs, Monitor by) 
 RunOutcome read_outcome(const fs::path& run_folder, const fs::path& failure_file, Monitor by) {
   RunOutcome outcome;
   if (fs::exists(failure_file)) {
-    const ordered_json failure = read_json(failure_file);
+    const ordered_json failure = read_json_file(failure_file);
     outcome.failure = failure.value("error", std::string("it failed"));
     outcome.failed_in_rung = failure.value("rung", size_t{0});
   }
   const fs::path result = run_folder / run_file::kResult;
   const fs::path history = run_folder / run_file::kHistory;
   if (!fs::exists(result)) return outcome;
-  outcome.result = run_result_from_json(read_json(result), result.string());
+  outcome.result = run_result_from_json(read_json_file(result), result.string());
   if (!fs::exists(history)) return outcome;
   std::vector<std::optional<double>> losses;
   std::vector<std::optional<double>> accuracies;

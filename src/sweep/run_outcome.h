@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,9 @@ struct RunOutcome {
 // empty. Throws Error where a file cannot be understood.
 [[nodiscard]] RunOutcome read_outcome(const std::filesystem::path& run_folder,
                                       const std::filesystem::path& failure_file, Monitor by);
+
+// Of a file of the sweep's folder. Throws Error (the user's fault) where it is not JSON.
+[[nodiscard]] nlohmann::ordered_json read_json_file(const std::filesystem::path& path);
 
 void write_failure(const std::filesystem::path& failure_file, const Error& error, size_t rung);
 

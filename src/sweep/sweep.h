@@ -25,6 +25,8 @@ struct SweepRun {
   std::string name{};  // also of its folder, SWEEP/runs/NAME
   size_t setting = 0;
   Config config{};  // with halving, of the last rung
+  // Dataset::checksum() of what it is trained on; empty: not loaded, or not noted yet.
+  std::string data_checksum{};
 };
 
 struct Sweep {
@@ -50,9 +52,13 @@ struct Sweep {
 // Throws Error (the user's fault), `where` naming the document.
 [[nodiscard]] Sweep sweep_from_json(const nlohmann::ordered_json& document, const std::string& where);
 
-// May `now` go on in the folder of `before`? Runs may be added, and what a resumed run may change may change. Throws
-// Error (the user's fault) naming the folder, the run and what differs.
+// May `now` go on in the folder of `before`? Runs may be added, and what a resumed run may change may change: but for
+// what a setting sets, for the data itself wherever it lies, and for what the results of runs depend on that are over
+// and not trained again. Throws Error (the user's fault) naming the folder, the run and what differs.
 void require_same_sweep(const Sweep& before, const Sweep& now);
+
+// Runs whose data could not be loaded this time keep the checksum that was known.
+void keep_checksums(const Sweep& before, Sweep& now);
 
 // "learning_rate 0.01, batch_size 32"; "as configured" where a setting sets nothing.
 [[nodiscard]] std::string setting_words(const nlohmann::ordered_json& setting);

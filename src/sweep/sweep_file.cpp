@@ -92,13 +92,14 @@ class SweepFile {
     sweep.name = text_at(file_, "name", stem_, where_);
     require_word(sweep.name);
     sweep.output = text_at(file_, "output", "sweeps/" + sweep.name, where_);
+    if (sweep.output.empty()) refuse(where_ + ": output", sweep.output, "a folder", "Without it that is sweeps/NAME.");
     require_one_of({"ranks_per_run", "groups"});
     sweep.groups = static_cast<int>(number_at(file_, "groups", 0, 1, where_));
     sweep.ranks_per_run = sweep.groups > 0 ? 0 : static_cast<int>(number_at(file_, "ranks_per_run", 1, 1, where_));
     sweep.halving = halving();
     sweep.settings = settings();
     for (const ordered_json& setting : sweep.settings) require_own_keys(setting, sweep.halving.has_value());
-    add_runs(sweep, base(overrides));
+    add_runs(sweep, base(overrides, sweep.halving.has_value()));
     sweep.by = by(sweep.runs.front().config);
     return sweep;
   }
@@ -216,7 +217,7 @@ class SweepFile {
     }
   }
 
-  [[nodiscard]] ordered_json base(const std::vector<std::string>& overrides) const {
+  [[nodiscard]] ordered_json base(const std::vector<std::string>& overrides, bool halved) const {
     require_one_of({"config", "base"});
     ordered_json base = ordered_json::object();
     if (file_.contains("config")) {
@@ -231,6 +232,11 @@ class SweepFile {
       if (parsed.option.key == "name" || parsed.option.key == "output")
         throw user_error(fmt::format("--set {}: the sweep gives each run its {}", assignment, parsed.option.key),
                          "The sweep file has a name and an output of its own.");
+      const bool by_seeds = parsed.option.key == "random_seed" && file_.contains("seeds");
+      if (by_seeds || (parsed.option.key == "epochs" && halved))
+        throw user_error(
+            fmt::format("--set {}: {} says it by its {}", assignment, where_, by_seeds ? "seeds" : "halving"),
+            "Change it there.");
       Config scratch;
       parsed.option.set(scratch, parsed.value, "--set " + assignment);
       base[parsed.option.key] = parsed.value;

@@ -79,7 +79,7 @@ TEST(SweepComparison, ALineOfResultsIsARun) {
   RunOutcome failed;
   failed.failure = "no such network";
   EXPECT_EQ(results_csv(sweep, {ended(1.25, 0.5), failed}),
-            "run,setting,random_seed,comment,model,outcome,epochs,val_loss,val_accuracy,test_loss,test_accuracy\n"
+            "run,setting,random_seed,comment,model,outcome,epochs_run,val_loss,val_accuracy,test_loss,test_accuracy\n"
             "000,0,0,\"a, \"\"b\"\"\",seed_cnn,ended,1,1.25,0.5,,\n"
             "001,1,0,,resnet18,failed,0,,,,\n");
 }

@@ -102,6 +102,7 @@ TEST(SweepFile, MistakesAreNamedBeforeAnythingStarts) {
   EXPECT_THAT(refusal(R"({"by": "loss"})"), HasSubstr("by is \"loss\", expected val_loss or val_accuracy"));
   EXPECT_THAT(refusal(R"({"name": "a/b"})"), HasSubstr("name is \"a/b\""));
   EXPECT_THAT(refusal(R"({"grid": {"batch_size": [1], "batch_size": [2]}})"), HasSubstr("given twice"));
+  EXPECT_THAT(refusal(R"({"output": ""})"), HasSubstr("output is \"\", expected a folder"));
   EXPECT_THAT(refusal("[1"), HasSubstr("not valid JSON"));
   EXPECT_THAT(refusal(R"({"random": {"draws": 20000, "keys": {"dropout": {"uniform": [0, 1]}}}})"),
               HasSubstr("more than 10,000 runs"));
@@ -133,10 +134,53 @@ TEST(SweepFile, AFolderGoesOnWithItsOwnSweepAlone) {
   EXPECT_NO_THROW(require_same_sweep(before, parse(text, {"threads=2", "epochs=99"})));
   EXPECT_NO_THROW(require_same_sweep(before, parse(R"({"grid": {"batch_size": [16, 32, 64]}, "seeds": [1, 2]})")));
   EXPECT_THROW(require_same_sweep(before, parse(text, {"learning_rate=0.5"})), Error);
+  EXPECT_THROW(require_same_sweep(before, parse(text, {"early_stopping_patience=99"})), Error);
   EXPECT_THROW(require_same_sweep(before, parse(R"({"grid": {"batch_size": [16]}, "seeds": [1]})")), Error);
   EXPECT_THROW(require_same_sweep(
                    before, parse(R"({"grid": {"batch_size": [16, 32]}, "seeds": [1], "halving": {"epochs": [1]}})")),
                Error);
+}
+
+std::string refusal_to_go_on(const Sweep& before, const Sweep& now) {
+  try {
+    require_same_sweep(before, now);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), Fault::kUser);
+    return error.message();
+  }
+  return "";
+}
+
+// Also in what a resumed run may change: the run's name would stand for another setting.
+TEST(SweepFile, ARunKeepsItsSetting) {
+  EXPECT_THAT(refusal_to_go_on(parse(R"({"list": [{"data": "A"}, {"data": "B"}]})"),
+                               parse(R"({"list": [{"data": "B"}, {"data": "A"}]})")),
+              HasSubstr(R"(its run 000 is of the setting {"data":"A"}, not {"data":"B"})"));
+  EXPECT_NE(refusal_to_go_on(parse(R"({"grid": {"epochs": [1, 3]}})"), parse(R"({"grid": {"epochs": [3, 1]}})")), "");
+  EXPECT_EQ(refusal_to_go_on(parse(R"({"list": [{"batch_size": 16, "epochs": 2}]})"),
+                             parse(R"({"list": [{"epochs": 2, "batch_size": 16}, {}]})")),
+            "");
+}
+
+TEST(SweepFile, ARunKeepsItsDataWhereverThatLies) {
+  Sweep before = parse(R"({"base": {"data": "A"}})");
+  Sweep now = parse(R"({"base": {"data": "B"}})");
+  EXPECT_EQ(refusal_to_go_on(before, now), "");  // nothing is known of it
+  before.runs[0].data_checksum = "1";
+  EXPECT_EQ(refusal_to_go_on(before, now), "");
+  now.runs[0].data_checksum = "1";
+  EXPECT_EQ(refusal_to_go_on(before, now), "");
+  now.runs[0].data_checksum = "2";
+  EXPECT_THAT(refusal_to_go_on(before, now),
+              HasSubstr("its run 000 is of other data (checksum 1) than B (checksum 2)"));
+}
+
+TEST(SweepFile, OverridesOfWhatTheSweepGivesAreRefused) {
+  EXPECT_THAT(refusal(R"({"seeds": [1]})", {"random_seed=7"}),
+              HasSubstr("--set random_seed=7: dir/lr.json says it by its seeds"));
+  EXPECT_THAT(refusal(R"({"halving": {"epochs": [4]}})", {"epochs=7"}),
+              HasSubstr("dir/lr.json says it by its halving"));
+  EXPECT_EQ(refusal(R"({"halving": {"epochs": [4]}})", {"random_seed=7"}), "");
 }
 
 ordered_json draw(const std::string& range, const std::string& key, uint64_t number, uint64_t seed = 0) {
@@ -197,6 +241,8 @@ TEST(SweepDraws, ThatCannotBeMadeAreRefused) {
   EXPECT_THAT(refused(R"({"uniform": [1, 0]})", "dropout"), HasSubstr("expected [LOW, HIGH]"));
   EXPECT_THAT(refused(R"({"uniform": [0, 1]})", "optimizer"), HasSubstr("optimizer is no number"));
   EXPECT_THAT(refused(R"({"choice": []})", "optimizer"), HasSubstr("expected a list"));
+  EXPECT_THAT(refused(R"({"uniform": [-1e308, 1e308]})", "learning_rate"), HasSubstr("too large a number"));
+  EXPECT_THAT(refused(R"({"log_uniform": [1, 1e30]})", "batch_size"), HasSubstr("too large a number"));
   EXPECT_THAT(refused("3", "dropout"), HasSubstr("expected one way to draw"));
 }
 
