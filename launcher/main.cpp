@@ -13,6 +13,7 @@
 #include "core/standard_streams.h"
 #include "core/text.h"
 #include "launcher/command.h"
+#include "launcher/start_up_timeout.h"
 #include "launcher/version.h"
 
 // LeakSanitizer's, in builds that have it: it would look for leaks only at a usual exit.
@@ -21,8 +22,6 @@ extern "C" void __lsan_do_leak_check() __attribute__((weak));  // NOLINT(bugpron
 namespace fer_ddp {
 
 namespace {
-
-constexpr std::chrono::seconds kTimeoutBeforeConfig{300};
 
 // A rank's threads wait for each other many times a step. libgomp lets them spin 300,000 times before they sleep, which
 // takes the cores from whoever else is to run on them: two runs at once on two cores then take several times as long as
@@ -98,7 +97,7 @@ int run(Session& session, const Action& action) {
 }
 
 int launch(int argument_count, char** arguments) {
-  World world(kTimeoutBeforeConfig);
+  World world(kStartUpTimeout);
   RunLog log(world.communicator().rank() != 0);
   Session session{world.communicator(), log};
 

@@ -4,7 +4,6 @@
 #include <memory>
 
 #include "comm/agreement.h"
-#include "core/error.h"
 #include "launcher/command.h"
 #include "launcher/run_client.h"
 #include "launcher/sweep_client.h"
@@ -18,14 +17,14 @@ void add_stop_command(CLI::App& app, Action& chosen) {
   command->callback([choice, &chosen] {
     chosen = [choice](Session& session) {
       run_on_rank_0(session.communicator(), [&] {
-        const auto stop = [&](const AskedRun& run) {
+        if (means_sweep(*choice)) {
+          stop_sweep(*choice, session.log);
+          return;
+        }
+        ask_run(*choice, [&](const AskedRun& run) {
           run.client.request_stop();
           session.log.info("stop", fmt::format("run {} was asked to write a checkpoint and stop", run.name));
-        };
-        if (!means_sweep(*choice))
-          ask_run(*choice, stop);
-        else if (ask_sweep(*choice, stop) == 0)
-          throw machine_error(fmt::format("{}: no run of the sweep is live", choice->run));
+        });
       });
       return 0;
     };

@@ -22,7 +22,6 @@ namespace {
 // What the folder says.
 struct Progress {
   SweepStanding standing;
-  int over = 0;
   int diverged = 0;
   int failed = 0;
 };
@@ -32,7 +31,6 @@ Progress progress_of(const Sweep& sweep) {
   Progress progress{.standing = folder.look(false)};
   for (size_t i = 0; i < sweep.runs.size(); ++i) {
     const RunOutcome outcome = folder.outcome(i);
-    if (outcome.is_over(sweep.config_of(i, progress.standing.rung).epochs)) ++progress.over;
     if (outcome.failure)
       ++progress.failed;
     else if (outcome.diverged())
@@ -57,51 +55,73 @@ std::string progress_line(const Sweep& sweep, const Progress& progress, size_t l
   return line + "\n";
 }
 
+Error sweep_over(const Sweep& sweep) {
+  return machine_error(
+      fmt::format("sweep {} is over: see {}", sweep.name, (fs::path(sweep.output) / run_file::kReport).string()));
+}
+
 }  // namespace
 
 bool means_sweep(const RunChoice& choice) { return !choice.run.empty() && holds_sweep(choice.run); }
 
-size_t ask_sweep(const RunChoice& choice, const std::function<void(const AskedRun&)>& ask) {
+SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const AskedRun&)>& ask) {
   const Sweep sweep = sweep_at(choice.run);
   const SweepFolder folder(sweep, "");
-  size_t live = 0;
+  SweepAnswers answers;
   for (size_t i = 0; i < sweep.runs.size(); ++i) {
     if (!fs::exists(folder.run(i) / run_file::kStatus)) continue;
     try {
       ask_run({.run = folder.run(i).string(), .service = choice.service}, [&](const AskedRun& run) {
         ask(run);
-        ++live;
+        ++answers.live;
       });
     } catch (const Error& problem) {  // it has ended, or was killed
-      if (problem.fault() == Fault::kUser) throw;
+      if (problem.fault() == Fault::kUser) answers.not_reached.emplace_back(problem.what());
     }
   }
-  return live;
+  return answers;
+}
+
+void stop_sweep(const RunChoice& choice, RunLog& log) {
+  const Sweep sweep = sweep_at(choice.run);
+  SweepFolder folder(sweep, "");
+  if (folder.look(false).done) throw sweep_over(sweep);
+  folder.ask_all_to_stop();
+  const SweepAnswers answers = ask_sweep(choice, [&](const AskedRun& run) {
+    run.client.request_stop();
+    log.info("stop", fmt::format("run {} was asked to write a checkpoint and stop", run.name));
+  });
+  for (const std::string& problem : answers.not_reached) log.info("not_asked", problem);
+  if (answers.live == 0 || !answers.not_reached.empty())
+    log.info("stop", fmt::format("{}{}: whoever trains the sweep now finds in its folder that it is to stop",
+                                 answers.live == 0 ? "no run of the sweep answered; " : "", choice.run));
 }
 
 std::string sweep_status(const RunChoice& choice, bool json) {
   const Sweep sweep = sweep_at(choice.run);
   const Progress progress = progress_of(sweep);
-  if (progress.standing.done)
-    throw machine_error(
-        fmt::format("sweep {} is over: see {}", sweep.name, (fs::path(choice.run) / run_file::kReport).string()));
+  if (progress.standing.done) throw sweep_over(sweep);
   std::string lines;
   ordered_json runs = ordered_json::array();
-  const size_t live = ask_sweep(choice, [&](const AskedRun& run) {
+  const SweepAnswers answers = ask_sweep(choice, [&](const AskedRun& run) {
     const StatusClient::Answer answer = run.client.status();
     lines += status_line(answer.snapshot) + "\n";
     runs.push_back(parse_json(answer.json));
   });
-  if (!json) return progress_line(sweep, progress, live) + lines;
+  if (!json) {
+    for (const std::string& problem : answers.not_reached) lines += "not reached: " + problem + "\n";
+    return progress_line(sweep, progress, answers.live) + lines;
+  }
   return json_text(ordered_json{{"sweep", sweep.name},
                                 {"runs", sweep.runs.size()},
                                 {"rung", progress.standing.rung},
                                 {"rungs", sweep.rungs()},
                                 {"to_train", progress.standing.open.size()},
-                                {"over", progress.over},
+                                {"over", sweep.runs.size() - progress.standing.open.size()},
                                 {"diverged", progress.diverged},
                                 {"failed", progress.failed},
-                                {"live", std::move(runs)}}) +
+                                {"live", std::move(runs)},
+                                {"not_reached", answers.not_reached}}) +
          "\n";
 }
 

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
+#include "core/run_log.h"
 #include "launcher/run_client.h"
 
 namespace fer_ddp {
@@ -12,8 +14,17 @@ namespace fer_ddp {
 // Is it a sweep's folder that the command line names by --run?
 [[nodiscard]] bool means_sweep(const RunChoice& choice);
 
-// Calls `ask` with each run of the sweep that answers; returns how many those are.
-size_t ask_sweep(const RunChoice& choice, const std::function<void(const AskedRun&)>& ask);
+struct SweepAnswers {
+  size_t live = 0;                         // runs that answered
+  std::vector<std::string> not_reached{};  // of others that live, why they cannot be asked from here
+};
+
+// Calls `ask` with each run of the sweep that answers.
+SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const AskedRun&)>& ask);
+
+// Asks all that train the sweep now to stop, each run by its service, and by the folder those between two runs or out
+// of reach. Throws Error (the machine's fault), in one line, where the sweep is over.
+void stop_sweep(const RunChoice& choice, RunLog& log);
 
 // What status prints: a line on the sweep and one for each live run, or one JSON object. Throws Error (the machine's
 // fault), in one line, where the sweep is over.

@@ -22,18 +22,15 @@ using nlohmann::ordered_json;
 namespace {
 
 constexpr const char* kSweep = "sweep.json";
-
-ordered_json read_json(const fs::path& path) {
-  try {
-    return parse_json(read_file(path, kMostTextBytes));
-  } catch (const ordered_json::exception& problem) {
-    throw user_error(fmt::format("{}: not JSON: {}", path.string(), problem.what()), "Was the file changed by hand?");
-  }
-}
+constexpr const char* kStop = ".stop";  // and .stop-JOB
 
 // What stands there before a sweep's sweep.json does.
 bool may_come_first(const std::string& name) {
   return RunLease::is_part(name) || name.starts_with("shards") || name.ends_with(".partial");
+}
+
+void write_stop(const fs::path& path) {
+  if (!std::ofstream(path)) throw machine_error(fmt::format("{}: cannot be written", path.string()));
 }
 
 }  // namespace
@@ -44,11 +41,11 @@ Sweep read_sweep(const fs::path& folder) {
   const fs::path path = folder / kSweep;
   if (!fs::exists(path))
     throw user_error(fmt::format("{}: holds no sweep (no {})", folder.string(), kSweep), "Give the folder of a sweep.");
-  return sweep_from_json(read_json(path), path.string());
+  return sweep_from_json(read_json_file(path), path.string());
 }
 
-SweepFolder::SweepFolder(const Sweep& sweep, std::string job)
-    : sweep_(sweep), folder_(sweep.output), job_(std::move(job)), rungs_(1) {
+SweepFolder::SweepFolder(const Sweep& sweep, std::string job, std::function<void(const std::string&)> say)
+    : sweep_(sweep), folder_(sweep.output), job_(std::move(job)), say_(std::move(say)), rungs_(1) {
   rungs_.front().resize(sweep.settings.size());
   std::iota(rungs_.front().begin(), rungs_.front().end(), size_t{0});
 }
@@ -62,11 +59,25 @@ fs::path SweepFolder::shards(size_t index) const {
 }
 
 std::unique_ptr<RunLease> SweepFolder::lease() const {
+  using Clock = std::chrono::steady_clock;
   constexpr std::chrono::milliseconds kPause{50};
+  constexpr std::chrono::seconds kUsual{3};
+  constexpr std::chrono::seconds kLongest{240};  // the other ranks wait for 300
+  const Clock::time_point begin = Clock::now();
+  bool said = false;
   for (;;) {
     try {
       return std::make_unique<RunLease>(folder_);
-    } catch (const LeaseHeld&) {
+    } catch (const LeaseHeld& held) {
+      const Clock::duration waited = Clock::now() - begin;
+      if (waited > kLongest)
+        throw machine_error(fmt::format("{} (waited for {} s)", held.what(), kLongest.count()),
+                            "Where that process trains a sweep and makes shards of its data, start again once they are "
+                            "made; where it hangs, end it.");
+      if (!said && waited > kUsual && say_) {
+        say_(fmt::format("waiting: {}", held.what()));
+        said = true;
+      }
       std::this_thread::sleep_for(kPause);
     }
   }
@@ -95,7 +106,15 @@ void SweepFolder::write_sweep() const {
   if (!fs::exists(path) || read_file(path, kMostTextBytes) != text) write_file_atomically(path, text);
 }
 
-RunOutcome SweepFolder::outcome(size_t index) const { return read_outcome(run(index), failure(index), sweep_.by); }
+// A file that cannot be understood is that run's trouble.
+RunOutcome SweepFolder::outcome(size_t index) const {
+  try {
+    return read_outcome(run(index), failure(index), sweep_.by);
+  } catch (const Error& error) {
+    if (error.fault() != Fault::kUser) throw;
+    return {.failure = error.what()};
+  }
+}
 
 bool SweepFolder::is_open(size_t index, size_t rung) {
   if (over_.contains(index)) return false;
@@ -127,7 +146,7 @@ SweepStanding SweepFolder::look(bool decides) {
             [&] { alone->require(); });
       }
     }
-    std::vector<size_t> survivors = survivors_from_json(read_json(decided), sweep_, decided.string());
+    std::vector<size_t> survivors = survivors_from_json(read_json_file(decided), sweep_, decided.string());
     if (survivors.empty()) {
       standing.done = true;
       return standing;
@@ -151,19 +170,31 @@ SweepComparison SweepFolder::write_results() {
 }
 
 // Several groups may do so at once.
-void SweepFolder::ask_to_stop() const {
-  const fs::path path = folder_ / (".stop-" + job_);
-  if (!std::ofstream(path)) throw machine_error(fmt::format("{}: cannot be written", path.string()));
-}
+void SweepFolder::ask_to_stop() const { write_stop(folder_ / fmt::format("{}-{}", kStop, job_)); }
+
+void SweepFolder::ask_all_to_stop() const { write_stop(folder_ / kStop); }
 
 bool SweepFolder::asked_to_stop() const {
   std::error_code ignored;
-  return fs::exists(folder_ / (".stop-" + job_), ignored);
+  return fs::exists(folder_ / fmt::format("{}-{}", kStop, job_), ignored) || fs::exists(folder_ / kStop, ignored);
 }
 
 void SweepFolder::forget_the_stop() const {
   std::error_code ignored;
-  fs::remove(folder_ / (".stop-" + job_), ignored);
+  fs::remove(folder_ / fmt::format("{}-{}", kStop, job_), ignored);
+}
+
+void SweepFolder::forget_earlier_stops() const {
+  std::error_code ignored;
+  fs::remove(folder_ / kStop, ignored);
+}
+
+void SweepFolder::forget_all_stops() const {
+  std::vector<fs::path> stops;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder_))
+    if (entry.path().filename().string().starts_with(kStop)) stops.push_back(entry.path());
+  std::error_code ignored;
+  for (const fs::path& stop : stops) fs::remove(stop, ignored);
 }
 
 }  // namespace fer_ddp

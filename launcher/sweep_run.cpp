@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -20,9 +19,10 @@
 #include "core/run_layout.h"
 #include "core/standard_streams.h"
 #include "launcher/one_run.h"
-#include "launcher/run_data.h"
 #include "launcher/run_reader.h"
 #include "launcher/run_services.h"
+#include "launcher/start_up_timeout.h"
+#include "launcher/sweep_data.h"
 #include "launcher/sweep_folder.h"
 #include "launcher/training_data.h"
 #include "status/address.h"
@@ -36,12 +36,6 @@ namespace fs = std::filesystem;
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// The data sets of a sweep, each loaded once for all groups.
-struct SweepData {
-  std::vector<Dataset> sets{};
-  std::vector<size_t> of_run{};
-};
 
 // What stays the same from one run to the next.
 struct SweepJob {
@@ -58,11 +52,16 @@ class SweepGroup {
  public:
   // `number`: the group's among the job's.
   SweepGroup(const SweepJob& job, Communicator& group, int number)
-      : job_(job), group_(group), number_(static_cast<size_t>(number)), folder_(job.sweep, job.token) {}
+      : job_(job),
+        group_(group),
+        number_(static_cast<size_t>(number)),
+        log_(group.rank() != 0),
+        folder_(job.sweep, job.token, [this](const std::string& wait) { log_.info("waiting", wait); }) {}
 
   // Collective over the group. Until the whole sweep is over: true; or the job is stopped.
   bool train_all() {
     for (;;) {
+      group_.set_timeout(kStartUpTimeout);  // claiming may take 15 s
       const Step step = next_step();
       if (step.what == kDone || step.what == kStop) return step.what == kDone;
       if (step.what == kTrain) train(step);
@@ -138,8 +137,18 @@ class SweepGroup {
       own_->claim.emplace(own_->config, ExistingRun::kResume, is_over, own_->log);
     } catch (const LeaseHeld&) {
       return false;
+    } catch (const Error& error) {
+      if (error.fault() != Fault::kUser) throw;
+      fail(run, rung, error);
+      return false;
     }
     return !own_->claim->is_over();
+  }
+
+  // The run's own trouble, by which it is over. Rank 0 alone.
+  void fail(size_t run, size_t rung, const Error& error) {
+    own_->log.error("failed", error.message());
+    write_failure(folder_.failure(run), error, rung);
   }
 
   void make_own(size_t run, size_t rung) {
@@ -181,10 +190,7 @@ class SweepGroup {
       });
     } catch (const AgreedError& error) {
       if (error.fault() != Fault::kUser) throw;
-      run_on_rank_0(group_, [&] {
-        own_->log.error("failed", error.message());
-        write_failure(folder_.failure(run), error, static_cast<size_t>(step.rung));
-      });
+      run_on_rank_0(group_, [&] { fail(run, static_cast<size_t>(step.rung), error); });
     }
     own_.reset();
   }
@@ -198,13 +204,14 @@ class SweepGroup {
                              {.share = job_.share,
                               .stop_requested = [this] { return stop_wanted(); },
                               .claim = own_->claim ? &*own_->claim : nullptr,
-                              .data = [&](int) { return job_.data.sets[job_.data.of_run[run]]; }},
+                              .data = [&](int) { return job_.data.of(run); }},
                              session);
   }
 
   const SweepJob& job_;
   Communicator& group_;
   size_t number_;
+  RunLog log_;
   SweepFolder folder_;
   LeaseWatch watch_{};
   std::unique_ptr<Own> own_{};
@@ -242,25 +249,6 @@ std::vector<Config> configurations(const Sweep& sweep) {
   std::vector<Config> configs;
   for (const SweepRun& run : sweep.runs) configs.push_back(run.config);
   return configs;
-}
-
-// Collective over the job. Runs of made shards are told where those are.
-SweepData load_data(Sweep& sweep, const SweepFolder& folder, int threads, Session& session) {
-  SweepData data;
-  std::map<std::pair<std::string, SplitRule>, size_t> known;
-  std::vector<fs::path> shards;
-  for (SweepRun& run : sweep.runs) {
-    const auto [place, is_new] = known.emplace(std::pair(run.config.data, run.config.split), data.sets.size());
-    if (is_new) {
-      const fs::path made = folder.shards(data.sets.size());
-      shards.push_back(
-          provide_shards(run.config, {.made = made, .to_make = made, .reuse = true, .threads = threads}, session));
-      data.sets.push_back(load_training_data(shards.back(), run.config, session.communicator()));
-    }
-    data.of_run.push_back(place->second);
-    run.config.data = shards[place->second].string();
-  }
-  return data;
 }
 
 std::vector<ProcessIdentity> gather_processes(Communicator& communicator) {
@@ -307,6 +295,7 @@ class SetUp {
     folder.require_own();
     made_ = topmost_missing(path_);
     lease_ = folder.lease();
+    folder.forget_earlier_stops();
     folder.require_own();  // it may have changed until the lease was ours
   }
   SetUp(const SetUp&) = delete;
@@ -343,7 +332,9 @@ void tidy(const fs::path& run, RunLog& log) {
 // Rank 0 alone.
 int conclude(const Sweep& sweep, SweepFolder& folder, RunLog& log) {
   if (!folder.look().done) throw machine_error(sweep.output + ": its runs are not over any more");
-  for (size_t i = 0; i < sweep.runs.size(); ++i) tidy(folder.run(i), log);
+  folder.forget_all_stops();
+  for (size_t i = 0; i < sweep.runs.size(); ++i)
+    if (!folder.outcome(i).failure) tidy(folder.run(i), log);
   const SweepComparison comparison = folder.write_results();
   print_result(comparison_table(comparison, sweep));
   log.info("sweep_done",
@@ -371,11 +362,13 @@ int run_sweep(const Sweep& given, Session& session) {
   std::string token;
   if (communicator.rank() == 0) token = new_holder().token;
   token = broadcast_text(communicator, token);
-  SweepFolder folder(sweep, token);
+  SweepFolder folder(sweep, token, [&](const std::string& wait) { session.log.info("waiting", wait); });
   std::optional<SetUp> set_up;
   run_on_rank_0(communicator, [&] { set_up.emplace(folder, sweep.output); });
-  const SweepData data = load_data(sweep, folder, share.threads, session);
+  const SweepData data = load_sweep_data(sweep, folder, share.threads, session);
   run_on_rank_0(communicator, [&] {
+    folder.require_own();  // now that the data is known
+    if (holds_sweep(sweep.output)) keep_checksums(read_sweep(sweep.output), sweep);
     folder.write_sweep();
     set_up.reset();
   });
