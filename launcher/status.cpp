@@ -75,32 +75,23 @@ class Follower {
 
   // Asks for the finished epochs only where there is a new one.
   void take(const StatusSnapshot& snapshot) {
-    const int finished = snapshot.latest_epoch ? snapshot.latest_epoch->epoch + 1 : 0;
-    std::vector<EpochRecord> history;
-    const bool is_new = finished != finished_;
-    if (is_new) {
+    const size_t finished = snapshot.latest_epoch ? static_cast<size_t>(snapshot.latest_epoch->epoch) + 1 : 0;
+    std::optional<std::vector<EpochRecord>> history;
+    if (finished != state_.history.size()) {  // which this thread alone writes
       try {
         history = client_.history();
       } catch (const Error&) {  // the service may be ending: the stream says how the run did
-        return take_snapshot(snapshot);
       }
     }
-    finished_ = finished;
-    take_snapshot(snapshot);
-    const std::lock_guard lock(mutex_);
-    if (is_new) state_.history = std::move(history);
-  }
-
-  void take_snapshot(const StatusSnapshot& snapshot) {
     const std::lock_guard lock(mutex_);
     state_.snapshot = snapshot;
+    if (history) state_.history = std::move(*history);
   }
 
   StatusClient& client_;
   std::mutex mutex_;
   State state_;
   std::exception_ptr failure_;
-  int finished_ = 0;
   std::jthread thread_;  // last: it ends before what it uses
 };
 
@@ -152,13 +143,18 @@ Follower::State watch_live(const AskedRun& run, const WaitingSignals& signals) {
   }
 }
 
+void require_done(const AskedRun& run, const std::optional<StatusSnapshot>& last) {
+  if (!last || last->phase != RunPhase::kDone)
+    throw machine_error(fmt::format("run {} broke off before it was done", run.name));
+}
+
 void watch_lines(const AskedRun& run, bool json) {
-  RunPhase phase = RunPhase::kStarting;
+  std::optional<StatusSnapshot> last;
   run.client.watch(kUpdatesPerSecond, [&](const StatusClient::Answer& answer) {
-    phase = answer.snapshot.phase;
+    last = answer.snapshot;
     print_result((json ? answer.json : status_line(answer.snapshot)) + "\n");
   });
-  if (phase != RunPhase::kDone) throw machine_error(fmt::format("run {} broke off before it was done", run.name));
+  require_done(run, last);
 }
 
 // What was seen last stays on the terminal.
@@ -166,8 +162,7 @@ void watch(const AskedRun& run, std::optional<WaitingSignals>& signals) {
   const Follower::State last = watch_live(run, *signals);
   signals.reset();
   if (last.snapshot) print_result(status_screen(*last.snapshot, LiveTerminal::size().columns, kAllRows));
-  if (last.ended && (!last.snapshot || last.snapshot->phase != RunPhase::kDone))
-    throw machine_error(fmt::format("run {} broke off before it was done", run.name));
+  if (last.ended) require_done(run, last.snapshot);
 }
 
 void show_once(const AskedRun& run, bool json) {
