@@ -16,6 +16,9 @@ namespace fer_ddp {
 // The most pixels that a picture may have: 8,192 x 8,192, what a good telephone takes. A side may be 65,500 long.
 inline constexpr int64_t kMostPicturePixels = int64_t{1} << 26;
 
+// The most bytes of a picture's file: more than any of kMostPicturePixels is worth.
+inline constexpr size_t kMostPictureBytes = size_t{256} << 20;
+
 struct GreyPicture {
   int width = 0;
   int height = 0;

@@ -24,9 +24,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// Larger than any picture of kMostPicturePixels that is worth its bytes.
-constexpr size_t kMostPictureBytes = size_t{256} << 20;
-
 constexpr uint8_t kScaled = 1, kCropped = 2, kTurnedGrey = 4;
 
 // A listing as text, to be sent to all ranks: fields end with a zero byte, which no path has.

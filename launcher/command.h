@@ -5,10 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/mpi_runtime.h"
+#include "core/choices.h"
 #include "core/run_log.h"
 
 namespace fer_ddp {
@@ -23,6 +25,15 @@ struct Session {
 // `--set key=value` of the commands that read a configuration.
 inline void add_override_option(CLI::App& command, std::vector<std::string>& overrides) {
   command.add_option("--set", overrides, "Override a key, as key=value (repeatable)")->expected(1)->take_all();
+}
+
+// `--device` of the commands that compute with a finished run.
+inline void add_device_option(CLI::App& command, std::optional<DeviceChoice>& device) {
+  command
+      .add_option_function<std::string>(
+          "--device", [&device](const std::string& word) { device = choice_of<DeviceChoice>(word); },
+          "Where to compute, other than the run's own configuration says")
+      ->check(CLI::IsMember(choice_words(DeviceChoice{})));
 }
 
 // Returns the process's exit code.

@@ -14,11 +14,7 @@ void add_evaluate_command(CLI::App& app, Action& chosen) {
   command->add_option("--split", request->split, "Which split")
       ->check(CLI::IsMember({"train", "validation", "test"}))
       ->capture_default_str();
-  command
-      ->add_option_function<std::string>(
-          "--device", [request](const std::string& word) { request->device = choice_of<DeviceChoice>(word); },
-          "Where to compute, other than the run's own configuration says")
-      ->check(CLI::IsMember(choice_words(DeviceChoice{})));
+  add_device_option(*command, request->device);
   command->add_flag("--json", request->json, "Print one JSON object");
   command->callback([request, &chosen] {
     chosen = [request](Session& session) {

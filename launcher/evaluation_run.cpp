@@ -1,23 +1,15 @@
 #include "launcher/evaluation_run.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
-
-#include <memory>
 
 #include "comm/agreement.h"
 #include "core/error.h"
-#include "core/run_layout.h"
 #include "core/standard_streams.h"
 #include "core/text.h"
 #include "data/dataset.h"
-#include "launcher/device_selection.h"
+#include "launcher/finished_run.h"
 #include "launcher/run_reader.h"
-#include "launcher/thread_share.h"
-#include "model/weights.h"
-#include "network/table.h"
 #include "step/evaluator.h"
-#include "step/step_choice.h"
 
 namespace fer_ddp {
 
@@ -61,53 +53,38 @@ std::string table(const Evaluation& evaluation) {
   return text;
 }
 
-// Evaluates by the step that the run trained with, so that the numbers are the run's own.
-Evaluation evaluate_by_step(const EvaluationRequest& request, const Config& config, const Network& network,
-                            const fs::path& shards, Session& session) {
-  Communicator& communicator = session.communicator();
-  const int fair = take_thread_share(communicator);
-  const ProcessGpu gpu = open_gpu({&config, 1}, communicator);  // before anything uses LibTorch
-  const RunDevice device = start_device(gpu, config, communicator);
-  at::set_num_threads(config.threads > 0 ? config.threads : fair);
-  std::unique_ptr<Model> model;
-  run_together(communicator, [&] { model = make_model(network, config); });
-  const Dataset dataset = load_dataset(shards, communicator);
-  const Split split = parse_split(request.split);
+Dataset dataset_to_evaluate(const EvaluationRequest& request, const fs::path& shards, Split split,
+                            Communicator& communicator) {
+  Dataset dataset = load_dataset(shards, communicator);
   run_together(communicator, [&] {
     if (dataset.split(split).size() == 0)
       throw user_error(fmt::format("{}: no images in the split {}", shards.string(), request.split),
                        "Choose another one by --split, or other shards by --data.");
   });
-  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
-  Evaluation evaluation;
-  {
-    const std::unique_ptr<TrainingStep> step =
-        make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
-    evaluation = evaluate_views(*step, dataset, split, communicator, config);
-  }
-  if (device.runtime) device.runtime->close();
-  return evaluation;
+  return dataset;
 }
 
 }  // namespace
 
 int evaluate_run(const EvaluationRequest& request, Session& session) {
+  Communicator& communicator = session.communicator();
   Config config;
   Network network;
   fs::path shards;
-  run_together(session.communicator(), [&] {
-    if (!holds_run(request.run))
-      throw user_error(fmt::format("{}: holds no run (no config.json)", request.run.string()),
-                       "Give the folder of a run.");
-    config = load_config(request.run / run_file::kConfig);
+  run_together(communicator, [&] {
+    config = config_of_run(request.run);
     shards = shards_to_use(request, config);
-    config.init = weights_of_run(request.run).string();
-    if (request.device) config.device = *request.device;
-    network = network_of_run(request.run, config);
-    refuse_impossible_step(config, network);
+    network = network_with_weights(request.run, request.device, config);
   });
-  const Evaluation evaluation = evaluate_by_step(request, config, network, shards, session);
-  run_on_rank_0(session.communicator(),
+  const Split split = parse_split(request.split);
+  Evaluation evaluation;
+  compute_as_the_run(
+      config, network, [&] { return dataset_to_evaluate(request, shards, split, communicator); },
+      [&](TrainingStep& step, const Dataset& dataset) {
+        evaluation = evaluate_views(step, dataset, split, communicator, config);
+      },
+      communicator);
+  run_on_rank_0(communicator,
                 [&] { print_result(request.json ? evaluation_to_json(evaluation).dump() + "\n" : table(evaluation)); });
   return 0;
 }

@@ -17,14 +17,11 @@
 #include "core/standard_streams.h"
 #include "data/preprocess.h"
 #include "data/staging_folder.h"
-#include "launcher/device_selection.h"
+#include "launcher/one_run.h"
+#include "launcher/run_data.h"
 #include "launcher/run_reader.h"
 #include "launcher/run_teachers.h"
-#include "launcher/thread_share.h"
-#include "launcher/training_data.h"
-#include "network/table.h"
 #include "report/learning_rate_chart.h"
-#include "step/step_choice.h"
 #include "train/range_test.h"
 
 namespace fer_ddp {
@@ -32,15 +29,6 @@ namespace fer_ddp {
 namespace fs = std::filesystem;
 
 namespace {
-
-// Rank 0 reads it for all.
-Network provide_network(const Config& config, Communicator& communicator) {
-  std::string table;
-  run_on_rank_0(communicator, [&] { table = network_to_json(configured_network(config)).dump(); });
-  Network network = parse_network(broadcast_text(communicator, table), config.model);
-  run_together(communicator, [&] { refuse_impossible_step(config, network); });
-  return network;
-}
 
 // "seed_cnn, 3 trainings of 300 steps of 32 images".
 std::string words_of(const Config& config, const RangeTestOptions& options, int64_t rows) {
@@ -58,12 +46,12 @@ bool is_shard_folder_for_all(const fs::path& data, Communicator& communicator) {
 // then.
 Dataset load_data(const Config& config, int threads, Session& session) {
   Communicator& communicator = session.communicator();
-  if (is_shard_folder_for_all(config.data, communicator)) return load_dataset(config.data, communicator);
+  if (is_shard_folder_for_all(config.data, communicator)) return load_training_data(config.data, config, communicator);
   const ScratchFolder scratch(config.output + ".lr-find", communicator);
   const fs::path shards = scratch.path() / "shards";
   preprocess({.input = config.data, .output = shards, .split_rule = config.split, .threads = threads}, communicator,
              session.log);
-  return load_dataset(shards, communicator);
+  return load_training_data(shards, config, communicator);
 }
 
 void say_what_starts(const Config& config, const RangeTestOptions& options, int64_t rows,
@@ -122,18 +110,13 @@ int find_learning_rate(const Config& config, const LrFindRequest& request, Sessi
   run_on_rank_0(communicator, [&] {
     if (!request.output.empty()) require_picture_output(request.output, ".svg");
   });
-  const Network network = provide_network(config, communicator);
-  const ProcessGpu gpu = open_gpu({&config, 1}, communicator);  // before anything uses LibTorch
-  const RunDevice device = start_device(gpu, config, communicator);
-  const int fair = take_thread_share(communicator);
-  const int threads = config.threads > 0 ? config.threads : fair;
+  const Network network = provide_network(config, ExistingRun::kRefuse, communicator);
+  const ProcessShare share = take_process_share({&config, 1}, communicator);  // before anything uses LibTorch
+  const RunDevice device = start_device(share.gpu, config, communicator);
+  const int threads = config.threads > 0 ? config.threads : share.threads;
   at::set_num_threads(threads);
   const std::unique_ptr<Teachers> teachers = provide_teachers(config, ExistingRun::kRefuse, communicator);
   const Dataset dataset = load_data(config, threads, session);
-  run_together(communicator, [&] {
-    require_training_rows(dataset.split(Split::kTrain).size(), config);
-    require_split_rule(dataset.manifest(), config);
-  });
   const RangeTestOptions options{
       .steps = request.steps, .from = request.from, .to = request.to, .restarts = request.restarts};
   say_what_starts(config, options, dataset.split(Split::kTrain).size(), communicator, session.log);

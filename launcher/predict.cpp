@@ -56,11 +56,7 @@ void add_predict_command(CLI::App& app, Action& chosen) {
                    "The square of the pictures that holds the face, in pixels from the upper left corner; if not "
                    "given, the largest one in the middle")
       ->type_name("X,Y,SIDE");
-  command
-      ->add_option_function<std::string>(
-          "--device", [request](const std::string& word) { request->device = choice_of<DeviceChoice>(word); },
-          "Where to compute, other than the run's own configuration says")
-      ->check(CLI::IsMember(choice_words(DeviceChoice{})));
+  add_device_option(*command, request->device);
   command->add_flag("--json", request->json, "Print one JSON object");
   command->add_option("--sheet", request->sheet,
                       "The PNG to write: the faces as the network sees them, and what they are taken for");

@@ -1,6 +1,5 @@
 #include "launcher/prediction_run.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -9,7 +8,6 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <system_error>
@@ -18,19 +16,15 @@
 #include "core/atomic_file.h"
 #include "core/error.h"
 #include "core/json_text.h"
-#include "core/run_layout.h"
 #include "core/standard_streams.h"
 #include "core/text.h"
 #include "data/dataset.h"
 #include "data/image_views.h"
 #include "data/sampler.h"
-#include "launcher/device_selection.h"
+#include "launcher/finished_run.h"
 #include "launcher/run_reader.h"
-#include "launcher/thread_share.h"
-#include "model/weights.h"
-#include "network/table.h"
 #include "report/contact_sheet.h"
-#include "step/step_choice.h"
+#include "step/evaluator.h"
 
 namespace fer_ddp {
 
@@ -39,7 +33,6 @@ namespace {
 using Probabilities = std::array<double, kExpressionCount>;
 
 constexpr const char* kStandardInput = "-";
-constexpr size_t kMostPictureBytes = size_t{256} << 20;
 
 struct ReadPicture {
   std::string name;
@@ -140,36 +133,23 @@ std::vector<Probabilities> probabilities_of(TrainingStep& step, const Dataset& d
   const std::vector<ImageView> views = image_views(config.test_time_augmentation);
   std::vector<Probabilities> all(static_cast<size_t>(images), Probabilities{});
   const std::span<double> values(all.front().data(), all.size() * kExpressionCount);
-  for (const ImageView& view : views) {
-    const std::vector<float> of_view = step.probabilities(dataset, Split::kTest, mine, view);
-    for (size_t i = 0; i < of_view.size(); ++i)
-      values[static_cast<size_t>(mine.begin) * kExpressionCount + i] += static_cast<double>(of_view[i]);
-  }
+  const std::vector<double> own = summed_probabilities(step, dataset, Split::kTest, mine, views);
+  std::copy(own.begin(), own.end(), values.begin() + mine.begin * kExpressionCount);
   communicator.all_reduce(values, ReduceOperation::kSum);
   for (double& value : values) value /= static_cast<double>(views.size());
   return all;
 }
 
-// By the step that the run trained with, so that the numbers are those of its evaluation.
 std::vector<Probabilities> predict_by_step(const Config& config, const Network& network, const std::string& faces,
-                                           Session& session) {
-  Communicator& communicator = session.communicator();
-  const int fair = take_thread_share(communicator);
-  const ProcessGpu gpu = open_gpu({&config, 1}, communicator);  // before anything uses LibTorch
-  const RunDevice device = start_device(gpu, config, communicator);
-  at::set_num_threads(config.threads > 0 ? config.threads : fair);
-  std::unique_ptr<Model> model;
-  run_together(communicator, [&] { model = make_model(network, config); });
+                                           Communicator& communicator) {
   const std::vector<uint8_t> labels(faces.size() / kImagePixels);  // of no account
-  const Dataset dataset = dataset_of(faces, labels);
-  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
   std::vector<Probabilities> probabilities;
-  {
-    const std::unique_ptr<TrainingStep> step =
-        make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
-    probabilities = probabilities_of(*step, dataset, config, communicator);
-  }
-  if (device.runtime) device.runtime->close();
+  compute_as_the_run(
+      config, network, [&] { return dataset_of(faces, labels); },
+      [&](TrainingStep& step, const Dataset& dataset) {
+        probabilities = probabilities_of(step, dataset, config, communicator);
+      },
+      communicator);
   return probabilities;
 }
 
@@ -260,14 +240,8 @@ int predict_pictures(const PredictionRequest& request, Session& session) {
   Network network;
   run_together(communicator, [&] {
     require_sheet(request);
-    if (!holds_run(request.run))
-      throw user_error(fmt::format("{}: holds no run (no config.json)", request.run.string()),
-                       "Give the folder of a run.");
-    config = load_config(request.run / run_file::kConfig);
-    config.init = weights_of_run(request.run).string();
-    if (request.device) config.device = *request.device;
-    network = network_of_run(request.run, config);
-    refuse_impossible_step(config, network);
+    config = config_of_run(request.run);
+    network = network_with_weights(request.run, request.device, config);
   });
   Pictures pictures;
   run_on_rank_0(communicator, [&] { pictures = read_pictures(request); });
@@ -275,7 +249,7 @@ int predict_pictures(const PredictionRequest& request, Session& session) {
   std::array<int64_t, 1> broken = {static_cast<int64_t>(pictures.broken.size())};
   communicator.broadcast(std::as_writable_bytes(std::span(broken)), 0);
   std::vector<Probabilities> probabilities;
-  if (!faces.empty()) probabilities = predict_by_step(config, network, faces, session);
+  if (!faces.empty()) probabilities = predict_by_step(config, network, faces, communicator);
   run_on_rank_0(communicator, [&] { publish(request, pictures, probabilities, session.log); });
   return broken[0] > 0 ? static_cast<int>(Fault::kUser) : 0;
 }

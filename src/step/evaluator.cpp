@@ -204,6 +204,16 @@ Evaluation evaluate_copies_apart(TrainingStep& step, const Dataset& dataset, Spl
   return evaluate_image_itself(step, dataset, split, communicator, {});
 }
 
+std::vector<double> summed_probabilities(TrainingStep& step, const Dataset& dataset, Split split, PositionRange rows,
+                                         const std::vector<ImageView>& views) {
+  std::vector<double> sums(static_cast<size_t>(rows.size() * kExpressionCount));
+  for (const ImageView& view : views) {
+    const std::vector<float> of_view = step.probabilities(dataset, split, rows, view);
+    for (size_t i = 0; i < sums.size(); ++i) sums[i] += static_cast<double>(of_view[i]);
+  }
+  return sums;
+}
+
 EvaluatedImages evaluate_images(TrainingStep& step, const Dataset& dataset, Split split, Communicator& communicator,
                                 const Config& config) {
   const std::vector<ImageView> views = image_views(config.test_time_augmentation);
@@ -214,11 +224,7 @@ EvaluatedImages evaluate_images(TrainingStep& step, const Dataset& dataset, Spli
     const Evaluation evaluation = evaluate_image_itself(step, dataset, split, communicator, predictions);
     return {evaluation, of_all_ranks(predictions, communicator)};
   }
-  std::vector<double> shares(static_cast<size_t>(mine.size() * kExpressionCount));
-  for (const ImageView& view : views) {
-    const std::vector<float> of_view = step.probabilities(dataset, split, mine, view);
-    for (size_t i = 0; i < shares.size(); ++i) shares[i] += static_cast<double>(of_view[i]);
-  }
+  const std::vector<double> shares = summed_probabilities(step, dataset, split, mine, views);
   const std::vector<int32_t> copies = split == Split::kTrain ? std::vector<int32_t>() : dataset.copies(split);
   EvaluationSums of_copies;
   EvaluationSums of_others;

@@ -20,6 +20,10 @@ namespace fer_ddp {
 [[nodiscard]] std::vector<float> probabilities_of_rows(Model& model, const SplitView& split, PositionRange rows,
                                                        const ImageView& view);
 
+// Collective. The sums over the views of TrainingStep::probabilities(), of this rank's rows alone: [rows][expressions].
+[[nodiscard]] std::vector<double> summed_probabilities(TrainingStep& step, const Dataset& dataset, Split split,
+                                                       PositionRange rows, const std::vector<ImageView>& views);
+
 // Collective. Every rank gets the whole split's evaluation of the weights that the step holds, by the step's own
 // arithmetic: training and `fer-ddp evaluate` get the same numbers. BatchNorm uses its running statistics, dropout is
 // off.

@@ -1,0 +1,52 @@
+#include "launcher/finished_run.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "comm/agreement.h"
+#include "core/error.h"
+#include "core/run_layout.h"
+#include "launcher/one_run.h"
+#include "launcher/run_reader.h"
+#include "model/weights.h"
+#include "network/table.h"
+#include "step/step_choice.h"
+
+namespace fer_ddp {
+
+namespace fs = std::filesystem;
+
+Config config_of_run(const fs::path& run) {
+  if (!holds_run(run))
+    throw user_error(fmt::format("{}: holds no run (no config.json)", run.string()), "Give the folder of a run.");
+  return load_config(run / run_file::kConfig);
+}
+
+Network network_with_weights(const fs::path& run, const std::optional<DeviceChoice>& device, Config& config) {
+  config.init = weights_of_run(run).string();
+  if (device) config.device = *device;
+  Network network = network_of_run(run, config);
+  refuse_impossible_step(config, network);
+  return network;
+}
+
+void compute_as_the_run(const Config& config, const Network& network, const std::function<Dataset()>& data,
+                        const std::function<void(TrainingStep&, const Dataset&)>& use, Communicator& communicator) {
+  const ProcessShare share = take_process_share({&config, 1}, communicator);  // before anything uses LibTorch
+  const RunDevice device = start_device(share.gpu, config, communicator);
+  at::set_num_threads(config.threads > 0 ? config.threads : share.threads);
+  std::unique_ptr<Model> model;
+  run_together(communicator, [&] { model = make_model(network, config); });
+  const Dataset dataset = data();
+  const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
+  {
+    const std::unique_ptr<TrainingStep> step =
+        make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
+    use(*step, dataset);
+  }
+  if (device.runtime) device.runtime->close();
+}
+
+}  // namespace fer_ddp
