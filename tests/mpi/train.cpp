@@ -252,31 +252,45 @@ TEST(Decision, EveryRankGetsRankZeros) {
   EXPECT_EQ(decision.next_learning_rate, 0.5);
 }
 
-template <typename Step>
-Evaluation evaluation_by(Communicator& communicator) {
+// What `evaluate` finds of 37 images, as the test split of a dataset that holds nothing else.
+template <typename Step, typename Evaluate>
+auto of_noise(Communicator& communicator, const Config& config, const PerSplit<std::vector<int32_t>>& copies,
+              Evaluate evaluate) {
   const Faces faces = Faces::noise(37);
-  const Config config;
   const auto model = make_model(config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   Step step(*model, *optimizer, communicator, config);
   PerSplit<SplitView> splits;
   splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
-  return evaluate(step, Dataset({}, "", "", splits), Split::kTest, communicator);
+  return evaluate(step, Dataset({}, "", "", splits, copies));
 }
 
-// 37 images, of which 0, 1, 20 and 36 are copies.
-template <typename Step>
-Evaluation evaluation_apart_by(Communicator& communicator) {
-  const Faces faces = Faces::noise(37);
-  const Config config;
-  const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().layout());
-  Step step(*model, *optimizer, communicator, config);
-  PerSplit<SplitView> splits;
-  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
+PerSplit<std::vector<int32_t>> four_copies() {
   PerSplit<std::vector<int32_t>> copies;
   copies[Split::kTest] = {0, 1, 20, 36};
-  return evaluate_copies_apart(step, Dataset({}, "", "", splits, copies), Split::kTest, communicator);
+  return copies;
+}
+
+template <typename Step>
+Evaluation evaluation_by(Communicator& communicator) {
+  return of_noise<Step>(communicator, {}, {}, [&](Step& step, const Dataset& dataset) {
+    return evaluate(step, dataset, Split::kTest, communicator);
+  });
+}
+
+template <typename Step>
+Evaluation evaluation_apart_by(Communicator& communicator) {
+  return of_noise<Step>(communicator, {}, four_copies(), [&](Step& step, const Dataset& dataset) {
+    return evaluate_copies_apart(step, dataset, Split::kTest, communicator);
+  });
+}
+
+template <typename Step>
+EvaluatedImages images_by(Communicator& communicator, TestViews views) {
+  const Config config{.test_time_augmentation = views};
+  return of_noise<Step>(communicator, config, four_copies(), [&](Step& step, const Dataset& dataset) {
+    return evaluate_images(step, dataset, Split::kTest, communicator, config);
+  });
 }
 
 TEST(Evaluation, OfTheCopiesApartHasTheSameBitsAtAnyWorldSize) {
@@ -287,20 +301,6 @@ TEST(Evaluation, OfTheCopiesApartHasTheSameBitsAtAnyWorldSize) {
   EXPECT_EQ(together.copies(), 4);
   EXPECT_EQ(together.confusion, in_one.confusion);
   EXPECT_EQ(together.loss, in_one.loss);
-}
-
-template <typename Step>
-EvaluatedImages images_by(Communicator& communicator, TestViews views) {
-  const Faces faces = Faces::noise(37);
-  const Config config{.test_time_augmentation = views};
-  const auto model = make_model(config);
-  const auto optimizer = make_optimizer(config, model->store().layout());
-  Step step(*model, *optimizer, communicator, config);
-  PerSplit<SplitView> splits;
-  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
-  PerSplit<std::vector<int32_t>> copies;
-  copies[Split::kTest] = {0, 1, 20, 36};
-  return evaluate_images(step, Dataset({}, "", "", splits, copies), Split::kTest, communicator, config);
 }
 
 // Every rank has all of them, in the rows' order.
