@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "data/file_kind.h"
 #include "data/manifest.h"
 
 namespace fer_ddp {
@@ -21,33 +22,25 @@ constexpr std::string_view kAccepted =
     "Accepted are fer2013.csv, icml_face_data.csv and train.csv, plain, gzipped or in a tar, zip or 7z archive; and "
     "pictures in a folder or an archive, in folders called angry, disgust, fear, happy, sad, surprise and neutral.";
 
-// How a form that is known, but not accepted, begins; and what to say of it.
-struct KnownForm {
-  size_t offset;
-  std::string_view mark;
-  std::string_view is;
-  std::string_view advice;
-};
-
 constexpr std::string_view kUnpack = "Unpack it and give the CSV file or the folder of pictures inside.";
 constexpr std::string_view kDownload =
     "The data itself is elsewhere: download the file again, from a browser that is logged in there.";
 
 constexpr std::array kRefusedForms = {
-    KnownForm{0, "Rar!"sv, "a RAR archive", kUnpack},
-    KnownForm{0, "BZh"sv, "a bzip2 file", "Unpack it with bunzip2."},
-    KnownForm{0,
-              "\xFD"
-              "7zXZ"sv,
-              "an xz file", "Unpack it with unxz."},
-    KnownForm{0, "\x28\xB5\x2F\xFD"sv, "a Zstandard file", "Unpack it with unzstd."},
-    KnownForm{0, "\x89HDF"sv, "an HDF5 file",
-              "Shards are read as a whole folder: give the folder that holds manifest.json to `data`."},
-    KnownForm{0, "\x89PNG"sv, "a PNG picture", kAccepted},
-    KnownForm{0, "\xFF\xD8\xFF"sv, "a JPEG picture", kAccepted},
-    KnownForm{0, "\xFF\xFE"sv, "UTF-16 text", "Save it as UTF-8."},
-    KnownForm{0, "\xFE\xFF"sv, "UTF-16 text", "Save it as UTF-8."},
-    KnownForm{0, "version https://git-lfs"sv, "a Git LFS pointer, not the data", "Fetch the data with git lfs pull."},
+    FileKind{0, "Rar!"sv, "a RAR archive", kUnpack},
+    FileKind{0, "BZh"sv, "a bzip2 file", "Unpack it with bunzip2."},
+    FileKind{0,
+             "\xFD"
+             "7zXZ"sv,
+             "an xz file", "Unpack it with unxz."},
+    FileKind{0, "\x28\xB5\x2F\xFD"sv, "a Zstandard file", "Unpack it with unzstd."},
+    FileKind{0, "\x89HDF"sv, "an HDF5 file",
+             "Shards are read as a whole folder: give the folder that holds manifest.json to `data`."},
+    FileKind{0, "\x89PNG"sv, "a PNG picture", kAccepted},
+    FileKind{0, "\xFF\xD8\xFF"sv, "a JPEG picture", kAccepted},
+    FileKind{0, "\xFF\xFE"sv, "UTF-16 text", "Save it as UTF-8."},
+    FileKind{0, "\xFE\xFF"sv, "UTF-16 text", "Save it as UTF-8."},
+    FileKind{0, "version https://git-lfs"sv, "a Git LFS pointer, not the data", "Fetch the data with git lfs pull."},
 };
 
 bool is_archive(std::string_view head) {
@@ -55,11 +48,6 @@ bool is_archive(std::string_view head) {
   return head.starts_with("PK\x03\x04"sv) || head.starts_with("PK\x05\x06"sv) ||  // the latter: an empty one
          head.starts_with("7z\xBC\xAF\x27\x1C"sv) ||
          (head.size() > kTarMark && head.substr(kTarMark).starts_with("ustar"sv));
-}
-
-bool looks_like_html(std::string_view head) {
-  const size_t begin = head.find_first_not_of(" \t\r\n");
-  return begin != std::string_view::npos && head[begin] == '<';
 }
 
 bool is_text(std::string_view head) {
@@ -77,10 +65,7 @@ InputForm recognize_form(std::string_view head, const fs::path& path) {
   if (head.empty()) throw refuse("empty", "Copy or download it again.");
   if (head.starts_with("\x1F\x8B"sv)) return InputForm::kGzip;
   if (is_archive(head)) return InputForm::kArchive;
-  for (const KnownForm& form : kRefusedForms) {
-    if (head.size() > form.offset && head.substr(form.offset).starts_with(form.mark))
-      throw refuse(form.is, form.advice);
-  }
+  if (const FileKind* kind = find_kind(kRefusedForms, head)) throw refuse(kind->is, kind->advice);
   if (looks_like_html(head)) throw refuse("a web page, not the data", kDownload);
   if (!is_text(head)) throw refuse("not a text file, and of no known form", kAccepted);
   return InputForm::kCsv;

@@ -9,6 +9,7 @@
 
 #include "core/error.h"
 #include "core/text.h"
+#include "data/file_kind.h"
 #include "data/picture_codecs.h"
 
 namespace fer_ddp {
@@ -20,45 +21,32 @@ namespace {
 constexpr std::string_view kConvert = "Save it as a JPEG or PNG picture.";
 constexpr std::string_view kDownload = "The picture itself is elsewhere: copy or download it again.";
 
-// How a file that is no JPEG or PNG begins; and what to say of it.
-struct OtherKind {
-  size_t offset;
-  std::string_view mark;
-  std::string_view is;
-  std::string_view advice;
-};
-
 constexpr std::array kOtherKinds = {
-    OtherKind{8, "WEBP"sv, "a WebP picture", kConvert},
-    OtherKind{0, "GIF8"sv, "a GIF picture", kConvert},
-    OtherKind{4, "ftypavif"sv, "an AVIF picture", kConvert},
-    OtherKind{4, "ftyphei"sv, "a HEIC picture", kConvert},
-    OtherKind{4, "ftyphev"sv, "a HEIC picture", kConvert},
-    OtherKind{4, "ftypmif1"sv, "a HEIF picture", kConvert},
-    OtherKind{4, "ftypmsf1"sv, "a HEIF picture", kConvert},
-    OtherKind{4, "ftyp"sv, "a video", "Give a single picture of it, as JPEG or PNG."},
-    OtherKind{0, "\0\0\0\x0CjP  "sv, "a JPEG 2000 picture", kConvert},
-    OtherKind{0, "\xFF\x4F\xFF\x51"sv, "a JPEG 2000 picture", kConvert},
-    OtherKind{0, "\xFF\x0A"sv, "a JPEG XL picture", kConvert},
-    OtherKind{0, "\0\0\0\x0CJXL "sv, "a JPEG XL picture", kConvert},
-    OtherKind{0, "II*\0"sv, "a TIFF picture", kConvert},
-    OtherKind{0, "MM\0*"sv, "a TIFF picture", kConvert},
-    OtherKind{0, "BM"sv, "a BMP picture", kConvert},
-    OtherKind{0, "P5"sv, "a PGM picture", kConvert},
-    OtherKind{0, "P6"sv, "a PPM picture", kConvert},
-    OtherKind{0, "%PDF"sv, "a PDF file", kConvert},
-    OtherKind{0, "PK\x03\x04"sv, "a zip archive", "Unpack it and give the pictures inside."},
-    OtherKind{0, "\x1F\x8B"sv, "a gzip file", "Unpack it and give the pictures inside."},
-    OtherKind{0, "version https://git-lfs"sv, "a Git LFS pointer, not the picture", "Fetch it with git lfs pull."},
+    FileKind{8, "WEBP"sv, "a WebP picture", kConvert},
+    FileKind{0, "GIF8"sv, "a GIF picture", kConvert},
+    FileKind{4, "ftypavif"sv, "an AVIF picture", kConvert},
+    FileKind{4, "ftyphei"sv, "a HEIC picture", kConvert},
+    FileKind{4, "ftyphev"sv, "a HEIC picture", kConvert},
+    FileKind{4, "ftypmif1"sv, "a HEIF picture", kConvert},
+    FileKind{4, "ftypmsf1"sv, "a HEIF picture", kConvert},
+    FileKind{4, "ftyp"sv, "a video", "Give a single picture of it, as JPEG or PNG."},
+    FileKind{0, "\0\0\0\x0CjP  "sv, "a JPEG 2000 picture", kConvert},
+    FileKind{0, "\xFF\x4F\xFF\x51"sv, "a JPEG 2000 picture", kConvert},
+    FileKind{0, "\xFF\x0A"sv, "a JPEG XL picture", kConvert},
+    FileKind{0, "\0\0\0\x0CJXL "sv, "a JPEG XL picture", kConvert},
+    FileKind{0, "II*\0"sv, "a TIFF picture", kConvert},
+    FileKind{0, "MM\0*"sv, "a TIFF picture", kConvert},
+    FileKind{0, "BM"sv, "a BMP picture", kConvert},
+    FileKind{0, "P5"sv, "a PGM picture", kConvert},
+    FileKind{0, "P6"sv, "a PPM picture", kConvert},
+    FileKind{0, "%PDF"sv, "a PDF file", kConvert},
+    FileKind{0, "PK\x03\x04"sv, "a zip archive", "Unpack it and give the pictures inside."},
+    FileKind{0, "\x1F\x8B"sv, "a gzip file", "Unpack it and give the pictures inside."},
+    FileKind{0, "version https://git-lfs"sv, "a Git LFS pointer, not the picture", "Fetch it with git lfs pull."},
 };
 
 constexpr std::string_view kPngMark = "\x89PNG\r\n\x1A\n"sv;
 constexpr std::string_view kJpegMark = "\xFF\xD8\xFF"sv;
-
-bool looks_like_html(std::string_view head) {
-  const size_t begin = head.find_first_not_of(" \t\r\n");
-  return begin != std::string_view::npos && head[begin] == '<';
-}
 
 [[noreturn]] void refuse(std::string_view head, const std::string& name) {
   const auto error = [&](std::string_view what, std::string_view advice) {
@@ -67,9 +55,7 @@ bool looks_like_html(std::string_view head) {
   if (head.empty()) throw error("empty", "Copy or download it again.");
   if (head.size() < kPngMark.size() && (kPngMark.starts_with(head) || kJpegMark.starts_with(head)))
     throw cut_picture(name);
-  for (const OtherKind& kind : kOtherKinds) {
-    if (head.size() > kind.offset && head.substr(kind.offset).starts_with(kind.mark)) throw error(kind.is, kind.advice);
-  }
+  if (const FileKind* kind = find_kind(kOtherKinds, head)) throw error(kind->is, kind->advice);
   if (looks_like_html(head.starts_with("\xEF\xBB\xBF") ? head.substr(3) : head))
     throw error("a web page or other text with tags, not a picture", kDownload);
   throw error("not a picture of a known kind", "JPEG and PNG are read.");
