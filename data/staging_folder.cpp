@@ -160,13 +160,12 @@ ScratchFolder::ScratchFolder(const fs::path& neighbour, Communicator& communicat
   run_on_rank_0(communicator, [&] {
     with_reason(neighbour, [&] {
       const fs::path beside = resolved(neighbour);
-      const fs::path path =
-          partial_path(fmt::format("{}.{}-{:08x}", beside.string(), ::getpid(), std::random_device{}()));
-      made_parent_ = topmost_missing(path.parent_path());
-      path_ = path;
-      made_ = true;
-      make_folder(path);
-      made = path.string();
+      const fs::path missing = topmost_missing(beside.parent_path());
+      const fs::path parent = (missing.empty() ? beside : missing).parent_path();
+      path_ = partial_path(parent /
+                           fmt::format("{}.{}-{:08x}", beside.filename().string(), ::getpid(), std::random_device{}()));
+      made_ = fs::create_directory(path_);
+      made = path_.string();
     });
   });
   path_ = broadcast_text(communicator, made);
@@ -176,7 +175,6 @@ ScratchFolder::~ScratchFolder() {
   if (!made_) return;
   std::error_code ignored;
   fs::remove_all(path_, ignored);
-  remove_empty_folders(path_.parent_path(), made_parent_);
 }
 
 }  // namespace fer_ddp

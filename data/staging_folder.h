@@ -1,9 +1,8 @@
-// Folders that are written aside. Made and removed by rank 0, with the parents that had to be made for them; no
-// destructor communicates.
+// Folders that are written aside. Made and removed by rank 0; no destructor communicates.
 //
 // The output folder while it is made: written as .NAME.partial beside its place, put there whole by publish(), and
-// removed when it is not. One process at a time makes it: that holds the lease (core/run_lease.h) in
-// .NAME.claim.partial, which one that was killed loses to whoever comes next.
+// removed when it is not, with the parents that had to be made for it. One process at a time makes it: that holds the
+// lease (core/run_lease.h) in .NAME.claim.partial, which one that was killed loses to whoever comes next.
 #pragma once
 
 #include <filesystem>
@@ -55,7 +54,8 @@ class StagingFolder {
 };
 
 // A folder for what is never published, under a name that no other process has: .NAME.PID-RANDOM.partial beside
-// `neighbour`, whose name is NAME. Gone with this.
+// `neighbour`, whose name is NAME, or where its parent does not exist, in the closest folder above that does. Gone
+// with this.
 class ScratchFolder {
  public:
   // Collective. Throws AgreedError (the user's fault) where it cannot be made.
@@ -68,7 +68,6 @@ class ScratchFolder {
 
  private:
   std::filesystem::path path_;
-  std::filesystem::path made_parent_;
   bool made_ = false;  // by this rank
 };
 

@@ -59,12 +59,14 @@ TEST_F(Staging, WhatHasComeToTheOutputMeanwhileIsNotReplaced) {
 
 TEST_F(Staging, AScratchFolderIsOneOfItsOwnAndGoes) {
   const std::string before = folder_content(folder_.path());
-  {
-    const ScratchFolder one(folder_ / "runs" / "exp.lr-find", *communicator_);
-    const ScratchFolder other(folder_ / "runs" / "exp.lr-find", *communicator_);
-    EXPECT_NE(one.path(), other.path());
-    EXPECT_TRUE(fs::is_directory(one.path()) && fs::is_directory(other.path()));
-  }
+  // Whichever goes first: a parent that one of them made would outlive it for the other's sake, and then stay.
+  auto one = std::make_unique<ScratchFolder>(folder_ / "runs" / "exp.lr-find", *communicator_);
+  auto other = std::make_unique<ScratchFolder>(folder_ / "runs" / "exp.lr-find", *communicator_);
+  EXPECT_NE(one->path(), other->path());
+  EXPECT_TRUE(fs::is_directory(one->path()) && fs::is_directory(other->path()));
+  one.reset();
+  EXPECT_TRUE(fs::is_directory(other->path()));
+  other.reset();
   EXPECT_EQ(folder_content(folder_.path()), before);
 }
 
