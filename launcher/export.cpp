@@ -39,7 +39,7 @@ struct ExportOptions {
 // Where the export goes; if not given, into the working directory, by the name of the run's folder.
 fs::path output_of(const ExportOptions& options) {
   if (!options.output.empty()) {
-    require_folder_of(options.output);
+    require_file_output(options.output);
     return options.output;
   }
   const auto* const format =

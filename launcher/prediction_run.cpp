@@ -164,15 +164,15 @@ std::array<size_t, kExpressionCount> ranking(const Probabilities& probabilities)
 
 // "face.png  Happy     87.3 %   Surprise 6.1 %, Neutral 3.0 %"
 std::string table(const std::vector<ReadPicture>& pictures, const std::vector<Probabilities>& probabilities) {
-  size_t width = 0;
-  for (const ReadPicture& picture : pictures) width = std::max(width, printable_text(picture.name).size());
+  int width = 0;
+  for (const ReadPicture& picture : pictures) width = std::max(width, terminal_columns(printable_text(picture.name)));
   std::string text;
   for (size_t i = 0; i < pictures.size(); ++i) {
     const auto labels = ranking(probabilities[i]);
     const auto percent = [&](size_t place) { return 100 * probabilities[i][labels[place]]; };
-    text += fmt::format("{:<{}}  {:<8} {:5.1f} %   {} {:.1f} %, {} {:.1f} %\n", printable_text(pictures[i].name), width,
-                        kExpressionNames[labels[0]], percent(0), kExpressionNames[labels[1]], percent(1),
-                        kExpressionNames[labels[2]], percent(2));
+    text += fmt::format("{}  {:<8} {:5.1f} %   {} {:.1f} %, {} {:.1f} %\n",
+                        fitted_to_columns(printable_text(pictures[i].name), width), kExpressionNames[labels[0]],
+                        percent(0), kExpressionNames[labels[1]], percent(1), kExpressionNames[labels[2]], percent(2));
   }
   return text;
 }

@@ -22,7 +22,7 @@ struct ReportOptions {
 
 fs::path output_of(const ReportOptions& options) {
   if (!options.output.empty()) {
-    require_folder_of(options.output);
+    require_file_output(options.output);
     return options.output;
   }
   if (options.runs.size() == 1) return options.runs.front() / "report.html";

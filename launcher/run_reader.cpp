@@ -144,7 +144,9 @@ fs::path weights_of_run(const fs::path& folder) {
                    "Finish it with --resume first.");
 }
 
-void require_folder_of(const fs::path& output) {
+void require_file_output(const fs::path& output) {
+  if (fs::is_directory(output))
+    throw user_error(fmt::format("{}: is a folder, expected a file", output.string()), "Name another output.");
   const fs::path folder = output.parent_path();
   if (!folder.empty() && !fs::is_directory(folder))
     throw user_error(fmt::format("{}: no such folder", folder.string()));
@@ -153,9 +155,7 @@ void require_folder_of(const fs::path& output) {
 void require_picture_output(const fs::path& output, std::string_view extension) {
   if (output.extension() != extension)
     throw user_error(fmt::format("{}: the picture is written as a {} file", output.string(), extension), "Name it so.");
-  if (fs::is_directory(output))
-    throw user_error(fmt::format("{}: is a folder, expected a file", output.string()), "Name another output.");
-  require_folder_of(output);
+  require_file_output(output);
 }
 
 ReportRun read_run(const fs::path& folder, RunLog& log) {

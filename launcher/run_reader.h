@@ -29,12 +29,11 @@ namespace fer_ddp {
 // diverged too early.
 [[nodiscard]] std::filesystem::path weights_of_run(const std::filesystem::path& folder);
 
-// Throws Error (the user's fault) where the folder that is to hold the file `output` is not there.
-void require_folder_of(const std::filesystem::path& output);
+// Throws Error (the user's fault) where the file `output` cannot be written: it is a folder, or the folder that is to
+// hold it is not there.
+void require_file_output(const std::filesystem::path& output);
 
-// Throws Error (the user's fault) where `output` is not to be written as a picture: its name does not end in
-// `extension`
-// (".png"), it is a folder, or the folder that is to hold it is not there.
+// The same for a picture, whose name must end in `extension` (".png").
 void require_picture_output(const std::filesystem::path& output, std::string_view extension);
 
 // The shards that the run of `folder` learnt from: its configuration's data, or the ones made beside the run. None if

@@ -1,14 +1,22 @@
 #include "launcher/version.h"
 
 #include <H5public.h>
+#include <archive.h>
 #include <fmt/format.h>
 #include <grpcpp/version_info.h>
 #include <mpi.h>
+#include <png.h>
 #include <torch/version.h>
 
 #include <array>
+#include <cstdio>
+// libjpeg's header needs the one before it.
+#include <jpeglib.h>
 
 #include "launcher/own_library.h"
+
+#define FER_DDP_TEXT_OF(macro) FER_DDP_TEXT(macro)
+#define FER_DDP_TEXT(words) #words
 
 namespace fer_ddp {
 
@@ -34,9 +42,12 @@ std::string hdf5_version() {
 }  // namespace
 
 std::string version_text() {
-  return fmt::format("fer-ddp {} ({} build)\nLibTorch {}\n{}\nHDF5 {}\ngRPC {}\nCUDA plug-in: {}", FER_DDP_VERSION,
-                     FER_DDP_BUILD_TYPE, TORCH_VERSION, mpi_version(), hdf5_version(), GRPC_CPP_VERSION_STRING,
-                     has_own_library(kCudaPlugin) ? "there" : "none");
+  return fmt::format(
+      "fer-ddp {} ({} build)\nLibTorch {}\n{}\nHDF5 {}\ngRPC {}\nlibarchive {}\nlibjpeg-turbo {}\nlibpng {}\n"
+      "CUDA plug-in: {}",
+      FER_DDP_VERSION, FER_DDP_BUILD_TYPE, TORCH_VERSION, mpi_version(), hdf5_version(), GRPC_CPP_VERSION_STRING,
+      ARCHIVE_VERSION_ONLY_STRING, FER_DDP_TEXT_OF(LIBJPEG_TURBO_VERSION), PNG_LIBPNG_VER_STRING,
+      has_own_library(kCudaPlugin) ? "there" : "none");
 }
 
 }  // namespace fer_ddp

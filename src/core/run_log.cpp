@@ -8,6 +8,7 @@
 
 #include "core/error.h"
 #include "core/json_text.h"
+#include "core/text.h"
 
 namespace fer_ddp {
 
@@ -32,10 +33,25 @@ void RunLog::close_file() {
   wants_unwritten_ = false;
 }
 
+namespace {
+
+// Whatever a file's name that the line gives has in it, but for its own line ends.
+std::string printable_lines(const std::string& line) {
+  std::string printable;
+  size_t begin = 0;
+  for (size_t end = line.find('\n'); end != std::string::npos; end = line.find('\n', begin)) {
+    printable += printable_text(std::string_view(line).substr(begin, end - begin)) + "\n";
+    begin = end + 1;
+  }
+  return printable + printable_text(std::string_view(line).substr(begin));
+}
+
+}  // namespace
+
 void RunLog::write(LogLevel level, const std::string& event, const std::string& line,
                    const nlohmann::ordered_json& fields) {
   const std::scoped_lock lock(mutex_);
-  if (!silent_ && !line.empty()) messages_.say(prefix_ + (level == LogLevel::kWarning ? "warning: " : "") + line);
+  if (!silent_ && !line.empty()) messages_.say(prefix_ + (level == LogLevel::kWarning ? "warning: " : "") + printable_lines(line));
   if (!file_ && !wants_unwritten_) return;
   const char* name = level == LogLevel::kInfo ? "info" : level == LogLevel::kWarning ? "warning" : "error";
   nlohmann::ordered_json record = {{"time", timestamp_now()}, {"level", name}, {"event", event}};

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <clocale>
 #include <cmath>
+#include <cwchar>
+#include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 namespace fer_ddp {
@@ -67,6 +71,35 @@ size_t character_length(std::string_view text) {
   return length;
 }
 
+// The C library's table of widths, which goes by the thread's locale.
+class CharacterWidths {
+ public:
+  CharacterWidths() : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t{})) {
+    if (locale_ != locale_t{}) before_ = ::uselocale(locale_);
+  }
+  CharacterWidths(const CharacterWidths&) = delete;
+  CharacterWidths& operator=(const CharacterWidths&) = delete;
+  ~CharacterWidths() {
+    if (locale_ == locale_t{}) return;
+    ::uselocale(before_);
+    ::freelocale(locale_);
+  }
+
+  // Of a character that is_utf8() knows as one. What has no width, such as a control character, counts 1.
+  [[nodiscard]] int of(std::string_view character) const {
+    if (character.size() == 1) return 1;
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(character[i]); };
+    auto code = static_cast<wchar_t>(byte(0) & (0x7F >> character.size()));
+    for (size_t i = 1; i < character.size(); ++i) code = static_cast<wchar_t>(code << 6 | (byte(i) & 0x3F));
+    const int width = locale_ == locale_t{} ? 1 : ::wcwidth(code);
+    return width < 0 ? 1 : width;
+  }
+
+ private:
+  locale_t locale_;
+  locale_t before_{};
+};
+
 }  // namespace
 
 bool is_utf8(std::string_view text) {
@@ -99,6 +132,32 @@ std::string printable_text(std::string_view text) {
     text.remove_prefix(std::max<size_t>(length, 1));
   }
   return printable;
+}
+
+namespace {
+
+// How many bytes at the beginning of `text` fit into `columns`, and how many columns they take. Stray bytes take one.
+std::pair<size_t, int> part_that_fits(std::string_view text, int columns) {
+  const CharacterWidths widths;
+  size_t bytes = 0;
+  int taken = 0;
+  while (bytes < text.size()) {
+    const size_t length = character_length(text.substr(bytes));
+    const int width = length == 0 ? 1 : widths.of(text.substr(bytes, length));
+    if (taken + width > columns) break;
+    taken += width;
+    bytes += std::max<size_t>(length, 1);
+  }
+  return {bytes, taken};
+}
+
+}  // namespace
+
+int terminal_columns(std::string_view text) { return part_that_fits(text, std::numeric_limits<int>::max() - 2).second; }
+
+std::string fitted_to_columns(std::string_view text, int columns) {
+  const auto [bytes, taken] = part_that_fits(text, columns);
+  return std::string(text.substr(0, bytes)) + std::string(static_cast<size_t>(std::max(0, columns - taken)), ' ');
 }
 
 std::string nearest_word(std::string_view word, std::span<const std::string> known) {

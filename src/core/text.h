@@ -41,6 +41,12 @@ namespace fer_ddp {
 // not UTF-8: names that strangers gave must not steer a terminal.
 [[nodiscard]] std::string printable_text(std::string_view text);
 
+// The columns of a terminal that the text takes: two for a wide character, as of Chinese, none for a combining one.
+[[nodiscard]] int terminal_columns(std::string_view text);
+
+// As much of the text as `columns` columns hold, filled up with blanks to as many.
+[[nodiscard]] std::string fitted_to_columns(std::string_view text, int columns);
+
 // "a, b or c".
 [[nodiscard]] std::string joined_choices(std::span<const std::string> words);
 

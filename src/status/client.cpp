@@ -17,10 +17,18 @@ namespace fer_ddp {
 namespace {
 
 constexpr std::chrono::seconds kDeadline{5};
+// A host that vanishes closes no connection: who watches finds out by asking. A busy run may be slow to answer.
+constexpr std::chrono::seconds kAsksAfter{10};
+constexpr std::chrono::seconds kWaitsForAnswer{20};
+
+int milliseconds_of(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
 std::shared_ptr<grpc::Channel> open_channel(const std::string& address, const ServiceAccess& access) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy of the surroundings knows nothing of loopback
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, milliseconds_of(kAsksAfter));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, milliseconds_of(kWaitsForAnswer));
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // any number: a paused run sends none for long
   if (!access.tls) return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
   if (!access.tls->server_name.empty()) arguments.SetSslTargetNameOverride(access.tls->server_name);
   return grpc::CreateCustomChannel(address,

@@ -29,26 +29,8 @@ constexpr const char* kValidationColour = "\033[33m";  // yellow: told apart on 
 constexpr const char* kBold = "\033[1m";
 constexpr const char* kPlain = "\033[0m";
 
-int width_of(const std::string& text) {
-  return static_cast<int>(std::count_if(text.begin(), text.end(), [](char byte) {
-    return (static_cast<unsigned char>(byte) & 0xC0) != 0x80;  // where a character of UTF-8 begins
-  }));
-}
-
-// Cut or filled up to `columns` characters. Without escape sequences in it.
-std::string fitted(const std::string& text, int columns) {
-  std::string line;
-  int shown = 0;
-  for (const char byte : text) {
-    const bool begins_character = (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
-    if (begins_character && ++shown > columns) break;
-    line += byte;
-  }
-  return line + std::string(static_cast<size_t>(std::max(0, columns - width_of(line))), ' ');
-}
-
 std::string both_ends(const std::string& left, const std::string& right, int columns) {
-  return fitted(left, std::max(0, columns - width_of(right) - 1)) + " " + right;
+  return fitted_to_columns(left, std::max(0, columns - terminal_columns(right) - 1)) + " " + right;
 }
 
 std::string painted(const char* colour, const std::string& text, bool colours) {
@@ -86,14 +68,14 @@ std::vector<std::string> metric_block(const Metric& metric, std::span<const Epoc
   const std::string validation =
       fmt::format("val {}", history.empty() ? "-" : value_text(history.back().*metric.validation));
   const std::string title = fmt::format("{:<9}", metric.name);
-  const int left = std::max(0, columns - width_of(title) - width_of(training) - 2);
+  const int left = std::max(0, columns - terminal_columns(title) - terminal_columns(training) - 2);
   std::vector<std::string> lines = {title + painted(kTrainingColour, training, colours) + "  " +
-                                    painted(kValidationColour, fitted(validation, left), colours)};
+                                    painted(kValidationColour, fitted_to_columns(validation, left), colours)};
   const std::vector<TerminalCurve> curves = {
       curve_of(history, metric.training, colours ? kTrainingColour : "", true),
       curve_of(history, metric.validation, colours ? kValidationColour : "", false)};
   for (std::string& line : braille_chart(curves, columns, rows)) lines.push_back(std::move(line));
-  lines.push_back(fitted(metric.best
+  lines.push_back(fitted_to_columns(metric.best
                              ? fmt::format("{} {}, epoch {}", metric.best_words,
                                            value_text((*metric.best).*metric.validation), metric.best->epoch + 1)
                              : "no epoch yet",
@@ -110,8 +92,8 @@ std::vector<std::string> rank_lines(const StatusSnapshot& status, int rows, int 
   for (const RankPlace& place : status.ranks) widest = std::max(widest, place.host.size());
   for (const RankPlace& place : std::span(status.ranks).first(static_cast<size_t>(shown)))
     lines.push_back(
-        fitted(fmt::format("rank {:<4} {:<{}}  {}", place.rank, place.host, widest, place.device), columns));
-  if (shown < count) lines.push_back(fitted(fmt::format("and {} ranks more", count - shown), columns));
+        fitted_to_columns(fmt::format("rank {:<4} {:<{}}  {}", place.rank, place.host, widest, place.device), columns));
+  if (shown < count) lines.push_back(fitted_to_columns(fmt::format("and {} ranks more", count - shown), columns));
   return lines;
 }
 
@@ -130,7 +112,7 @@ std::string live_view(const StatusSnapshot& status, std::span<const EpochRecord>
   if (size.columns < kFewestColumns || size.rows < kFewestRows) {
     std::string text = status_screen(status, size.columns, std::max(1, size.rows - 1));
     if (!text.empty() && text.back() == '\n') text.pop_back();
-    return text + "\n" + fitted(footer, size.columns);
+    return text + "\n" + fitted_to_columns(footer, size.columns);
   }
   const auto ranks = static_cast<int>(status.ranks.size());
   const int free_rows = size.rows - kLinesBesideCurvesAndRanks;
@@ -150,11 +132,11 @@ std::string live_view(const StatusSnapshot& status, std::span<const EpochRecord>
                    history, half, curve_rows, size.colours);
   for (size_t i = 0; i < losses.size(); ++i) lines.push_back(losses[i] + std::string(kGap, ' ') + accuracies[i]);
   lines.emplace_back();
-  lines.push_back(fitted(now_line(status), size.columns));
+  lines.push_back(fitted_to_columns(now_line(status), size.columns));
   lines.emplace_back();
   for (std::string& line : rank_lines(status, rank_rows, size.columns)) lines.push_back(std::move(line));
   while (static_cast<int>(lines.size()) < size.rows - 1) lines.emplace_back();
-  lines.push_back(painted(kBold, fitted(footer, size.columns), size.colours));
+  lines.push_back(painted(kBold, fitted_to_columns(footer, size.columns), size.colours));
   return fmt::format("{}", fmt::join(lines, "\n"));
 }
 

@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds kShutdownDeadline{800};
 // Streams end before their connections do: one that is closed while a client still sends on it is reset, and what that
 // client has not read yet is lost.
 constexpr std::chrono::milliseconds kWatchersPatience{400};
+constexpr int kLeastPingInterval = 1000;  // milliseconds
 constexpr const char* kServiceName = "fer_ddp.v1.TrainingStatus";
 
 // Says whether a call may go on: OK, or why not.
@@ -134,6 +135,8 @@ StatusServer::StatusServer(const std::string& address, StatusBoard& board, const
   int port = 0;
   builder.AddListeningPort(address, credentials_of(security), &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a taken port is an error, not a second listener
+  // Watchers ask whether the run is still there; gRPC takes more than one such question in five minutes for an attack.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kLeastPingInterval);
   builder.RegisterService(&parts_->service);
   parts_->server = builder.BuildAndStart();
   if (!parts_->server || port == 0) {

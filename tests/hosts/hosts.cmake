@@ -3,7 +3,7 @@ add_executable(hosts_mpi_test ${CMAKE_SOURCE_DIR}/tests/mpi/main.cpp ${CMAKE_SOU
 target_link_libraries(hosts_mpi_test PRIVATE fer_ddp_comm fer_ddp_compile_options GTest::gtest GTest::gmock)
 target_include_directories(hosts_mpi_test PRIVATE ${CMAKE_SOURCE_DIR})
 
-foreach(_case communicator:hosts_mpi_test unusable_network:comm_scenario training:fer-ddp cut_link:fer-ddp lost_rank:fer-ddp)
+foreach(_case communicator:hosts_mpi_test unusable_network:comm_scenario training:fer-ddp cut_link:fer-ddp cut_watcher:fer-ddp lost_rank:fer-ddp)
   string(REPLACE ":" ";" _case_and_program ${_case})
   list(GET _case_and_program 0 _case)
   list(GET _case_and_program 1 _program)

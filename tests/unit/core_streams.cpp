@@ -66,6 +66,13 @@ TEST(RunLog, BytesThatAreNotUtf8AreReplaced) {
   EXPECT_EQ(nlohmann::json::parse(file).at("path"), "a\uFFFD");
 }
 
+TEST(RunLog, ANameInALineSteersNoTerminal) {
+  ::testing::internal::CaptureStderr();
+  RunLog log(false);
+  log.info("file", "wrote \x1B[2J.html\nreport: a");
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "wrote \uFFFD[2J.html\nreport: a\n");
+}
+
 TEST(RunLog, AFileThatCannotBeWrittenEndsNothing) {
   RunLog log(true);
   log.open_file("/dev/full");

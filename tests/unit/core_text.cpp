@@ -27,6 +27,17 @@ TEST(Text, WhatSteersATerminalIsReplaced) {
   EXPECT_EQ(user_error("a\r\nerror: b").message(), "error: a\uFFFD\uFFFDerror: b");
 }
 
+TEST(Text, WideCharactersTakeTwoColumnsOfATerminal) {
+  EXPECT_EQ(terminal_columns("f\u00FCr"), 3);
+  EXPECT_EQ(terminal_columns("\u60C5\u7DD2 1"), 6);
+  EXPECT_EQ(terminal_columns("e\u0301"), 1);  // a combining accent
+  EXPECT_EQ(terminal_columns("a\xFF"), 2);
+  EXPECT_EQ(terminal_columns(""), 0);
+  EXPECT_EQ(fitted_to_columns("\u60C5\u7DD2", 6), "\u60C5\u7DD2  ");
+  EXPECT_EQ(fitted_to_columns("\u60C5\u7DD2", 3), "\u60C5 ");
+  EXPECT_EQ(fitted_to_columns("e\u0301x", 1), "e\u0301");
+}
+
 TEST(Text, TheFirstLineEndsBeforeTheLineBreak) {
   EXPECT_EQ(first_line("CUDA error: out of memory\nException raised from"), "CUDA error: out of memory");
   EXPECT_EQ(first_line("one line"), "one line");

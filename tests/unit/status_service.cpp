@@ -9,6 +9,7 @@
 #include <future>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <thread>
 
 #include "core/error.h"
 #include "fer_ddp/v1/status.grpc.pb.h"
@@ -157,6 +158,25 @@ TEST_F(Service, AWatcherMayGoAway) {
     EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
   }
   EXPECT_EQ(client_.status().snapshot.run, "exp");
+}
+
+// By default gRPC would close the connection on the third such question.
+TEST_F(Service, AWatcherMayAskOftenWhetherTheRunIsStillThere) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 1100);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  const auto stub = v1::TrainingStatus::NewStub(
+      grpc::CreateCustomChannel(server_.bound_address(), grpc::InsecureChannelCredentials(), arguments));
+  grpc::ClientContext context;
+  v1::Status message;
+  const auto stream = stub->WatchStatus(&context, {});
+  ASSERT_TRUE(stream->Read(&message));
+  std::this_thread::sleep_for(std::chrono::seconds(6));
+  board_.update([](StatusSnapshot& status) { status.step = 1; });
+  ASSERT_TRUE(stream->Read(&message)) << stream->Finish().error_message();
+  EXPECT_EQ(message.step(), 1);
+  context.TryCancel();
 }
 
 TEST_F(Service, ManyWatchersAllSeeTheEnd) {
