@@ -51,7 +51,8 @@ std::string printable_lines(const std::string& line) {
 void RunLog::write(LogLevel level, const std::string& event, const std::string& line,
                    const nlohmann::ordered_json& fields) {
   const std::scoped_lock lock(mutex_);
-  if (!silent_ && !line.empty()) messages_.say(prefix_ + (level == LogLevel::kWarning ? "warning: " : "") + printable_lines(line));
+  if (!silent_ && !line.empty())
+    messages_.say(prefix_ + (level == LogLevel::kWarning ? "warning: " : "") + printable_lines(line));
   if (!file_ && !wants_unwritten_) return;
   const char* name = level == LogLevel::kInfo ? "info" : level == LogLevel::kWarning ? "warning" : "error";
   nlohmann::ordered_json record = {{"time", timestamp_now()}, {"level", name}, {"event", event}};

@@ -75,11 +75,11 @@ std::vector<std::string> metric_block(const Metric& metric, std::span<const Epoc
       curve_of(history, metric.training, colours ? kTrainingColour : "", true),
       curve_of(history, metric.validation, colours ? kValidationColour : "", false)};
   for (std::string& line : braille_chart(curves, columns, rows)) lines.push_back(std::move(line));
-  lines.push_back(fitted_to_columns(metric.best
-                             ? fmt::format("{} {}, epoch {}", metric.best_words,
-                                           value_text((*metric.best).*metric.validation), metric.best->epoch + 1)
-                             : "no epoch yet",
-                         columns));
+  lines.push_back(
+      fitted_to_columns(metric.best ? fmt::format("{} {}, epoch {}", metric.best_words,
+                                                  value_text((*metric.best).*metric.validation), metric.best->epoch + 1)
+                                    : "no epoch yet",
+                        columns));
   return lines;
 }
 

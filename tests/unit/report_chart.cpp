@@ -157,5 +157,19 @@ TEST(Chart, ALongRunHasNotMoreReadoutsThanThePointerCanTellApart) {
   EXPECT_LE(occurrences(chart_svg(chart_of(points)).markup, "class=\"column\""), 150U);
 }
 
+TEST(Chart, ALongRunIsDrawnByWhatAPixelCanShow) {
+  std::vector<ChartPoint> points;
+  for (int epoch = 0; epoch < 100'000; ++epoch) points.push_back({epoch, epoch % 2 == 0 ? 1.0 : 2.0});
+  const std::string plain = chart_svg(chart_of(points)).markup;
+  EXPECT_LT(plain.size(), 200'000U);
+  points[54'321].value = 3;
+  const std::string peak = chart_svg(chart_of(points)).markup;
+  EXPECT_NE(peak.find("L344.8 30.7L"), std::string::npos);  // one epoch alone reaches the top
+  points[54'321].value = kNan;
+  const std::string gap = chart_svg(chart_of(points)).markup;
+  EXPECT_EQ(occurrences(gap, "class=\"cross\""), 1U);
+  EXPECT_EQ(occurrences(plain, "class=\"cross\""), 0U);
+}
+
 }  // namespace
 }  // namespace fer_ddp
