@@ -55,9 +55,8 @@ std::string progress_line(const Sweep& sweep, const Progress& progress, size_t l
   return line + "\n";
 }
 
-Error sweep_over(const Sweep& sweep) {
-  return machine_error(
-      fmt::format("sweep {} is over: see {}", sweep.name, (fs::path(sweep.output) / run_file::kReport).string()));
+std::string over_words(const Sweep& sweep) {
+  return fmt::format("sweep {} is over: see {}", sweep.name, (fs::path(sweep.output) / run_file::kReport).string());
 }
 
 }  // namespace
@@ -85,7 +84,7 @@ SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const A
 void stop_sweep(const RunChoice& choice, RunLog& log) {
   const Sweep sweep = sweep_at(choice.run);
   SweepFolder folder(sweep, "");
-  if (folder.look(false).done) throw sweep_over(sweep);
+  if (folder.look(false).done) throw machine_error(over_words(sweep));
   folder.ask_all_to_stop();
   const SweepAnswers answers = ask_sweep(choice, [&](const AskedRun& run) {
     run.client.request_stop();
@@ -97,10 +96,10 @@ void stop_sweep(const RunChoice& choice, RunLog& log) {
                                  answers.live == 0 ? "no run of the sweep answered; " : "", choice.run));
 }
 
-std::string sweep_status(const RunChoice& choice, bool json) {
+SweepStatus sweep_status(const RunChoice& choice, bool json) {
   const Sweep sweep = sweep_at(choice.run);
   const Progress progress = progress_of(sweep);
-  if (progress.standing.done) throw sweep_over(sweep);
+  if (progress.standing.done) return {.over = over_words(sweep)};
   std::string lines;
   ordered_json runs = ordered_json::array();
   const SweepAnswers answers = ask_sweep(choice, [&](const AskedRun& run) {
@@ -110,19 +109,19 @@ std::string sweep_status(const RunChoice& choice, bool json) {
   });
   if (!json) {
     for (const std::string& problem : answers.not_reached) lines += "not reached: " + problem + "\n";
-    return progress_line(sweep, progress, answers.live) + lines;
+    return {.text = progress_line(sweep, progress, answers.live) + lines, .live = answers.live};
   }
-  return json_text(ordered_json{{"sweep", sweep.name},
-                                {"runs", sweep.runs.size()},
-                                {"rung", progress.standing.rung},
-                                {"rungs", sweep.rungs()},
-                                {"to_train", progress.standing.open.size()},
-                                {"over", sweep.runs.size() - progress.standing.open.size()},
-                                {"diverged", progress.diverged},
-                                {"failed", progress.failed},
-                                {"live", std::move(runs)},
-                                {"not_reached", answers.not_reached}}) +
-         "\n";
+  const ordered_json document = {{"sweep", sweep.name},
+                                 {"runs", sweep.runs.size()},
+                                 {"rung", progress.standing.rung},
+                                 {"rungs", sweep.rungs()},
+                                 {"to_train", progress.standing.open.size()},
+                                 {"over", sweep.runs.size() - progress.standing.open.size()},
+                                 {"diverged", progress.diverged},
+                                 {"failed", progress.failed},
+                                 {"live", std::move(runs)},
+                                 {"not_reached", answers.not_reached}};
+  return {.text = json_text(document) + "\n", .live = answers.live};
 }
 
 }  // namespace fer_ddp

@@ -26,8 +26,12 @@ SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const A
 // of reach. Throws Error (the machine's fault), in one line, where the sweep is over.
 void stop_sweep(const RunChoice& choice, RunLog& log);
 
-// What status prints: a line on the sweep and one for each live run, or one JSON object. Throws Error (the machine's
-// fault), in one line, where the sweep is over.
-[[nodiscard]] std::string sweep_status(const RunChoice& choice, bool json);
+struct SweepStatus {
+  std::string text{};  // a line on the sweep and one for each live run, or one JSON object
+  size_t live = 0;     // runs that answered
+  std::string over{};  // in place of all that: that it is over, and where its report is
+};
+
+[[nodiscard]] SweepStatus sweep_status(const RunChoice& choice, bool json);
 
 }  // namespace fer_ddp
