@@ -11,45 +11,100 @@
 HWY_BEFORE_NAMESPACE();
 namespace fer_ddp::HWY_NAMESPACE {
 
-// out [rows][columns] += a * b, for any number of columns that 16 divides.
-HWY_INLINE void add_product(Product product, int rows, int columns, int depth) {
+// A block of the work: so many positions of the output, in all of its channels, and so many channels of the input.
+constexpr int kMostPositions = 128;
+constexpr int kMostChannels = 128;
+
+// What is gathered for a block, or computed before it is scattered: a row a position.
+struct Panel {
+  HWY_ALIGN float values[kMostPositions * kMostChannels];
+};
+
+// out [rows][columns] (+)= a * b, for any number of columns that 16 divides.
+HWY_INLINE void multiply(Product product, int rows, int columns, int depth, bool add) {
   for (int column = 0; column < columns; column += 32) {
     if (columns - column >= 32)
-      multiply_columns<32>(product, rows, depth, true);
+      multiply_columns<32>(product, rows, depth, add);
     else
-      multiply_columns<16>(product, rows, depth, true);
+      multiply_columns<16>(product, rows, depth, add);
     product.b += 32;
     product.out += 32;
   }
 }
 
-// What one tap of the kernel joins of one row of outputs: outputs [begin, end) of it, and the input of the first.
-struct TapRow {
-  int begin = 0, end = 0;
-  int64_t input = 0, output = 0;  // floats from the image's first
-
-  TapRow(const StridedShape& shape, int tap, int y) {
-    const int row = y * shape.stride + tap / shape.kernel - shape.padding;
-    const int offset = tap % shape.kernel - shape.padding;  // the input's column of output 0
-    if (row < 0 || row >= shape.height || offset >= shape.width) return;
-    begin = offset >= 0 ? 0 : (-offset + shape.stride - 1) / shape.stride;
-    end = std::min(shape.output_width(), (shape.width - 1 - offset) / shape.stride + 1);
-    end = std::max(begin, end);
-    input = (int64_t{row} * shape.width + int64_t{begin} * shape.stride + offset) * shape.input_channels;
-    output = (int64_t{y} * shape.output_width() + begin) * shape.output_channels;
-  }
-  [[nodiscard]] int count() const { return end - begin; }
-};
-
+// Positions are counted through all images. Calls work(first, count) with whole images, or with equal parts of one, so
+// that an image's block begins where it does whatever the other images are.
 template <typename Work>
-HWY_INLINE void for_each_tap_row(const StridedShape& shape, int images, const Work& work) {
-  for (int64_t image = 0; image < images; ++image)
-    for (int y = 0; y < shape.output_height(); ++y)
-      for (int tap = 0; tap < shape.taps(); ++tap) {
-        const TapRow row(shape, tap, y);
-        if (row.count() > 0)
-          work(tap, row, image * shape.input_size() + row.input, image * shape.output_size() + row.output);
-      }
+HWY_INLINE void for_each_block(const StridedShape& shape, int images, const Work& work) {
+  const int64_t positions = int64_t{shape.output_height()} * shape.output_width();
+  const int64_t all = images * positions;
+  const int64_t at_once = std::max<int64_t>(kMostPositions / positions, 1) * positions;
+  const int64_t parts = (positions + kMostPositions - 1) / kMostPositions;
+  const int64_t step = parts == 1 ? at_once : (positions + parts - 1) / parts;
+  for (int64_t begin = 0; begin < all; begin += at_once) {
+    const int64_t end = std::min(begin + at_once, all);
+    for (int64_t first = begin; first < end; first += step) work(first, static_cast<int>(std::min(step, end - first)));
+  }
+}
+
+// Whether the tap lies within the picture anywhere along a side: of small pictures some never do.
+bool meets(const StridedShape& shape, int offset, int side, int outputs) {
+  for (int i = 0; i < outputs; ++i)
+    if (const int at = i * shape.stride + offset - shape.padding; at >= 0 && at < side) return true;
+  return false;
+}
+
+// Calls work(tap) for those that lie within the picture anywhere.
+template <typename Work>
+HWY_INLINE void for_each_tap(const StridedShape& shape, const Work& work) {
+  for (int tap = 0; tap < shape.taps(); ++tap)
+    if (meets(shape, tap / shape.kernel, shape.height, shape.output_height()) &&
+        meets(shape, tap % shape.kernel, shape.width, shape.output_width()))
+      work(tap);
+}
+
+// Calls work(number in the block, the tap's input as floats from the first) for each position of the block; -1: the tap
+// lies outside of the picture.
+template <typename Work>
+HWY_INLINE void for_each_tap_input(const StridedShape& shape, int tap, int64_t first, int count, const Work& work) {
+  const int64_t width = shape.output_width();
+  const int64_t positions = shape.output_height() * width;
+  int64_t image = first / positions;
+  int64_t y = first % positions / width;
+  int64_t x = first % width;
+  for (int i = 0; i < count; ++i) {
+    const int64_t row = y * shape.stride + tap / shape.kernel - shape.padding;
+    const int64_t column = x * shape.stride + tap % shape.kernel - shape.padding;
+    const bool inside = row >= 0 && row < shape.height && column >= 0 && column < shape.width;
+    work(i, inside ? ((image * shape.height + row) * shape.width + column) * shape.input_channels : -1);
+    if (++x < width) continue;
+    x = 0;
+    if (++y < shape.output_height()) continue;
+    y = 0;
+    ++image;
+  }
+}
+
+// An output is one input: nothing to gather or to scatter.
+bool is_pointwise(const StridedShape& shape) { return shape.kernel == 1 && shape.stride == 1 && shape.padding == 0; }
+
+// Channels [channel, channel + channels) of the tap's inputs, zeros outside of the picture, as rows of a product.
+HWY_INLINE Product gathered(const StridedShape& shape, const float* input, int tap, int64_t first, int count,
+                            int channel, int channels, Panel& panel) {
+  if (is_pointwise(shape))
+    return {.a = input + first * shape.input_channels + channel, .row_stride = shape.input_channels};
+  for_each_tap_input(shape, tap, first, count, [&](int i, int64_t from) {
+    float* row = panel.values + int64_t{i} * channels;
+    for (int c = 0; c < channels; c += kLanes) store(from < 0 ? zeros() : load(input + from + channel + c), row + c);
+  });
+  return {.a = panel.values, .row_stride = channels};
+}
+
+// Calls work(channel, channels) for the input's channels, some at once.
+template <typename Work>
+HWY_INLINE void for_each_channels(const StridedShape& shape, const Work& work) {
+  for (int channel = 0; channel < shape.input_channels; channel += kMostChannels)
+    work(channel, std::min(kMostChannels, shape.input_channels - channel));
 }
 
 void add_row_sums(const float* row, int width, int channels, const float* centre, double* sums) {
@@ -65,15 +120,19 @@ void convolve(const StridedShape& shape, const float* weights, const float* inpu
   const int inputs = shape.input_channels;
   const int outputs = shape.output_channels;
   std::fill_n(output, images * shape.output_size(), 0.0F);
-  for_each_tap_row(shape, images, [&](int tap, const TapRow& row, int64_t from, int64_t to) {
-    add_product({.a = input + from,
-                 .row_stride = int64_t{shape.stride} * inputs,
-                 .k_stride = 1,
-                 .b = weights + int64_t{tap} * inputs * outputs,
-                 .b_stride = outputs,
-                 .out = output + to,
-                 .out_stride = outputs},
-                row.count(), outputs, inputs);
+  Panel panel;
+  for_each_block(shape, images, [&](int64_t first, int count) {
+    for_each_tap(shape, [&](int tap) {
+      for_each_channels(shape, [&](int channel, int channels) {
+        Product product = gathered(shape, input, tap, first, count, channel, channels, panel);
+        product.k_stride = 1;
+        product.b = weights + (int64_t{tap} * inputs + channel) * outputs;
+        product.b_stride = outputs;
+        product.out = output + first * outputs;
+        product.out_stride = outputs;
+        multiply(product, count, outputs, channels, true);
+      });
+    });
   });
   if (sums == nullptr) return;
   for (int64_t row = 0; row < int64_t{images} * shape.output_height(); ++row)
@@ -84,15 +143,32 @@ void add_input_gradient(const StridedShape& shape, const float* transposed, cons
                         float* input_gradient) {
   const int inputs = shape.input_channels;
   const int outputs = shape.output_channels;
-  for_each_tap_row(shape, images, [&](int tap, const TapRow& row, int64_t to, int64_t from) {
-    add_product({.a = gradient + from,
-                 .row_stride = outputs,
-                 .k_stride = 1,
-                 .b = transposed + int64_t{tap} * inputs * outputs,
-                 .b_stride = inputs,
-                 .out = input_gradient + to,
-                 .out_stride = int64_t{shape.stride} * inputs},
-                row.count(), inputs, outputs);
+  Panel panel;
+  for_each_block(shape, images, [&](int64_t first, int count) {
+    for_each_tap(shape, [&](int tap) {
+      for_each_channels(shape, [&](int channel, int channels) {
+        Product product = {.a = gradient + first * outputs,
+                           .row_stride = outputs,
+                           .k_stride = 1,
+                           .b = transposed + int64_t{tap} * inputs * outputs + channel,
+                           .b_stride = inputs,
+                           .out = panel.values,
+                           .out_stride = channels};
+        if (is_pointwise(shape)) {
+          product.out = input_gradient + first * inputs + channel;
+          product.out_stride = inputs;
+          multiply(product, count, channels, outputs, true);
+          return;
+        }
+        multiply(product, count, channels, outputs, false);
+        for_each_tap_input(shape, tap, first, count, [&](int i, int64_t to) {
+          if (to < 0) return;
+          const float* row = panel.values + int64_t{i} * channels;
+          float* sum = input_gradient + to + channel;
+          for (int c = 0; c < channels; c += kLanes) store(hn::Add(load(sum + c), load(row + c)), sum + c);
+        });
+      });
+    });
   });
 }
 
@@ -101,15 +177,21 @@ void weight_gradient(const StridedShape& shape, const float* input, const float*
   const int inputs = shape.input_channels;
   const int outputs = shape.output_channels;
   std::fill_n(weight_gradient, shape.weights(), 0.0F);
-  for_each_tap_row(shape, images, [&](int tap, const TapRow& row, int64_t from, int64_t by) {
-    add_product({.a = input + from,
-                 .row_stride = 1,
-                 .k_stride = int64_t{shape.stride} * inputs,
-                 .b = gradient + by,
-                 .b_stride = outputs,
-                 .out = weight_gradient + int64_t{tap} * inputs * outputs,
-                 .out_stride = outputs},
-                inputs, outputs, row.count());
+  Panel panel;
+  for_each_block(shape, images, [&](int64_t first, int count) {
+    for_each_tap(shape, [&](int tap) {
+      for_each_channels(shape, [&](int channel, int channels) {
+        // Transposed: a row of the product is a channel of the input, and its sums run over the outputs.
+        Product product = gathered(shape, input, tap, first, count, channel, channels, panel);
+        product.k_stride = product.row_stride;
+        product.row_stride = 1;
+        product.b = gradient + first * outputs;
+        product.b_stride = outputs;
+        product.out = weight_gradient + (int64_t{tap} * inputs + channel) * outputs;
+        product.out_stride = outputs;
+        multiply(product, channels, outputs, count, true);
+      });
+    });
   });
 }
 

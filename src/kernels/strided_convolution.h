@@ -1,10 +1,13 @@
 // Convolutions that Winograd's filtering does not take, directly: 1 x 1 of stride 1, and 3 x 3 or 1 x 1 of stride 2, as
-// matrix products, a row of the picture and a tap of the kernel at a time. Activations are fp32 [image][height][width]
+// matrix products, a tap of the kernel at a time: of some 128 positions of the output at once, whose inputs are
+// gathered, also of several images, because the weights, which are many where pictures are small, are then read once
+// for all of these. Activations are fp32 [image][height][width]
 // [channels], channels multiples of 16; the input is read as it is. Weights and their gradients:
 // [kernel^2][input][output].
 //
-// Each output's sums are taken in an order of its own, over taps and then input channels; what is summed over images is
-// summed image by image. Thread-safe, no allocation.
+// Each output's sums are taken in an order of its own, over taps and then input channels, and each image's gradient in
+// one that does not depend on the other images; what is summed over images is summed image by image. Thread-safe, no
+// allocation; 64 KiB of stack.
 #pragma once
 
 #include "kernels/convolution_shape.h"
@@ -41,7 +44,7 @@ void strided_convolution(const StridedShape& shape, const float* weights, const 
 void add_strided_input_gradient(const StridedShape& shape, const float* transposed_weights,
                                 const float* output_gradient, int images, float* input_gradient);
 
-// Writes the weights' gradient.
+// Writes the weights' gradient; of no images, zeros.
 void strided_weight_gradient(const StridedShape& shape, const float* input, const float* output_gradient, int images,
                              float* weight_gradient);
 

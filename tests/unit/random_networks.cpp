@@ -287,6 +287,33 @@ TEST(FusedStages, GoOnToTheBitFromWhatTheModelHolds) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(weights_after(i), whole) << i;
 }
 
+// The last batch of an epoch may have fewer images than the parts that a batch is cut into: nothing of the batch before
+// is in its gradient.
+TEST(FusedStages, AShortBatchHasAGradientOfItsOwn) {
+  const Network network = parse_network(
+      R"({"layers": [{"convolution": 16, "padding": 1}, {"batch_norm": {}}, {"relu": {}}, {"max_pool": 2},
+                     {"convolution": 32, "stride": 2, "padding": 1}, {"batch_norm": {}}, {"relu": {}},
+                     {"convolution": 16, "kernel": 1}, {"batch_norm": {}}, {"relu": {}},
+                     {"convolution": 16, "padding": 1}, {"batch_norm": {}}, {"relu": {}},
+                     {"global_average_pool": {}}, {"dense": 7}]})",
+      "table");
+  const Config config{.batch_size = 16, .optimizer = OptimizerRule::kSgd, .init = "uniform_fan_in"};
+  const Faces whole = Faces::patches(16);
+  const Faces few = Faces::patches(3);
+  const auto weights_after = [&](bool has_one_before) {
+    const auto model = make_model(network, config);
+    const auto optimizer = make_optimizer(config, model->store().layout());
+    const auto communicator = make_identity_communicator();
+    StagedStep step(*model, *optimizer, *communicator, config);
+    if (has_one_before) step.run(whole.batch(), 0.0);
+    step.run(few.batch(), 0.1);
+    step.synchronize();
+    return model->store().flat_weights().to(at::kDouble);
+  };
+  // Not to the bit: BatchNorm's sums are taken about the mean of the batch before.
+  EXPECT_LT(largest(weights_after(true) - weights_after(false)), 1e-5);
+}
+
 // Evaluation by each engine: BatchNorm by its running statistics, no dropout.
 TEST(RandomNetworks, EveryEngineEvaluatesAlike) {
   for_each_network(Drawn::kAny, [](const Network& network, const Config& config, const Faces& faces) {

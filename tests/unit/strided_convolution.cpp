@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "kernels/instruction_sets.h"
@@ -15,7 +16,7 @@ namespace fer_ddp {
 
 namespace {
 
-constexpr int kImages = 2;
+constexpr int kImages = 5;
 constexpr double kTolerance = 2e-6;
 
 // Calls visit(input, weight, output) with the indices of each product.
@@ -87,12 +88,43 @@ TEST_P(StridedConvolutionOf, BothGradientsEqualTheirDefinitionInFp64) {
   EXPECT_LT(error_of(weights, expected_weights), kTolerance);
 }
 
+// As of a rank's share where the last batch is short.
+TEST_P(StridedConvolutionOf, NoImagesHaveAGradientOfZeros) {
+  Values weights(weights_.size(), 7.0F);
+  strided_weight_gradient(shape_, input_.data(), gradient_.data(), 0, weights.data());
+  EXPECT_EQ(weights, Values(weights_.size(), 0.0F));
+}
+
+TEST_P(StridedConvolutionOf, AnImagesOutputsAndGradientsDoNotDependOnTheOthersOfItsCall) {
+  Values transposed(weights_.size());
+  transpose_weights(shape_, weights_.data(), transposed.data());
+  const auto compute = [&](int first, int images) {
+    std::pair<Values, Values> found{Values(static_cast<size_t>(images * shape_.output_size())),
+                                    Values(static_cast<size_t>(images * shape_.input_size()))};
+    strided_convolution(shape_, weights_.data(), input_.data() + first * shape_.input_size(), images,
+                        found.first.data(), nullptr, nullptr);
+    add_strided_input_gradient(shape_, transposed.data(), gradient_.data() + first * shape_.output_size(), images,
+                               found.second.data());
+    return found;
+  };
+  const auto together = compute(0, kImages);
+  for (int image = 0; image < kImages; ++image) {
+    const auto alone = compute(image, 1);
+    EXPECT_TRUE(std::equal(alone.first.begin(), alone.first.end(),
+                           together.first.begin() + image * static_cast<ptrdiff_t>(shape_.output_size())));
+    EXPECT_TRUE(std::equal(alone.second.begin(), alone.second.end(),
+                           together.second.begin() + image * static_cast<ptrdiff_t>(shape_.input_size())));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Shapes, StridedConvolutionOf,
     ::testing::Combine(::testing::Values(StridedShape{6, 6, 16, 32, 1, 1, 0}, StridedShape{5, 9, 48, 16, 1, 2, 0},
                                          StridedShape{8, 8, 32, 64, 3, 2, 1}, StridedShape{7, 5, 16, 80, 3, 2, 1},
                                          StridedShape{7, 6, 16, 16, 3, 2, 0},
-                                         StridedShape{6, 4, 160, 16, 3, 1, 1},  // deep products
+                                         StridedShape{6, 4, 160, 16, 3, 1, 1},    // deep products
+                                         StridedShape{12, 12, 144, 32, 1, 1, 0},  // an image is more than one block
+                                         StridedShape{24, 26, 16, 48, 3, 2, 1}, StridedShape{4, 4, 272, 32, 3, 2, 1},
                                          StridedShape{1, 1, 16, 16, 3, 2, 1}),
                        ::testing::ValuesIn(instruction_sets())));
 
