@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import statistics
+import sys
 import tempfile
 
 from processes import KEEP_MEMORY, fer_ddp_command, timed
@@ -37,6 +38,12 @@ def theirs(options: argparse.Namespace, recipe: pathlib.Path, seed: int) -> dict
     return json.loads(output.splitlines()[-1])
 
 
+def print_one(title: str, seed: int, one: dict) -> None:
+    """As soon as it is there: a recipe over three seeds may take an hour."""
+    print(f"{title}, seed {seed}: {one['seconds']:.0f} s, {100 * one['validation']:.1f} % of PublicTest, {100 * one['test']:.1f} % of PrivateTest, "
+          f"{100 * one['test_without_copies']:.1f} % without copies", file=sys.stderr, flush=True)
+
+
 def print_row(title: str, found: list) -> None:
     mean = {key: statistics.mean(each[key] for each in found) for key in ("seconds", "validation", "test", "test_without_copies")}
     spread = max(each["test"] for each in found) - min(each["test"] for each in found)
@@ -60,8 +67,10 @@ def main() -> None:
         mine, peers = [], []
         for seed in options.seeds:
             mine.append(ours(options, recipe, seed))
+            print_one(recipe.stem, seed, mine[-1])
             if options.python:
                 peers.append(theirs(options, recipe, seed))
+                print_one(f"{recipe.stem} in PyTorch", seed, peers[-1])
         print_row(f"{recipe.stem}, {len(mine)} seeds", mine)
         if peers:
             print_row("PyTorch", peers)
