@@ -12,8 +12,10 @@
 #include <cstdlib>
 #include <sstream>
 #include <string_view>
+#include <utility>
 
 #include "core/error.h"
+#include "core/text.h"
 
 namespace fer_ddp {
 
@@ -130,6 +132,35 @@ void LiveTerminal::draw(const std::string& text) {
   if (drawn_.size() > lines.size()) sent += fmt::format("\033[{};1H\033[J", lines.size() + 1);
   drawn_ = lines;
   if (!send(sent)) drawn_size_ = {0, 0};  // all of it anew, should there be a next time
+}
+
+KeyDialogue::KeyDialogue(std::string what, bool has_keys, std::function<void()> stop)
+    : what_(std::move(what)),
+      stop_(std::move(stop)),
+      keys_(has_keys ? fmt::format("q quits   s stops the {}", what_) : "Ctrl-C quits"),
+      footer_(keys_) {}
+
+bool KeyDialogue::answer(char key) {
+  if (key == LiveTerminal::kEnd) return false;
+  if (asks_) {
+    asks_ = false;
+    footer_ = key == 'y' ? stop() : keys_;
+  } else if (key == 's') {
+    asks_ = true;
+    footer_ = fmt::format("Stop the {}, after a checkpoint? y stops it, any other key does not", what_);
+  } else if (key == 'q') {
+    return false;
+  }
+  return true;
+}
+
+std::string KeyDialogue::stop() const {
+  try {
+    stop_();
+    return "asked to stop: it writes a checkpoint   q quits";
+  } catch (const Error& problem) {
+    return fmt::format("not stopped: {}   q quits", printable_text(problem.what()));
+  }
 }
 
 }  // namespace fer_ddp

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,6 +69,28 @@ class LiveTerminal {
   bool has_colours_;
   Size drawn_size_{0, 0};
   std::vector<std::string> drawn_;
+};
+
+// What the keys of who watches have led to: q quits, s asks whether to stop what is watched, and y then stops it.
+class KeyDialogue {
+ public:
+  // `what` is watched, "run" or "sweep"; `stop` asks it to stop, and may throw Error.
+  KeyDialogue(std::string what, bool has_keys, std::function<void()> stop);
+
+  // What the last line of the screen says.
+  [[nodiscard]] const std::string& footer() const { return footer_; }
+
+  // False: enough seen.
+  [[nodiscard]] bool answer(char key);
+
+ private:
+  [[nodiscard]] std::string stop() const;
+
+  std::string what_;
+  std::function<void()> stop_;
+  std::string keys_;
+  std::string footer_;
+  bool asks_ = false;
 };
 
 }  // namespace fer_ddp

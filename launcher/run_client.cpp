@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "core/atomic_file.h"
@@ -51,16 +52,35 @@ void require_no_silent_holder(const std::string& folder) {
 }
 
 // "run NAME is over: early_stopping after epoch 13; see FOLDER/report.html", from result.json where there is one.
-Error over(const std::string& folder) {
+RunNotLive over(const std::string& folder) {
   const fs::path result_path = fs::path(folder) / "result.json";
   const std::string name = name_of(folder);
   if (!fs::exists(result_path))
-    return machine_error(
-        fmt::format("run {} is not live, and not finished: --resume={} goes on with it", name, folder));
+    return {Fault::kMachine,
+            fmt::format("run {} is not live, and not finished: --resume={} goes on with it", name, folder)};
   const RunResult result = read_result(folder);
   const std::string epoch = result.final_epoch ? fmt::format("epoch {}", *result.final_epoch + 1) : "no epoch";
-  return machine_error(
-      fmt::format("run {} is over: {} after {}; see {}/report.html", name, result.stop_reason, epoch, folder));
+  return {Fault::kMachine,
+          fmt::format("run {} is over: {} after {}; see {}/report.html", name, result.stop_reason, epoch, folder)};
+}
+
+// Throws Error where a process still holds the folder of a run that has ceased to answer. On another host it must be
+// seen to renew its lease, which it does every 2 s.
+void require_no_mute_holder(const std::string& folder) {
+  constexpr int kLooks = 10;
+  constexpr std::chrono::milliseconds kBetween{500};
+  constexpr std::chrono::seconds kFresh{4};
+  LeaseWatch watch;
+  LeaseWatch::Seen seen = watch.look(folder);
+  for (int i = 0; i < kLooks && seen.held && seen.holder && seen.holder->host != host_name(); ++i) {
+    std::this_thread::sleep_for(kBetween);
+    seen = watch.look(folder);
+  }
+  if (!seen.held || !seen.holder || seen.unchanged > kFresh) return;
+  throw machine_error(fmt::format("{}: process {} on {} holds it, but does not answer: it is suspended, about to end, "
+                                  "or cut off from here",
+                                  folder, seen.holder->process.pid, seen.holder->host),
+                      "Ask again once it goes on.");
 }
 
 HostAndPort address_in(const StatusFile& file, const std::string& folder) {
@@ -145,6 +165,7 @@ void ask_run(const RunChoice& choice, const std::function<void(const AskedRun&)>
     ask({.name = found.name, .client = client});
   } catch (const ServiceGone&) {
     if (found.folder.empty()) throw;
+    require_no_mute_holder(found.folder);
     throw over(found.folder);
   }
 }

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/error.h"
 #include "core/json_reader.h"
 #include "core/json_text.h"
 #include "core/run_layout.h"
+#include "core/run_lease.h"
+#include "core/text.h"
 #include "launcher/sweep_folder.h"
 #include "status/status_text.h"
 
@@ -19,40 +23,11 @@ using nlohmann::ordered_json;
 
 namespace {
 
-// What the folder says.
-struct Progress {
-  SweepStanding standing;
-  int diverged = 0;
-  int failed = 0;
-};
-
-Progress progress_of(const Sweep& sweep) {
-  SweepFolder folder(sweep, "");
-  Progress progress{.standing = folder.look(false)};
-  for (size_t i = 0; i < sweep.runs.size(); ++i) {
-    const RunOutcome outcome = folder.outcome(i);
-    if (outcome.failure)
-      ++progress.failed;
-    else if (outcome.diverged())
-      ++progress.diverged;
-  }
-  return progress;
-}
-
 // Where the sweep's folder lies now, which may have been moved.
 Sweep sweep_at(const std::string& folder) {
   Sweep sweep = read_sweep(folder);
   sweep.output = folder;
   return sweep;
-}
-
-std::string progress_line(const Sweep& sweep, const Progress& progress, size_t live) {
-  std::string line = fmt::format("{}: {} runs", sweep.name, sweep.runs.size());
-  if (sweep.halving) line += fmt::format(", rung {} of {}", progress.standing.rung + 1, sweep.rungs());
-  line += fmt::format(", {} to train, {} live", progress.standing.open.size(), live);
-  if (progress.diverged > 0) line += fmt::format(", {} diverged", progress.diverged);
-  if (progress.failed > 0) line += fmt::format(", {} had a configuration error", progress.failed);
-  return line + "\n";
 }
 
 std::string over_words(const Sweep& sweep) {
@@ -74,8 +49,9 @@ SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const A
         ask(run);
         ++answers.live;
       });
-    } catch (const Error& problem) {  // it has ended, or was killed
-      if (problem.fault() == Fault::kUser) answers.not_reached.emplace_back(problem.what());
+    } catch (const RunNotLive&) {  // it has ended, or was killed
+    } catch (const Error& problem) {
+      answers.not_reached.push_back(printable_text(problem.what()));
     }
   }
   return answers;
@@ -96,32 +72,95 @@ void stop_sweep(const RunChoice& choice, RunLog& log) {
                                  answers.live == 0 ? "no run of the sweep answered; " : "", choice.run));
 }
 
-SweepStatus sweep_status(const RunChoice& choice, bool json) {
-  const Sweep sweep = sweep_at(choice.run);
-  const Progress progress = progress_of(sweep);
-  if (progress.standing.done) return {.over = over_words(sweep)};
+struct SweepLook::Parts {
+  explicit Parts(RunChoice its_choice)
+      : choice(std::move(its_choice)),
+        written(sweep_written(choice.run)),
+        sweep(sweep_at(choice.run)),
+        folder(sweep, ""),
+        over(sweep.runs.size()) {}
+
+  // Outcomes of runs that are over, as they come to be.
+  void read_outcomes(const SweepStanding& standing) {
+    for (const size_t run : standing.open) over[run].reset();
+    for (size_t i = 0; i < over.size(); ++i)
+      if (!over[i] && !std::binary_search(standing.open.begin(), standing.open.end(), i)) over[i] = folder.outcome(i);
+  }
+
+  [[nodiscard]] int64_t count(bool (*is_one)(const RunOutcome&)) const {
+    return std::count_if(over.begin(), over.end(), [&](const auto& outcome) { return outcome && is_one(*outcome); });
+  }
+  [[nodiscard]] int64_t failed() const {
+    return count([](const RunOutcome& outcome) { return outcome.failure.has_value(); });
+  }
+  [[nodiscard]] int64_t diverged() const {
+    return count([](const RunOutcome& outcome) { return !outcome.failure && outcome.diverged(); });
+  }
+
+  [[nodiscard]] bool is_held(const SweepStanding& standing) {
+    return watch.look(sweep.output).held || std::any_of(standing.open.begin(), standing.open.end(),
+                                                        [&](size_t run) { return watch.look(folder.run(run)).held; });
+  }
+
+  [[nodiscard]] std::string progress_line(const SweepStanding& standing, size_t live) const {
+    std::string line = fmt::format("{}: {} runs", sweep.name, sweep.runs.size());
+    if (sweep.halving) line += fmt::format(", rung {} of {}", standing.rung + 1, sweep.rungs());
+    line += fmt::format(", {} to train, {} live", standing.open.size(), live);
+    if (diverged() > 0) line += fmt::format(", {} diverged", diverged());
+    if (failed() > 0) line += fmt::format(", {} had a configuration error", failed());
+    return line + "\n";
+  }
+
+  [[nodiscard]] ordered_json document(const SweepStanding& standing) const {
+    return {{"sweep", sweep.name},
+            {"runs", sweep.runs.size()},
+            {"rung", standing.rung},
+            {"rungs", sweep.rungs()},
+            {"to_train", standing.open.size()},
+            {"over", sweep.runs.size() - standing.open.size()},
+            {"diverged", diverged()},
+            {"failed", failed()}};
+  }
+
+  RunChoice choice;
+  fs::file_time_type written;
+  Sweep sweep;
+  SweepFolder folder;
+  std::vector<std::optional<RunOutcome>> over;
+  LeaseWatch watch{};
+};
+
+SweepLook::SweepLook(const RunChoice& choice) : parts_(std::make_unique<Parts>(choice)) {}
+
+SweepLook::~SweepLook() = default;
+
+std::string SweepLook::over_words() const { return fer_ddp::over_words(parts_->sweep); }
+
+const std::string& SweepLook::name() const { return parts_->sweep.name; }
+
+SweepStatus SweepLook::status() {
+  if (sweep_written(parts_->choice.run) != parts_->written)  // more runs were added, say
+    parts_ = std::make_unique<Parts>(parts_->choice);
+  const SweepStanding standing = parts_->folder.look(false);
+  parts_->read_outcomes(standing);
   std::string lines;
   ordered_json runs = ordered_json::array();
-  const SweepAnswers answers = ask_sweep(choice, [&](const AskedRun& run) {
+  const SweepAnswers answers = ask_sweep(parts_->choice, [&](const AskedRun& run) {
     const StatusClient::Answer answer = run.client.status();
     lines += status_line(answer.snapshot) + "\n";
     runs.push_back(parse_json(answer.json));
   });
-  if (!json) {
-    for (const std::string& problem : answers.not_reached) lines += "not reached: " + problem + "\n";
-    return {.text = progress_line(sweep, progress, answers.live) + lines, .live = answers.live};
-  }
-  const ordered_json document = {{"sweep", sweep.name},
-                                 {"runs", sweep.runs.size()},
-                                 {"rung", progress.standing.rung},
-                                 {"rungs", sweep.rungs()},
-                                 {"to_train", progress.standing.open.size()},
-                                 {"over", sweep.runs.size() - progress.standing.open.size()},
-                                 {"diverged", progress.diverged},
-                                 {"failed", progress.failed},
-                                 {"live", std::move(runs)},
-                                 {"not_reached", answers.not_reached}};
-  return {.text = json_text(document) + "\n", .live = answers.live};
+  for (const std::string& problem : answers.not_reached) lines += "not reached: " + problem + "\n";
+  SweepStatus status;
+  status.text = parts_->progress_line(standing, answers.live) + lines;
+  ordered_json document = parts_->document(standing);
+  document["live"] = std::move(runs);
+  document["not_reached"] = answers.not_reached;
+  status.json = json_text(document);
+  status.is_over = standing.done && fs::exists(fs::path(parts_->sweep.output) / run_file::kReport);
+  status.is_alive = answers.live > 0 || parts_->is_held(standing);
+  status.is_stopped = !status.is_over && !status.is_alive && parts_->folder.asked_to_stop();
+  return status;
 }
 
 }  // namespace fer_ddp

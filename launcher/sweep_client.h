@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,31 @@ SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const A
 void stop_sweep(const RunChoice& choice, RunLog& log);
 
 struct SweepStatus {
-  std::string text{};  // a line on the sweep and one for each live run, or one JSON object
-  size_t live = 0;     // runs that answered
-  std::string over{};  // in place of all that: that it is over, and where its report is
+  std::string text{};     // a line on the sweep and one for each live run
+  std::string json{};     // the same as one JSON object, on one line
+  bool is_alive = false;  // a run answers, or somebody holds one
+  bool is_over = false;   // and its report is there
+  bool is_stopped = false;
 };
 
-[[nodiscard]] SweepStatus sweep_status(const RunChoice& choice, bool json);
+// Looks at a sweep as often as it is asked; what is over is read once. One thread.
+class SweepLook {
+ public:
+  explicit SweepLook(const RunChoice& choice);
+  SweepLook(const SweepLook&) = delete;
+  SweepLook& operator=(const SweepLook&) = delete;
+  ~SweepLook();
+
+  // Asks all runs that live. One that is silent takes 5 s.
+  [[nodiscard]] SweepStatus status();
+
+  // "sweep NAME is over: see FOLDER/report.html".
+  [[nodiscard]] std::string over_words() const;
+  [[nodiscard]] const std::string& name() const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
 
 }  // namespace fer_ddp

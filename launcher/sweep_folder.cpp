@@ -44,6 +44,12 @@ Sweep read_sweep(const fs::path& folder) {
   return sweep_from_json(read_json_file(path), path.string());
 }
 
+fs::file_time_type sweep_written(const fs::path& folder) {
+  std::error_code none;
+  const fs::file_time_type written = fs::last_write_time(folder / kSweep, none);
+  return none ? fs::file_time_type::min() : written;
+}
+
 SweepFolder::SweepFolder(const Sweep& sweep, std::string job, std::function<void(const std::string&)> say)
     : sweep_(sweep), folder_(sweep.output), job_(std::move(job)), say_(std::move(say)), rungs_(1) {
   rungs_.front().resize(sweep.settings.size());

@@ -31,6 +31,9 @@ namespace fer_ddp {
 // Throws Error (the user's fault) where it holds none.
 [[nodiscard]] Sweep read_sweep(const std::filesystem::path& folder);
 
+// When sweep.json was written last; the earliest moment where there is none.
+[[nodiscard]] std::filesystem::file_time_type sweep_written(const std::filesystem::path& folder);
+
 // Where a sweep stands.
 struct SweepStanding {
   bool done = false;

@@ -71,33 +71,32 @@ size_t character_length(std::string_view text) {
   return length;
 }
 
-// The C library's table of widths, which goes by the thread's locale.
+// The columns of a character that is_utf8() knows as one, by the C library's table, which goes by the thread's locale.
+// What has no width, such as a control character, counts 1.
 class CharacterWidths {
  public:
-  CharacterWidths() : locale_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t{})) {
-    if (locale_ != locale_t{}) before_ = ::uselocale(locale_);
-  }
+  CharacterWidths() : before_(::uselocale(utf8_locale())) {}
   CharacterWidths(const CharacterWidths&) = delete;
   CharacterWidths& operator=(const CharacterWidths&) = delete;
-  ~CharacterWidths() {
-    if (locale_ == locale_t{}) return;
-    ::uselocale(before_);
-    ::freelocale(locale_);
-  }
+  ~CharacterWidths() { ::uselocale(before_); }
 
-  // Of a character that is_utf8() knows as one. What has no width, such as a control character, counts 1.
-  [[nodiscard]] int of(std::string_view character) const {
+  [[nodiscard]] static int of(std::string_view character) {
     if (character.size() == 1) return 1;
     const auto byte = [&](size_t i) { return static_cast<unsigned char>(character[i]); };
     auto code = static_cast<wchar_t>(byte(0) & (0x7F >> character.size()));
     for (size_t i = 1; i < character.size(); ++i) code = static_cast<wchar_t>(code << 6 | (byte(i) & 0x3F));
-    const int width = locale_ == locale_t{} ? 1 : ::wcwidth(code);
+    const int width = ::wcwidth(code);
     return width < 0 ? 1 : width;
   }
 
  private:
-  locale_t locale_;
-  locale_t before_{};
+  // The thread's own where there is no such locale.
+  static locale_t utf8_locale() {
+    static const locale_t locale = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t{});
+    return locale;
+  }
+
+  locale_t before_;
 };
 
 }  // namespace
@@ -154,6 +153,10 @@ std::pair<size_t, int> part_that_fits(std::string_view text, int columns) {
 }  // namespace
 
 int terminal_columns(std::string_view text) { return part_that_fits(text, std::numeric_limits<int>::max() - 2).second; }
+
+std::string cut_to_columns(std::string_view text, int columns) {
+  return std::string(text.substr(0, part_that_fits(text, columns).first));
+}
 
 std::string fitted_to_columns(std::string_view text, int columns) {
   const auto [bytes, taken] = part_that_fits(text, columns);

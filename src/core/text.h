@@ -44,7 +44,8 @@ namespace fer_ddp {
 // The columns of a terminal that the text takes: two for a wide character, as of Chinese, none for a combining one.
 [[nodiscard]] int terminal_columns(std::string_view text);
 
-// As much of the text as `columns` columns hold, filled up with blanks to as many.
+// As much of the text as `columns` columns hold; and that, filled up with blanks to as many.
+[[nodiscard]] std::string cut_to_columns(std::string_view text, int columns);
 [[nodiscard]] std::string fitted_to_columns(std::string_view text, int columns);
 
 // "a, b or c".

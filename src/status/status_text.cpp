@@ -63,21 +63,15 @@ std::string host_lines(const StatusSnapshot& status) {
   return lines;
 }
 
-// The first `rows` lines of `text`, each cut to `columns` characters (all that is drawn here is one column wide).
-std::string cut(const std::string& text, int columns, int rows) {
+// The first `rows` lines of `text`, each cut to `columns`.
+std::string cut(std::string_view text, int columns, int rows) {
   std::string shown;
-  int column = 0;
-  int row = 0;
-  for (const char byte : text) {
-    if (row == rows) break;
-    const bool begins_character = (static_cast<unsigned char>(byte) & 0xC0) != 0x80;
-    if (byte == '\n') {
-      ++row;
-      column = 0;
-    } else if (begins_character) {
-      ++column;
-    }
-    if (column <= columns) shown += byte;
+  for (int row = 0; row < rows && !text.empty(); ++row) {
+    const size_t end = text.find('\n');
+    shown += cut_to_columns(text.substr(0, end), columns);
+    if (end == std::string_view::npos) break;
+    shown += '\n';
+    text.remove_prefix(end + 1);
   }
   return shown;
 }

@@ -210,10 +210,19 @@ Html setting_section(const ReportRun& run) {
   return fill("setting", {{"configuration", config_table(run.config)}, {"machines", machines}});
 }
 
+// Of a long run the first epochs and the last ones.
 Html history_table(const ReportRun& run) {
+  constexpr size_t kMostRows = 2000;
   if (run.history.empty()) return {};
+  const size_t left_out = run.history.size() <= kMostRows ? 0 : run.history.size() - kMostRows;
   Html rows;
-  for (const EpochRecord& record : run.history)
+  for (size_t i = 0; i < run.history.size(); ++i) {
+    const EpochRecord& record = run.history[i];
+    if (left_out > 0 && i == kMostRows / 2) {
+      rows += fill("history-gap", {{"epochs", grouped(static_cast<int64_t>(left_out))}});
+      i += left_out - 1;
+      continue;
+    }
     rows += fill("history-row", {{"epoch", fmt::format("{}", int64_t{record.epoch} + 1)},
                                  {"loss", loss_text(record.loss)},
                                  {"accuracy", percent_text(record.accuracy, 2)},
@@ -222,6 +231,7 @@ Html history_table(const ReportRun& run) {
                                  {"learning_rate", fmt::format("{:.6g}", record.learning_rate)},
                                  {"seconds", fmt::format("{:.1f}", record.seconds)},
                                  {"speed", grouped_rounded(record.images_per_second)}});
+  }
   return fill("history-table", {{"rows", rows}});
 }
 

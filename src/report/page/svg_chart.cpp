@@ -96,7 +96,7 @@ Html epoch_axis(const Frame& frame) {
 
 // The points that a picture can show, in their order: of those that share a pixel's column the first, the lowest, the
 // highest and the last, and one that cannot be drawn (Jugel et al., M4: A Visualization-Oriented Time Series Data
-// Aggregation, 2014). A run of 100,000 epochs is then no larger to draw than one of 2,000.
+// Aggregation, 2014). A run of 100,000 epochs is then hardly larger to draw than one of 2,000.
 std::vector<ChartPoint> visible_points(const Chart& chart, const ChartLine& line, const Frame& frame) {
   constexpr size_t kFewPoints = 2000;
   const std::vector<ChartPoint>& points = line.points;
