@@ -80,7 +80,7 @@ class CharacterWidths {
   CharacterWidths& operator=(const CharacterWidths&) = delete;
   ~CharacterWidths() { ::uselocale(before_); }
 
-  [[nodiscard]] static int of(std::string_view character) {
+  [[nodiscard]] int of(std::string_view character) const {
     if (character.size() == 1) return 1;
     const auto byte = [&](size_t i) { return static_cast<unsigned char>(character[i]); };
     auto code = static_cast<wchar_t>(byte(0) & (0x7F >> character.size()));
@@ -137,7 +137,7 @@ namespace {
 
 // How many bytes at the beginning of `text` fit into `columns`, and how many columns they take. Stray bytes take one.
 std::pair<size_t, int> part_that_fits(std::string_view text, int columns) {
-  const CharacterWidths widths;
+  const CharacterWidths widths;  // they hold while this lives
   size_t bytes = 0;
   int taken = 0;
   while (bytes < text.size()) {
