@@ -34,18 +34,19 @@ std::string over_words(const Sweep& sweep) {
   return fmt::format("sweep {} is over: see {}", sweep.name, (fs::path(sweep.output) / run_file::kReport).string());
 }
 
-}  // namespace
+struct SweepAnswers {
+  size_t live = 0;                         // runs that answered
+  std::vector<std::string> not_reached{};  // of others that live, why they cannot be asked from here
+};
 
-bool means_sweep(const RunChoice& choice) { return !choice.run.empty() && holds_sweep(choice.run); }
-
-SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const AskedRun&)>& ask) {
-  const Sweep sweep = sweep_at(choice.run);
-  const SweepFolder folder(sweep, "");
+// Calls `ask` with each run of the sweep that answers.
+SweepAnswers ask_runs(const SweepFolder& folder, size_t runs, const ServiceOptions& service,
+                      const std::function<void(const AskedRun&)>& ask) {
   SweepAnswers answers;
-  for (size_t i = 0; i < sweep.runs.size(); ++i) {
+  for (size_t i = 0; i < runs; ++i) {
     if (!fs::exists(folder.run(i) / run_file::kStatus)) continue;
     try {
-      ask_run({.run = folder.run(i).string(), .service = choice.service}, [&](const AskedRun& run) {
+      ask_run({.run = folder.run(i).string(), .service = service}, [&](const AskedRun& run) {
         ask(run);
         ++answers.live;
       });
@@ -57,12 +58,16 @@ SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const A
   return answers;
 }
 
+}  // namespace
+
+bool means_sweep(const RunChoice& choice) { return !choice.run.empty() && holds_sweep(choice.run); }
+
 void stop_sweep(const RunChoice& choice, RunLog& log) {
   const Sweep sweep = sweep_at(choice.run);
   SweepFolder folder(sweep, "");
   if (folder.look(false).done) throw machine_error(over_words(sweep));
   folder.ask_all_to_stop();
-  const SweepAnswers answers = ask_sweep(choice, [&](const AskedRun& run) {
+  const SweepAnswers answers = ask_runs(folder, sweep.runs.size(), choice.service, [&](const AskedRun& run) {
     run.client.request_stop();
     log.info("stop", fmt::format("run {} was asked to write a checkpoint and stop", run.name));
   });
@@ -145,11 +150,12 @@ SweepStatus SweepLook::status() {
   parts_->read_outcomes(standing);
   std::string lines;
   ordered_json runs = ordered_json::array();
-  const SweepAnswers answers = ask_sweep(parts_->choice, [&](const AskedRun& run) {
+  const auto ask = [&](const AskedRun& run) {
     const StatusClient::Answer answer = run.client.status();
     lines += status_line(answer.snapshot) + "\n";
     runs.push_back(parse_json(answer.json));
-  });
+  };
+  const SweepAnswers answers = ask_runs(parts_->folder, parts_->sweep.runs.size(), parts_->choice.service, ask);
   for (const std::string& problem : answers.not_reached) lines += "not reached: " + problem + "\n";
   SweepStatus status;
   status.text = parts_->progress_line(standing, answers.live) + lines;

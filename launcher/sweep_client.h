@@ -15,14 +15,6 @@ namespace fer_ddp {
 // Is it a sweep's folder that the command line names by --run?
 [[nodiscard]] bool means_sweep(const RunChoice& choice);
 
-struct SweepAnswers {
-  size_t live = 0;                         // runs that answered
-  std::vector<std::string> not_reached{};  // of others that live, why they cannot be asked from here
-};
-
-// Calls `ask` with each run of the sweep that answers.
-SweepAnswers ask_sweep(const RunChoice& choice, const std::function<void(const AskedRun&)>& ask);
-
 // Asks all that train the sweep now to stop, each run by its service, and by the folder those between two runs or out
 // of reach. Throws Error (the machine's fault), in one line, where the sweep is over.
 void stop_sweep(const RunChoice& choice, RunLog& log);
@@ -33,6 +25,8 @@ struct SweepStatus {
   bool is_alive = false;  // a run answers, or somebody holds one
   bool is_over = false;   // and its report is there
   bool is_stopped = false;
+
+  [[nodiscard]] bool has_ended() const { return is_over || is_stopped; }
 };
 
 // Looks at a sweep as often as it is asked; what is over is read once. One thread.

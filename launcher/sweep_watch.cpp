@@ -39,14 +39,13 @@ class Observed {
     last_ = look_.status();
     if (looks_++ == 0 && last_.is_over) throw machine_error(look_.over_words());
     const Clock::time_point now = Clock::now();
-    if (last_.is_alive || has_ended()) alive_ = now;
+    if (last_.is_alive || last_.has_ended()) alive_ = now;
     if (now - alive_ > kPatience)
       throw machine_error(fmt::format("nobody has trained sweep {} for {} s", look_.name(), kPatience.count()),
                           "The same `fer-ddp sweep` line goes on with it.");
   }
 
   [[nodiscard]] const SweepStatus& last() const { return last_; }
-  [[nodiscard]] bool has_ended() const { return last_.is_over || last_.is_stopped; }
 
   // Once it has ended.
   [[nodiscard]] std::string words() const {
@@ -70,16 +69,11 @@ class Observer {
   Observer& operator=(const Observer&) = delete;
   ~Observer() = default;
 
-  struct State {
-    SweepStatus last{};
-    bool has_ended = false;
-  };
-
   // Throws what looking has thrown.
-  [[nodiscard]] State state() {
+  [[nodiscard]] SweepStatus last() {
     const std::lock_guard lock(mutex_);
     if (failure_) std::rethrow_exception(failure_);
-    return state_;
+    return last_;
   }
 
  private:
@@ -88,8 +82,8 @@ class Observer {
       while (!stop.stop_requested()) {
         observed_.look();
         std::unique_lock lock(mutex_);
-        state_ = {observed_.last(), observed_.has_ended()};
-        if (state_.has_ended) return;
+        last_ = observed_.last();
+        if (last_.has_ended()) return;
         wake_.wait_for(lock, stop, kBetweenLooks, [] { return false; });
       }
     } catch (...) {
@@ -101,20 +95,10 @@ class Observer {
   Observed& observed_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
-  State state_;
+  SweepStatus last_;
   std::exception_ptr failure_;
   std::jthread thread_;  // last: it ends before what it uses
 };
-
-std::vector<std::string_view> lines_of(std::string_view text) {
-  std::vector<std::string_view> lines;
-  while (!text.empty()) {
-    const size_t end = std::min(text.find('\n'), text.size());
-    lines.push_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
-}
 
 // As much of it as the terminal holds, above the footer.
 std::string screen_of(std::string_view text, const std::string& footer, LiveTerminal::Size size) {
@@ -136,9 +120,9 @@ void watch_on_terminal(const RunChoice& choice, Observed& observed, const Waitin
   RunLog silent(true);
   KeyDialogue dialogue("sweep", terminal.has_keys(), [&] { stop_sweep(choice, silent); });
   for (;;) {
-    const Observer::State state = observer.state();
-    if (state.has_ended) return;
-    terminal.draw(screen_of(state.last.text, dialogue.footer(), LiveTerminal::size()));
+    const SweepStatus last = observer.last();
+    if (last.has_ended()) return;
+    terminal.draw(screen_of(last.text, dialogue.footer(), LiveTerminal::size()));
     const std::optional<char> key = terminal.key(kKeyPause);
     if (key && !dialogue.answer(*key)) return;
   }
@@ -154,7 +138,7 @@ void watch_lines(Observed& observed, bool json) {
       if (std::find(known.begin(), known.end(), line) == known.end()) news += std::string(line) + "\n";
     if (!news.empty()) print_result(news);
     before = now;
-    if (observed.has_ended()) return;
+    if (observed.last().has_ended()) return;
     std::this_thread::sleep_for(kBetweenLooks);
     observed.look();
   }
@@ -179,7 +163,7 @@ void show_sweep(const RunChoice& choice, SweepShow show) {
     }
     watch_lines(observed, show.json);
   }
-  if (!show.json && observed.has_ended()) print_result(observed.words());
+  if (!show.json && observed.last().has_ended()) print_result(observed.words());
 }
 
 }  // namespace fer_ddp

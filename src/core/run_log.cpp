@@ -1,10 +1,12 @@
 #include "core/run_log.h"
 
 #include <fmt/chrono.h>
+#include <fmt/ranges.h>
 
 #include <cerrno>
 #include <chrono>
 #include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/json_text.h"
@@ -36,14 +38,10 @@ void RunLog::close_file() {
 namespace {
 
 // Whatever a file's name that the line gives has in it, but for its own line ends.
-std::string printable_lines(const std::string& line) {
-  std::string printable;
-  size_t begin = 0;
-  for (size_t end = line.find('\n'); end != std::string::npos; end = line.find('\n', begin)) {
-    printable += printable_text(std::string_view(line).substr(begin, end - begin)) + "\n";
-    begin = end + 1;
-  }
-  return printable + printable_text(std::string_view(line).substr(begin));
+std::string printable_lines(const std::string& text) {
+  std::vector<std::string> printable;
+  for (const std::string_view line : lines_of(text)) printable.push_back(printable_text(line));
+  return fmt::format("{}", fmt::join(printable, "\n"));
 }
 
 }  // namespace

@@ -133,6 +133,16 @@ std::string printable_text(std::string_view text) {
   return printable;
 }
 
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    lines.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 namespace {
 
 // How many bytes at the beginning of `text` fit into `columns`, and how many columns they take. Stray bytes take one.

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace fer_ddp {
 
@@ -40,6 +41,9 @@ namespace fer_ddp {
 // The text with U+FFFD in place of each control character (C0, DEL and C1, line ends among them) and each byte that is
 // not UTF-8: names that strangers gave must not steer a terminal.
 [[nodiscard]] std::string printable_text(std::string_view text);
+
+// The lines of a text, without their ends; a last line may have none.
+[[nodiscard]] std::vector<std::string_view> lines_of(std::string_view text);
 
 // The columns of a terminal that the text takes: two for a wide character, as of Chinese, none for a combining one.
 [[nodiscard]] int terminal_columns(std::string_view text);

@@ -66,12 +66,9 @@ std::string host_lines(const StatusSnapshot& status) {
 // The first `rows` lines of `text`, each cut to `columns`.
 std::string cut(std::string_view text, int columns, int rows) {
   std::string shown;
-  for (int row = 0; row < rows && !text.empty(); ++row) {
-    const size_t end = text.find('\n');
-    shown += cut_to_columns(text.substr(0, end), columns);
-    if (end == std::string_view::npos) break;
-    shown += '\n';
-    text.remove_prefix(end + 1);
+  for (const std::string_view line : lines_of(text)) {
+    if (rows-- <= 0) break;
+    shown += cut_to_columns(line, columns) + "\n";
   }
   return shown;
 }

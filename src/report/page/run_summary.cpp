@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 
 #include "core/statistics.h"
 #include "core/text.h"
@@ -198,6 +199,24 @@ Html outcome_section(const ReportRun& run) {
   return fill("outcome", {{"headline", number}, {"absent", missing}, {"facts", outcome_facts(run)}});
 }
 
+namespace {
+
+Html history_rows(std::span<const EpochRecord> history) {
+  Html rows;
+  for (const EpochRecord& record : history)
+    rows += fill("history-row", {{"epoch", fmt::format("{}", int64_t{record.epoch} + 1)},
+                                 {"loss", loss_text(record.loss)},
+                                 {"accuracy", percent_text(record.accuracy, 2)},
+                                 {"val_loss", loss_text(record.val_loss)},
+                                 {"val_accuracy", percent_text(record.val_accuracy, 2)},
+                                 {"learning_rate", fmt::format("{:.6g}", record.learning_rate)},
+                                 {"seconds", fmt::format("{:.1f}", record.seconds)},
+                                 {"speed", grouped_rounded(record.images_per_second)}});
+  return rows;
+}
+
+}  // namespace
+
 Html setting_section(const ReportRun& run) {
   Html machines = absent("Known when the run is over.");
   if (run.result) {
@@ -214,24 +233,14 @@ Html setting_section(const ReportRun& run) {
 Html history_table(const ReportRun& run) {
   constexpr size_t kMostRows = 2000;
   if (run.history.empty()) return {};
-  const size_t left_out = run.history.size() <= kMostRows ? 0 : run.history.size() - kMostRows;
+  const std::span<const EpochRecord> history = run.history;
   Html rows;
-  for (size_t i = 0; i < run.history.size(); ++i) {
-    const EpochRecord& record = run.history[i];
-    if (left_out > 0 && i == kMostRows / 2) {
-      rows += fill("history-gap", {{"epochs", grouped(static_cast<int64_t>(left_out))}});
-      i += left_out - 1;
-      continue;
-    }
-    rows += fill("history-row", {{"epoch", fmt::format("{}", int64_t{record.epoch} + 1)},
-                                 {"loss", loss_text(record.loss)},
-                                 {"accuracy", percent_text(record.accuracy, 2)},
-                                 {"val_loss", loss_text(record.val_loss)},
-                                 {"val_accuracy", percent_text(record.val_accuracy, 2)},
-                                 {"learning_rate", fmt::format("{:.6g}", record.learning_rate)},
-                                 {"seconds", fmt::format("{:.1f}", record.seconds)},
-                                 {"speed", grouped_rounded(record.images_per_second)}});
-  }
+  if (history.size() <= kMostRows)
+    rows = history_rows(history);
+  else
+    rows = history_rows(history.first(kMostRows / 2)) +
+           fill("history-gap", {{"epochs", grouped(static_cast<int64_t>(history.size() - kMostRows))}}) +
+           history_rows(history.last(kMostRows / 2));
   return fill("history-table", {{"rows", rows}});
 }
 
