@@ -4,6 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/full.h>
 #include <fmt/ranges.h>
 
@@ -38,6 +39,22 @@ void draw_parameters(Model& model, Initialization initialization, uint64_t rando
   }
 }
 
+// What a network saves but does not train, as it starts: pieces of one flat tensor, which is returned.
+at::Tensor make_buffers(const Network& network, const at::TensorOptions& options, std::vector<Buffer>& buffers) {
+  int64_t size = 0;
+  for (const NetworkTensor& tensor : network_tensors(network)) size += tensor.trained ? 0 : tensor.size();
+  const at::Tensor flat = at::empty({size}, options);
+  int64_t begin = 0;
+  for (const NetworkTensor& tensor : network_tensors(network)) {
+    if (tensor.trained) continue;
+    // No views: autograd would count a change of one as a change of all.
+    const at::Tensor piece = at::from_blob(flat.data_ptr<float>() + begin, tensor.shape, flat.options());
+    buffers.push_back({tensor.name, piece.fill_(tensor.fill)});
+    begin += tensor.size();
+  }
+  return flat;
+}
+
 }  // namespace
 
 Model::Model(const Network& network, const Config& config, at::Device device)
@@ -46,13 +63,10 @@ Model::Model(const Network& network, const Config& config, at::Device device)
       random_seed_(static_cast<uint64_t>(config.random_seed)),
       store_(parameter_specs(network), device) {
   for (const Parameter& parameter : store_.parameters()) tensors_[parameter.name] = parameter.value;
-  for (const NetworkTensor& tensor : network_tensors(network_)) {
-    if (tensor.trained) continue;
-    buffers_.push_back({tensor.name, at::full(tensor.shape, tensor.fill, store_.flat_weights().options())});
-    tensors_[tensor.name] = buffers_.back().value;
-  }
+  flat_buffers_ = make_buffers(network_, store_.flat_weights().options(), buffers_);
+  for (const Buffer& buffer : buffers_) tensors_[buffer.name] = buffer.value;
   if (config.average_weights)
-    for (const Buffer& buffer : buffers_) averaged_buffers_.push_back({buffer.name, buffer.value.clone()});
+    flat_averaged_buffers_ = make_buffers(network_, store_.flat_weights().options(), averaged_buffers_);
   for_each_layer(network_.layers, [&](const Layer& layer) {
     const auto* dropout = std::get_if<layer::Dropout>(&layer.kind);
     if (dropout == nullptr || dropout->share == 0) return;
@@ -62,13 +76,13 @@ Model::Model(const Network& network, const Config& config, at::Device device)
 }
 
 void Model::begin_averages() {
-  for (size_t i = 0; i < averaged_buffers_.size(); ++i) averaged_buffers_[i].value.copy_(buffers_[i].value);
+  if (flat_averaged_buffers_.defined()) flat_averaged_buffers_.copy_(flat_buffers_);
 }
 
 void Model::average_buffers(const at::Tensor& share) {
   const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < averaged_buffers_.size(); ++i)
-    averaged_buffers_[i].value.add_((buffers_[i].value - averaged_buffers_[i].value).mul_(share));
+  if (flat_averaged_buffers_.defined())
+    flat_averaged_buffers_.add_((flat_buffers_ - flat_averaged_buffers_).mul_(share));
 }
 
 void Model::average_buffers(double share) {

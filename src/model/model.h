@@ -49,7 +49,7 @@ struct ForwardContext {
   at::Tensor kept_units{};
 };
 
-// A tensor that is saved but not trained: BatchNorm's running statistics. fp32, contiguous.
+// A tensor that is saved but not trained: BatchNorm's running statistics. fp32, contiguous; a piece of a flat buffer.
 struct Buffer {
   std::string name;
   at::Tensor value;
@@ -80,6 +80,10 @@ class Model {
 
   // Where config.average_weights asks for averages: those of buffers(), which begin as these are; else none.
   [[nodiscard]] const std::vector<Buffer>& averaged_buffers() const { return averaged_buffers_; }
+
+  // The memory of all buffers() one after the other, and that of averaged_buffers() in the same order; fp32.
+  [[nodiscard]] const at::Tensor& flat_buffers() const { return flat_buffers_; }
+  [[nodiscard]] const at::Tensor& flat_averaged_buffers() const { return flat_averaged_buffers_; }
   void begin_averages();
   // average += share * (buffer - average). share: fp32 [], on the model's device.
   void average_buffers(const at::Tensor& share);
@@ -103,6 +107,8 @@ class Model {
   ParameterStore store_;
   std::vector<Buffer> buffers_;
   std::vector<Buffer> averaged_buffers_;
+  at::Tensor flat_buffers_;
+  at::Tensor flat_averaged_buffers_;
   std::map<std::string, at::Tensor> tensors_;  // parameters and buffers by name
   std::vector<DropoutPlace> dropouts_;
   int64_t dropped_units_ = 0;

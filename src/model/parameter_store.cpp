@@ -26,17 +26,20 @@ size_t elements(const std::vector<int64_t>& shape) {
   return count;
 }
 
+// Parameters begin at multiples of 16 numbers, which a device's kernels read as vectors.
+size_t room_of(const ParameterSpec& spec) { return (elements(spec.shape) + 15) / 16 * 16; }
+
 }  // namespace
 
 ParameterStore::ParameterStore(const std::vector<ParameterSpec>& specs, at::Device device) {
   size_t total = 0;
-  for (const ParameterSpec& spec : specs) total += elements(spec.shape);
+  for (const ParameterSpec& spec : specs) total += room_of(spec);
   weights_ = at::zeros({static_cast<int64_t>(total)}, at::TensorOptions(at::kFloat).device(device));
   gradients_ = at::empty_like(weights_);  // memory that a step which has its own never touches
   size_t offset = total;
   for (const ParameterSpec& spec : specs) {
     const size_t size = elements(spec.shape);
-    offset -= size;
+    offset -= room_of(spec);
     const auto piece = [&](const at::Tensor& flat) {
       return at::from_blob(flat.data_ptr<float>() + offset, spec.shape, strides_of(spec.shape), flat.options());
     };

@@ -1,7 +1,7 @@
 // A model's trainable parameters in one flat fp32 buffer, and their gradients in another. Each parameter is a tensor
-// whose memory is a piece of the buffer, so that the all-reduce and the optimizer see plain arrays. The last layer
-// comes first: backward finishes its gradient first, so that a prefix of the buffer can be reduced while the rest is
-// still being computed.
+// whose memory is a piece of the buffer, so that the all-reduce and the optimizer see plain arrays; it begins at a
+// multiple of 16 numbers, and what lies between stays zero. The last layer comes first: backward finishes its gradient
+// first, so that a prefix of the buffer can be reduced while the rest is still being computed.
 #pragma once
 
 #include <ATen/core/Tensor.h>

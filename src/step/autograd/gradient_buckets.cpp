@@ -10,7 +10,7 @@ GradientBuckets::GradientBuckets(ParameterStore& store, Reducer& reducer, size_t
   size_t parameters = 0;
   // The last parameter stands first in the buffer.
   for (size_t parameter = store.parameters().size(); parameter-- > 0;) {
-    end += store.parameters()[parameter].size;
+    end = store.parameters()[parameter].offset + store.parameters()[parameter].size;
     bucket_of_parameter_[parameter] = buckets_.size();
     ++parameters;
     if (end - begin < smallest_bucket && parameter > 0) continue;

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include "core/error.h"
 #include "kernels/tree_sum.h"
+#include "network/gradient_memory.h"
 
 namespace fer_ddp {
 
@@ -92,70 +92,12 @@ void StagedNetwork::reload() {
   for (const Running& each : running_) each.normalization->use_running(each.mean, each.variance);
 }
 
-// The gradient of a stage's values lives from the backward pass of its last reader to its own. Stages whose gradients
-// never live at once share memory; those of a residual's end, of its branches and of an identity's source are one.
-struct StagedNetwork::GradientSlots {
-  struct Group {
-    std::vector<size_t> stages;
-    size_t begin = 0;  // passes that it lives in; backward goes from `end` down to `begin`
-    size_t end = 0;
-    int64_t size = 0;
-    size_t slot = 0;
-  };
-  std::vector<Group> groups;
-  std::vector<int64_t> slot_sizes;
-
-  // Groups in the order in which backward comes to them.
-  void assign() {
-    std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.end > b.end; });
-    std::vector<size_t> free_from;  // by slot: the pass in which the group in it ends
-    for (Group& group : groups) {
-      size_t slot = 0;
-      while (slot < slot_sizes.size() && free_from[slot] <= group.end) ++slot;
-      if (slot == slot_sizes.size()) {
-        slot_sizes.push_back(0);
-        free_from.push_back(0);
-      }
-      group.slot = slot;
-      slot_sizes[slot] = std::max(slot_sizes[slot], group.size);
-      free_from[slot] = group.begin;
-    }
-  }
-};
-
 void StagedNetwork::share_gradients() {
-  const size_t count = stages_.size();
-  std::vector<size_t> last_reader(count, count);
-  for (size_t i = 0; i < count; ++i)
-    for (const int read : {plan_.stages[i].input, plan_.stages[i].shortcut})
-      if (read != StageSpec::kImages) last_reader[static_cast<size_t>(read)] = i;
-  last_reader.back() = count;
-  std::vector<size_t> same_as(count);  // the stage whose gradient is in the same memory, itself or a residual's end
-  for (size_t i = 0; i < count; ++i) same_as[i] = i;
-  for (size_t i = count; i-- > 0;) {
-    const StageSpec& spec = plan_.stages[i];
-    if (spec.kind != StageSpec::Kind::kResidual) continue;
-    same_as[static_cast<size_t>(spec.input)] = same_as[i];
-    const auto shortcut = static_cast<size_t>(spec.shortcut);
-    if (reading_of(plan_.stages[shortcut]) == Reading::kMappedOnly || last_reader[shortcut] == i)
-      same_as[shortcut] = same_as[i];
-  }
-  GradientSlots slots;
-  std::map<size_t, GradientSlots::Group> groups;
-  for (size_t i = 0; i < count; ++i) {
-    GradientSlots::Group& group = groups[same_as[i]];
-    group.begin = group.stages.empty() ? i : std::min(group.begin, i);
-    group.end = std::max(group.end, last_reader[i]);
-    group.size = std::max(group.size, plan_.stages[i].output.size());
-    group.stages.push_back(i);
-  }
-  for (const auto& [stage, group] : groups) slots.groups.push_back(group);
-  slots.assign();
-  for (const int64_t size : slots.slot_sizes)
+  const GradientMemory memory = plan_gradient_memory(plan_);
+  for (const int64_t size : memory.slot_sizes)
     gradient_buffers_.emplace_back(static_cast<size_t>(around_.most_images * size));
-  for (const GradientSlots::Group& group : slots.groups)
-    for (const size_t stage : group.stages)
-      stages_[stage]->activation().gradient = gradient_buffers_[group.slot].data();
+  for (size_t i = 0; i < stages_.size(); ++i)
+    stages_[i]->activation().gradient = gradient_buffers_[memory.slot_of_stage[i]].data();
 }
 
 void StagedNetwork::take_buffers() {

@@ -67,7 +67,6 @@ class StagedNetwork {
   [[nodiscard]] std::vector<PassTime> pass_times() const;
 
  private:
-  struct GradientSlots;
   void make_stages(const StagedLayout& layout, Model& model);
   void share_gradients();
   void take_buffers();
