@@ -7,7 +7,7 @@
 function(hashed_files out source)
   set(_patterns)
   foreach(_folder src data launcher proto)
-    foreach(_name *.cpp *.h *.proto *.cmake CMakeLists.txt exported_symbols.txt)
+    foreach(_name *.cpp *.h *.cu *.cuh *.proto *.cmake CMakeLists.txt exported_symbols.txt)
       list(APPEND _patterns ${source}/${_folder}/${_name})
     endforeach()
   endforeach()
@@ -47,6 +47,10 @@ set(_output ${CMAKE_BINARY_DIR}/build_hash.cpp)
 set(_torch_version_header ${FER_DDP_TORCH_ROOT}/torch/include/torch/headeronly/version.h)
 string(TOUPPER "${CMAKE_BUILD_TYPE}" _type)
 set(_settings "${CMAKE_BUILD_TYPE}|${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}|${CMAKE_CXX_FLAGS}|${CMAKE_CXX_FLAGS_${_type}}|${FER_DDP_SANITIZE}")
+if(FER_DDP_NVCC)
+  string(REPLACE ";" " " _architectures "${FER_DDP_CUDA_ARCHITECTURES}")
+  string(APPEND _settings "|kernels for ${_architectures}")
+endif()
 add_custom_command(OUTPUT ${_output} BYPRODUCTS ${_output}.txt
   COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -D TORCH_VERSION_HEADER=${_torch_version_header} -D "SETTINGS=${_settings}" -D OUTPUT=${_output}
           -P ${CMAKE_CURRENT_LIST_FILE}

@@ -50,7 +50,8 @@ if(TARGET fer_ddp_cuda)
   install(DIRECTORY ${_torch}/torch/lib/ DESTINATION ${_home}/torch/lib COMPONENT fer-ddp-cuda
           FILES_MATCHING PATTERN "libc10_cuda.so" PATTERN "libtorch_cuda.so" PATTERN "libtorch_nvshmem.so")
   install(DIRECTORY ${_torch}/nvidia DESTINATION ${_home} COMPONENT fer-ddp-cuda
-          FILES_MATCHING PATTERN "*.so*" PATTERN include EXCLUDE PATTERN "libcudart.so.13" EXCLUDE PATTERN "libcupti.so.13" EXCLUDE)
+          FILES_MATCHING PATTERN "*.so*" PATTERN include EXCLUDE PATTERN bin EXCLUDE PATTERN nvvm EXCLUDE
+          PATTERN "libcudart.so.13" EXCLUDE PATTERN "libcupti.so.13" EXCLUDE)
   install_licences(fer-ddp-cuda ${_cuda_licences})
 endif()
 

@@ -15,6 +15,8 @@ set_tests_properties(bundle.runs_on_bare_debian_12 bundle.runs_on_bare_ubuntu_24
   PROPERTIES FIXTURES_REQUIRED bundle)
 add_test(NAME install.tree_may_be_moved COMMAND ${TEST_DIR}/installed_tree ${CMAKE_BINARY_DIR} ${MPIEXEC_EXECUTABLE})
 add_test(NAME install.debian_package COMMAND ${TEST_DIR}/debian_package ${CMAKE_BINARY_DIR})
+add_test(NAME bundle.without_torch COMMAND ${TEST_DIR}/without_torch ${CMAKE_BINARY_DIR} ${FER_DDP_TORCH_ROOT})
 set_tests_properties(bundle.is_made bundle.runs_on_bare_debian_12 bundle.runs_on_bare_ubuntu_24_04 bundle.runs_under_another_mpirun
-  bundle.container_recipes install.tree_may_be_moved install.debian_package
+  bundle.container_recipes bundle.without_torch install.tree_may_be_moved install.debian_package
   PROPERTIES LABELS bundle TIMEOUT 600 PROCESSORS 2 SKIP_RETURN_CODE 77)
+set_tests_properties(bundle.without_torch PROPERTIES TIMEOUT 900)  # most of it is xz's

@@ -13,6 +13,8 @@ from bundling import elf
 GLIBC = {f"lib{name}.so" for name in ("c", "m", "dl", "rt", "pthread", "util", "resolv", "anl", "nsl")} | {"ld-linux-x86-64.so"}
 # So are the libraries that belong to a kernel driver. What needs them loads where the node has them, and is passed over elsewhere.
 DRIVERS = {"libcuda.so", "libnvidia-ml.so", "libibverbs.so", "librdmacm.so", "libmlx5.so", "libefa.so"}
+# And where a bundle holds no LibTorch, these come with it.
+OF_LIBTORCH = ("libc10", "libtorch", "libgomp", "libcudart", "libcupti", "libcublas", "libcudnn", "libnccl")
 
 # Plug-ins of Open MPI that stay behind: those of OpenSHMEM, which is not carried, and those of networks by libraries that are not.
 # Debian's own settings switch the latter off, and UCX reaches InfiniBand without them.
@@ -55,8 +57,9 @@ def copy_open_mpi(bundle: pathlib.Path) -> dict:
     return origins
 
 
-def copy_needed_libraries(bundle: pathlib.Path) -> dict:
-    """Copies what the bundle's programs and libraries lead to, until nothing is missing. Returns as copy_open_mpi does."""
+def copy_needed_libraries(bundle: pathlib.Path, left: tuple = ()) -> dict:
+    """Copies what the bundle's programs and libraries lead to, but for names that begin with one of `left`, until nothing is missing. Returns
+    as copy_open_mpi does."""
     folder = bundle / "lib" / multiarch()
     folder.mkdir(parents=True, exist_ok=True)
     there = {path.name for path in bundle.rglob("*.so*")}
@@ -64,7 +67,7 @@ def copy_needed_libraries(bundle: pathlib.Path) -> dict:
     origins = {}
     while waiting:
         asking = waiting.pop()
-        missing = [name for name in elf.read(asking).needed if name not in there and not is_left_to_the_node(name)]
+        missing = [name for name in elf.read(asking).needed if name not in there and not name.startswith(left) and not is_left_to_the_node(name)]
         found = elf.resolve(origins.get(asking, asking)) if missing else {}
         for name in missing:
             if name not in found:

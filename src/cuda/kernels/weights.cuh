@@ -1,0 +1,111 @@
+// What is done to weights behind a backward pass: the parts of their gradients are added up, of all layers at once, and
+// Adam's step goes over the flat buffers in one pass.
+#pragma once
+
+#include "cuda/kernels/launch_context.h"
+#include "cuda/kernels/product_panels.cuh"
+#include "device_words.h"
+#include "step/device/device_kernels.h"
+
+namespace fer_ddp::cuda {
+
+inline constexpr int kMostPartsAtOnce = 64;  // layers of one launch
+inline constexpr int kSumColumns = 32;
+inline constexpr int kSumLanes = 8;
+
+// What one launch adds up, and the first block of each.
+struct WeightPartsList {
+  WeightParts all[kMostPartsAtOnce];
+  int first_block[kMostPartsAtOnce + 1];
+  int count;
+};
+
+// A block adds up 32 neighbours among a layer's numbers, 8 lanes of threads sharing the parts.
+static __global__ void sum_weight_parts(WeightPartsList list) {
+  auto* sheet = shared_memory<float>();  // [lanes][columns]
+  const int block = static_cast<int>(blockIdx.x);
+  int layer = 0;
+  while (layer + 1 < list.count && block >= list.first_block[layer + 1]) ++layer;
+  const WeightParts& work = list.all[layer];
+  const int size = work.rows * work.columns;
+  const int column = static_cast<int>(threadIdx.x) % kSumColumns;
+  const int lane = static_cast<int>(threadIdx.x) / kSumColumns;
+  const int place = (block - list.first_block[layer]) * kSumColumns + column;
+  float own = 0;
+  if (place < size)
+    for (int part = lane; part < work.part_count; part += kSumLanes)
+      own += work.parts[static_cast<size_t>(part) * size + place];
+  sheet[lane * kSumColumns + column] = own;
+  __syncthreads();
+  if (lane > 0 || place >= size) return;
+  float sum = 0;
+  for (int other = 0; other < kSumLanes; ++other) sum += sheet[other * kSumColumns + column];
+  const int row = place / work.columns;
+  work.output[static_cast<size_t>(place - row * work.columns) * work.rows + row] = sum;
+}
+
+inline void launch_sum_weight_parts(const LaunchContext& context, std::span<const WeightParts> all) {
+  for (size_t begin = 0; begin < all.size(); begin += kMostPartsAtOnce) {
+    WeightPartsList list{};
+    list.count = static_cast<int>(all.size() - begin < kMostPartsAtOnce ? all.size() - begin : kMostPartsAtOnce);
+    for (int i = 0; i < list.count; ++i) {
+      list.all[i] = all[begin + static_cast<size_t>(i)];
+      const int size = list.all[i].rows * list.all[i].columns;
+      list.first_block[i + 1] = list.first_block[i] + (size + kSumColumns - 1) / kSumColumns;
+    }
+    launch(dim3(static_cast<unsigned>(list.first_block[list.count])), dim3(kSumColumns * kSumLanes),
+           sizeof(float) * kSumColumns * kSumLanes, context.stream, sum_weight_parts, list);
+  }
+}
+
+// A thread a vector of four.
+template <typename T>
+__global__ void adam(AdamStep work) {
+  const auto at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
+  if (at >= static_cast<size_t>(work.size)) return;
+  const float rate = work.numbers[0];
+  const float keep = work.numbers[1];
+  const auto load = [at](const float* from) { return *reinterpret_cast<const Vector<float>*>(from + at); };
+  const auto store = [at](float* to, const Vector<float>& vector) {
+    *reinterpret_cast<Vector<float>*>(to + at) = vector;
+  };
+  Vector<float> weights = load(work.weights);
+  Vector<float> m = load(work.m);
+  Vector<float> v = load(work.v);
+  const Vector<float> gradient = load(work.gradient);
+  Vector<float> mask{{1, 1, 1, 1}};
+  if (work.decay_mask != nullptr) mask = load(work.decay_mask);
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float g = gradient.values[i];
+    m.values[i] += (g - m.values[i]) * work.new_share1;
+    v.values[i] += (g * g - v.values[i]) * work.new_share2;
+    const float change = m.values[i] * rate / (sqrtf(v.values[i]) + work.epsilon);
+    if (work.decays) weights.values[i] *= mask.values[i] * (keep - 1.0F) + 1.0F;
+    weights.values[i] -= change;
+  }
+  store(work.weights, weights);
+  store(work.m, m);
+  store(work.v, v);
+  if (work.average != nullptr) {
+    Vector<float> average = load(work.average);
+#pragma unroll
+    for (int i = 0; i < 4; ++i) average.values[i] += work.numbers[2] * (weights.values[i] - average.values[i]);
+    store(work.average, average);
+  }
+  if (work.weight_values != nullptr) {
+    T* values = static_cast<T*>(work.weight_values) + at;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) values[i] = from_float<T>(weights.values[i]);
+  }
+}
+
+template <typename T>
+void launch_adam(const LaunchContext& context, const AdamStep& work) {
+  constexpr int kThreads = 256;
+  if (work.size == 0) return;
+  launch(dim3(static_cast<unsigned>((work.size / 4 + kThreads - 1) / kThreads)), dim3(kThreads), 0, context.stream,
+         adam<T>, work);
+}
+
+}  // namespace fer_ddp::cuda
