@@ -1,10 +1,13 @@
 // A device whose memory is the host's: what the CUDA plug-in's runtime does, without CUDA. Work runs at once; copies
-// are snapshots.
+// are snapshots. Kernels of its own are the plug-in's sources (tests/host_kernels.h), where a test asks for them.
 #pragma once
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <functional>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "step/device/device_runtime.h"
@@ -13,10 +16,16 @@ namespace fer_ddp {
 
 class HostRuntime final : public DeviceRuntime {
  public:
-  explicit HostRuntime(Reducer& reducer) : reducer_(reducer) {}
+  using MakeKernels = std::function<std::unique_ptr<DeviceKernels>(Precision)>;
+
+  explicit HostRuntime(Reducer& reducer, MakeKernels make_kernels = {})
+      : reducer_(reducer), make_kernels_(std::move(make_kernels)) {}
 
   [[nodiscard]] at::Device device() const override { return at::kCPU; }
   [[nodiscard]] Reducer& reducer() override { return reducer_; }
+  [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels(Precision precision) override {
+    return make_kernels_ ? make_kernels_(precision) : nullptr;
+  }
   void close() override {}
   void run_repeatedly(int64_t key, const std::function<void()>& work) override {
     keys_.push_back(key);
@@ -40,6 +49,7 @@ class HostRuntime final : public DeviceRuntime {
   };
 
   Reducer& reducer_;
+  MakeKernels make_kernels_;
   std::vector<int64_t> keys_{};
 };
 

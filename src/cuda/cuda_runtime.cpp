@@ -1,9 +1,11 @@
 #include "cuda/cuda_runtime.h"
 
+#include <ATen/Context.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <ATen/ops/empty.h>
 
 #include "cuda/cuda_error.h"
+#include "cuda/launched_kernels.h"
 
 namespace fer_ddp {
 
@@ -66,6 +68,16 @@ void CudaRuntime::run_repeatedly(int64_t key, const std::function<void()>& work)
   } else {
     work();
   }
+}
+
+std::unique_ptr<DeviceKernels> CudaRuntime::make_kernels(Precision precision) {
+  return make_launched_kernels(precision, stream_.stream(), device_);
+}
+
+void CudaRuntime::use_precision(Precision precision) {
+  const bool allows_tf32 = precision == Precision::kTf32;
+  at::globalContext().setAllowTF32CuDNN(allows_tf32);
+  at::globalContext().setAllowTF32CuBLAS(allows_tf32);
 }
 
 std::unique_ptr<PendingValues> CudaRuntime::start_copy(const at::Tensor& values) {

@@ -22,7 +22,9 @@ class CudaRuntime final : public DeviceRuntime {
 
   [[nodiscard]] at::Device device() const override { return {at::kCUDA, static_cast<at::DeviceIndex>(device_)}; }
   [[nodiscard]] Reducer& reducer() override { return reducer_; }
+  void use_precision(Precision precision) override;
   void run_repeatedly(int64_t key, const std::function<void()>& work) override;
+  [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels(Precision precision) override;
   [[nodiscard]] std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) override;
   void close() override { reducer_.close(); }
 

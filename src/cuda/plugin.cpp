@@ -33,8 +33,6 @@ class CudaPlugin final : public DevicePlugin {
   [[nodiscard]] std::unique_ptr<DeviceRuntime> make_runtime(Communicator& host, int device,
                                                             std::chrono::duration<double> timeout,
                                                             bool capture) override {
-    // fp32 means fp32: TensorFloat-32 would round a convolution's inputs to ten bits.
-    at::globalContext().setAllowTF32CuDNN(false);
     at::globalContext().setBenchmarkCuDNN(true);
     return std::make_unique<CudaRuntime>(host, device, timeout, capture);
   }

@@ -9,6 +9,7 @@
 #include "network/engine_plan.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
+#include "step/device/kernel_engine.h"
 #include "step/fused/fused_step.h"
 #include "step/fused/stages/staged_step.h"
 
@@ -39,15 +40,22 @@ std::unique_ptr<TrainingStep> make_cpu_step(const Config& config, Model& model, 
   return std::make_unique<AutogradStep>(model, optimizer, communicator, config);
 }
 
+// The engine that `step: fused` asks for.
+std::string refusal_of_fused(const Config& config, const Network& network) {
+  return config.device == DeviceChoice::kCuda ? KernelEngine::refusal(config, network)
+                                              : FusedStep::refusal(config, network);
+}
+
 }  // namespace
 
 void refuse_impossible_step(const Config& config, const Network& network) {
+  if (config.precision == Precision::kTf32 && config.device != DeviceChoice::kCuda)
+    throw user_error("precision is tf32, which is a GPU's, but device is not cuda",
+                     "Set device to cuda, or precision to fp32.");
   if (config.step != StepChoice::kFused) return;
-  const std::string advice = "Leave step at auto: it takes the fused step wherever that can run.";
-  const std::string refusal = FusedStep::refusal(config, network);
-  if (!refusal.empty()) throw user_error(fmt::format("step is fused, but {}", refusal), advice);
-  if (config.device == DeviceChoice::kCuda)
-    throw user_error("step is fused, which computes on a CPU, but device is cuda", advice);
+  if (const std::string refusal = refusal_of_fused(config, network); !refusal.empty())
+    throw user_error(fmt::format("step is fused, but {}", refusal),
+                     "Leave step at auto: it takes the fused step wherever that can run.");
 }
 
 std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,

@@ -11,10 +11,12 @@
 #include "kernels/mapped_values.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
+#include "step/device/kernel_engine.h"
 #include "step/fused/stages/staged_step.h"
 #include "step/input_images.h"
 #include "step/teachers.h"
 #include "tests/faces.h"
+#include "tests/host_kernels.h"
 #include "tests/host_runtime.h"
 #include "tests/random_network.h"
 #include "tests/reference_network.h"
@@ -123,6 +125,47 @@ ReferenceNetwork::EngineValue values_of(const StagedStep& step, const Faces& fac
         apply_map(is_whole ? stage.activation().seen(image) : stage.before_pool(image), shape.height * shape.width,
                   static_cast<int>(shape.channels), values.data_ptr<float>() + image * shape.size());
       return values.permute({0, 3, 1, 2});
+    }
+    return at::Tensor();
+  };
+}
+
+// What the host kernels' ReLU saw: z through its map, by the parameters of before the step.
+at::Tensor mapped_values(const KernelValues& seen, const StageSpec& spec, const Model& start, int64_t images) {
+  const FeatureShape& shape = seen.shape;
+  const auto by_channel = [&shape](const float* numbers) {
+    return at::from_blob(const_cast<float*>(numbers), {shape.channels}, at::kFloat);
+  };
+  const auto parameter = [&start](const std::string& name, double otherwise) {
+    for (const Parameter& each : start.store().parameters())
+      if (each.name == name) return each.value.detach();
+    return at::full({}, otherwise);
+  };
+  at::Tensor values = at::from_blob(seen.values, {images, shape.height, shape.width, shape.channels}, at::kFloat);
+  if (spec.batch_norm == nullptr) {
+    values = values + parameter(spec.layer->name + ".bias", 0);
+  } else {
+    const at::Tensor scale = by_channel(seen.map.inverse_deviation) * parameter(spec.batch_norm->name + ".weight", 1);
+    values = (values - by_channel(seen.map.mean)) * scale + parameter(spec.batch_norm->name + ".bias", 0);
+  }
+  return values.relu().permute({0, 3, 1, 2});
+}
+
+ReferenceNetwork::EngineValue values_of(const KernelEngine& engine, const Model& start, const Faces& faces) {
+  return [&engine, &start, &faces](const Layer& layer) {
+    const auto is_layer = [&layer](const Layer* other) { return other != nullptr && other->place == layer.place; };
+    const auto images = static_cast<int64_t>(faces.rows.size());
+    const KernelBatch batch{.images = static_cast<int>(images), .statistics_images = images};
+    for (size_t i = 0; i < engine.plan().stages.size(); ++i) {
+      const StageSpec& spec = engine.plan().stages[i];
+      const bool is_whole = is_layer(spec.pool) || (spec.kind != StageSpec::Kind::kConvolution && is_layer(spec.layer));
+      if (is_whole || (spec.kind == StageSpec::Kind::kResidual && is_layer(spec.relu))) {
+        const KernelValues& left = engine.stage(i).left();
+        return at::from_blob(left.values, {images, left.shape.height, left.shape.width, left.shape.channels},
+                             at::kFloat)
+            .permute({0, 3, 1, 2});
+      }
+      if (is_layer(spec.relu)) return mapped_values(engine.stage(i).before_map(batch), spec, start, images);
     }
     return at::Tensor();
   };
@@ -242,6 +285,24 @@ TEST(RandomNetworks, TheDeviceStepComputesWhatFp64Does) {
     DeviceStep step(*model, *optimizer, dataset, runtime, config, teachers.get());
     expect_as_reference(step_once(step, *model, *optimizer, faces), *start, config, faces,
                         values_of(*start, config, faces, true));
+  });
+}
+
+// The very sources that nvcc compiles, their threads as fibres. They learn from no teachers.
+TEST(RandomNetworks, TheDevicesKernelsComputeWhatFp64Does) {
+  for_each_network(Drawn::kStaged, [](const Network& network, Config config, const Faces& faces) {
+    config.distill_from.clear();
+    const auto start = make_model(network, config);
+    const auto model = make_model(network, config);
+    const auto optimizer = make_optimizer(config, model->store().layout());
+    const auto communicator = make_identity_communicator();
+    HostRuntime runtime(*communicator, [](Precision precision) { return make_host_kernels(precision); });
+    const Dataset dataset = dataset_of(faces);
+    DeviceStep step(*model, *optimizer, dataset, runtime, config);
+    const auto* engine = dynamic_cast<const KernelEngine*>(&step.engine());
+    ASSERT_NE(engine, nullptr);
+    const Stepped stepped = step_once(step, *model, *optimizer, faces);
+    expect_as_reference(stepped, *start, config, faces, values_of(*engine, *start, faces));
   });
 }
 

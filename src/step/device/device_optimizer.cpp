@@ -15,8 +15,6 @@ namespace fer_ddp {
 
 namespace {
 
-at::Tensor scalar(at::Device device) { return at::zeros({}, at::TensorOptions(at::kFloat).device(device)); }
-
 at::Tensor zeros(size_t size, at::Device device) {
   return at::zeros({static_cast<int64_t>(size)}, at::TensorOptions(at::kFloat).device(device));
 }
@@ -42,55 +40,97 @@ at::Tensor decay_mask(const ParameterLayout& layout, bool vectors_decay, at::Dev
 
 class DeviceAdam final : public DeviceOptimizer {
  public:
-  DeviceAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device)
-      : weight_decay_(weight_decay),
-        mask_(decay_mask(layout, vectors_decay, device)),
-        rate_(scalar(device)),
-        keep_(scalar(device)) {
+  DeviceAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device,
+             StepNumbers& numbers)
+      : DeviceOptimizer(numbers), weight_decay_(weight_decay), mask_(decay_mask(layout, vectors_decay, device)) {
     slots_ = {zeros(layout.size, device), zeros(layout.size, device)};
   }
 
  private:
   void prepare(double learning_rate, int64_t step) override {
     const AdamFactors factors = adam_factors(learning_rate, weight_decay_, step);
-    rate_.fill_(factors.rate);
-    keep_.fill_(factors.keep);
+    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(factors.rate));
+    numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(factors.keep));
   }
 
   void apply(at::Tensor& weights, const at::Tensor& gradient) override {
+    const at::Tensor rate = numbers_.number(StepNumbers::kLearningRate);
+    const at::Tensor keep = numbers_.number(StepNumbers::kDecayFactor);
     at::Tensor& m = slots_[0];
     at::Tensor& v = slots_[1];
     m.add_((gradient - m).mul_(kAdamNewShare1));
     v.add_((gradient * gradient).sub_(v).mul_(kAdamNewShare2));
-    const at::Tensor change = (m * rate_).div_(v.sqrt().add_(kAdamEpsilon));
-    if (weight_decay_ > 0) weights.mul_(mask_.defined() ? (mask_ * (keep_ - 1.0F)).add_(1.0F) : keep_);
+    const at::Tensor change = (m * rate).div_(v.sqrt().add_(kAdamEpsilon));
+    if (weight_decay_ > 0) weights.mul_(mask_.defined() ? (mask_ * (keep - 1.0F)).add_(1.0F) : keep);
     weights.sub_(change);
   }
 
   double weight_decay_;
   at::Tensor mask_;
-  at::Tensor rate_;
-  at::Tensor keep_;
+};
+
+// The same as one kernel, averages with it.
+class KernelAdam final : public DeviceOptimizer {
+ public:
+  KernelAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device,
+             StepNumbers& numbers, const DeviceWeights& device_weights)
+      : DeviceOptimizer(numbers),
+        weight_decay_(weight_decay),
+        mask_(decay_mask(layout, vectors_decay, device)),
+        device_weights_(device_weights) {
+    slots_ = {zeros(layout.size, device), zeros(layout.size, device)};
+  }
+  [[nodiscard]] bool renews_values() const override { return true; }
+
+ private:
+  void prepare(double learning_rate, int64_t step) override {
+    const AdamFactors factors = adam_factors(learning_rate, weight_decay_, step);
+    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(factors.rate));
+    numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(factors.keep));
+  }
+
+  void apply(at::Tensor& weights, const at::Tensor& gradient) override {
+    device_weights_.kernels->adam({.size = weights.numel(),
+                                   .weights = weights.data_ptr<float>(),
+                                   .gradient = gradient.const_data_ptr<float>(),
+                                   .m = slots_[0].data_ptr<float>(),
+                                   .v = slots_[1].data_ptr<float>(),
+                                   .new_share1 = kAdamNewShare1,
+                                   .new_share2 = kAdamNewShare2,
+                                   .epsilon = kAdamEpsilon,
+                                   .numbers = numbers_.number_at(StepNumbers::kLearningRate),  // and the two behind it
+                                   .decay_mask = mask_.defined() ? mask_.const_data_ptr<float>() : nullptr,
+                                   .decays = weight_decay_ > 0,
+                                   .average = average_share().defined() ? slots_[2].data_ptr<float>() : nullptr,
+                                   .weight_values = device_weights_.values});
+  }
+  [[nodiscard]] bool averages() const override { return true; }
+
+  double weight_decay_;
+  at::Tensor mask_;
+  DeviceWeights device_weights_;
 };
 
 class DeviceSgd final : public DeviceOptimizer {
  public:
-  DeviceSgd(const ParameterLayout& layout, const Config& config, at::Device device)
-      : momentum_(config.momentum),
+  DeviceSgd(const ParameterLayout& layout, const Config& config, at::Device device, StepNumbers& numbers)
+      : DeviceOptimizer(numbers),
+        momentum_(config.momentum),
         nesterov_(config.nesterov),
         weight_decay_(weight_decay_of(config)),
-        mask_(decay_mask(layout, config.decay_biases, device)),
-        rate_(scalar(device)) {
+        mask_(decay_mask(layout, config.decay_biases, device)) {
     if (momentum_ > 0) slots_ = {zeros(layout.size, device)};
   }
 
  private:
-  void prepare(double learning_rate, int64_t) override { rate_.fill_(learning_rate); }
+  void prepare(double learning_rate, int64_t) override {
+    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
+  }
 
   void apply(at::Tensor& weights, const at::Tensor& gradient) override {
     at::Tensor change = gradient;
     if (weight_decay_ > 0) change = change + (mask_.defined() ? weights * mask_ : weights) * weight_decay_;
-    change = change * rate_;
+    change = change * numbers_.number(StepNumbers::kLearningRate);
     if (momentum_ == 0) {
       weights.sub_(change);
       return;
@@ -103,18 +143,16 @@ class DeviceSgd final : public DeviceOptimizer {
   bool nesterov_;
   double weight_decay_;
   at::Tensor mask_;
-  at::Tensor rate_;
 };
 
 // Both of its rules over the whole buffers, with numbers by element; only the filters' directions go through
 // Newton-Schulz between, those of one shape at once.
 class DeviceMuon final : public DeviceOptimizer {
  public:
-  DeviceMuon(const ParameterLayout& layout, const Config& config, at::Device device)
-      : weight_decay_(weight_decay_of(config)),
-        other_rate_(config.other_learning_rate / config.learning_rate),
-        drop_(scalar(device)),
-        rate_(scalar(device)) {
+  DeviceMuon(const ParameterLayout& layout, const Config& config, at::Device device, StepNumbers& numbers)
+      : DeviceOptimizer(numbers),
+        weight_decay_(weight_decay_of(config)),
+        other_rate_(config.other_learning_rate / config.learning_rate) {
     const auto choose = [&](double of_filters, double of_others, double of_vectors) {
       return by_parameter(layout, device, [=](const ParameterPlace& place) {
         if (place.kind == ParameterKind::kFilters) return of_filters;
@@ -132,8 +170,8 @@ class DeviceMuon final : public DeviceOptimizer {
 
  private:
   void prepare(double learning_rate, int64_t) override {
-    rate_.fill_(learning_rate);
-    drop_.fill_(learning_rate * weight_decay_);
+    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
+    numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(learning_rate * weight_decay_));
   }
 
   void apply(at::Tensor& weights, const at::Tensor& gradient) override {
@@ -141,8 +179,8 @@ class DeviceMuon final : public DeviceOptimizer {
     slots_[0].mul_(momentum_).add_(decayed);
     at::Tensor direction = decayed + slots_[0] * momentum_;
     for (const auto& [shape, places] : filters_) orthogonalize(direction, places);
-    if (weight_decay_ > 0) weights.mul_((is_filter_ * drop_).neg_().add_(1.0F));
-    weights.sub_(direction.mul_(rates_).mul_(rate_));
+    if (weight_decay_ > 0) weights.mul_((is_filter_ * numbers_.number(StepNumbers::kDecayFactor)).neg_().add_(1.0F));
+    weights.sub_(direction.mul_(rates_).mul_(numbers_.number(StepNumbers::kLearningRate)));
   }
 
   static void orthogonalize(at::Tensor& direction, const std::vector<ParameterPlace>& places) {
@@ -156,21 +194,28 @@ class DeviceMuon final : public DeviceOptimizer {
 
   double weight_decay_;
   double other_rate_;
-  at::Tensor momentum_, added_decay_, is_filter_, rates_;  // by element
-  at::Tensor drop_, rate_;
+  at::Tensor momentum_, added_decay_, is_filter_, rates_;                       // by element
   std::map<std::pair<int64_t, int64_t>, std::vector<ParameterPlace>> filters_;  // by shape
 };
 
-std::unique_ptr<DeviceOptimizer> make_rule(const Config& config, const ParameterLayout& layout, at::Device device) {
+std::unique_ptr<DeviceOptimizer> make_adam(const ParameterLayout& layout, double weight_decay, bool vectors_decay,
+                                           at::Device device, StepNumbers& numbers, const DeviceWeights& weights) {
+  if (weights.kernels == nullptr)
+    return std::make_unique<DeviceAdam>(layout, weight_decay, vectors_decay, device, numbers);
+  return std::make_unique<KernelAdam>(layout, weight_decay, vectors_decay, device, numbers, weights);
+}
+
+std::unique_ptr<DeviceOptimizer> make_rule(const Config& config, const ParameterLayout& layout, at::Device device,
+                                           StepNumbers& numbers, const DeviceWeights& weights) {
   switch (config.optimizer) {
     case OptimizerRule::kAdam:
-      return std::make_unique<DeviceAdam>(layout, 0.0, true, device);
+      return make_adam(layout, 0.0, true, device, numbers, weights);
     case OptimizerRule::kAdamW:
-      return std::make_unique<DeviceAdam>(layout, weight_decay_of(config), config.decay_biases, device);
+      return make_adam(layout, weight_decay_of(config), config.decay_biases, device, numbers, weights);
     case OptimizerRule::kSgd:
-      return std::make_unique<DeviceSgd>(layout, config, device);
+      return std::make_unique<DeviceSgd>(layout, config, device, numbers);
     case OptimizerRule::kMuon:
-      return std::make_unique<DeviceMuon>(layout, config, device);
+      return std::make_unique<DeviceMuon>(layout, config, device, numbers);
   }
   throw machine_error("an optimizer has no rule for a device");
 }
@@ -178,7 +223,8 @@ std::unique_ptr<DeviceOptimizer> make_rule(const Config& config, const Parameter
 }  // namespace
 
 void DeviceOptimizer::begin_step(double learning_rate, int64_t step) {
-  if (average_share_.defined()) average_share_.fill_(fer_ddp::average_share(average_decay_, step));
+  if (average_share_.defined())
+    numbers_.set(StepNumbers::kAverageShare, static_cast<float>(fer_ddp::average_share(average_decay_, step)));
   prepare(learning_rate, step);
 }
 
@@ -189,7 +235,7 @@ void DeviceOptimizer::update(at::Tensor& weights, const at::Tensor& gradient) {
   } else {
     apply(weights, gradient);
   }
-  if (!average_share_.defined()) return;
+  if (!average_share_.defined() || averages()) return;
   at::Tensor& average = slots_.back();
   average.add_((weights - average).mul_(average_share_));
 }
@@ -199,12 +245,13 @@ void DeviceOptimizer::begin_average(const at::Tensor& weights) {
 }
 
 std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config, const ParameterLayout& layout,
-                                                       at::Device device) {
-  std::unique_ptr<DeviceOptimizer> optimizer = make_rule(config, layout, device);
+                                                       at::Device device, StepNumbers& numbers,
+                                                       const DeviceWeights& weights) {
+  std::unique_ptr<DeviceOptimizer> optimizer = make_rule(config, layout, device, numbers, weights);
   optimizer->clip_norm_ = config.gradient_clip_norm;
   if (config.average_weights) {
     optimizer->average_decay_ = *config.average_weights;
-    optimizer->average_share_ = scalar(device);
+    optimizer->average_share_ = numbers.number(StepNumbers::kAverageShare);
     optimizer->slots_.push_back(zeros(layout.size, device));
   }
   return optimizer;

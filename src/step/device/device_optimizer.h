@@ -1,6 +1,6 @@
-// The update rules of optim/optimizer.h as LibTorch operators on a device's flat buffers, for work that is recorded and
-// replayed: what changes from step to step (learning rate, bias correction) is held in tensors of the device, which
-// begin_step() fills before the recorded work reads them.
+// The update rules of optim/optimizer.h on a device's flat buffers, as LibTorch operators or, where the device has
+// kernels of its own, Adam as one of them; for work that is recorded and replayed: what changes from step to step
+// (learning rate, bias correction) is among the step's numbers (step_numbers.h), which begin_step() sets.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,21 +11,31 @@
 
 #include "core/config.h"
 #include "optim/optimizer.h"
+#include "step/device/device_kernels.h"
+#include "step/device/step_numbers.h"
 
 namespace fer_ddp {
 
+// What a device's own kernels do of an update, beside the weights themselves.
+struct DeviceWeights {
+  DeviceKernels* kernels = nullptr;  // null: LibTorch's operators do all of it
+  void* values = nullptr;            // the weights as the kernels' values, to be renewed; null: those are fp32
+};
+
 class DeviceOptimizer {
  public:
-  DeviceOptimizer() = default;
   DeviceOptimizer(const DeviceOptimizer&) = delete;
   DeviceOptimizer& operator=(const DeviceOptimizer&) = delete;
   virtual ~DeviceOptimizer() = default;
 
-  // Fills the device's numbers for step `step`, counted from 1.
+  // Sets the numbers of step `step`, counted from 1.
   void begin_step(double learning_rate, int64_t step);
 
   // weights and gradient: fp32, flat. Reads nothing on the host.
   void update(at::Tensor& weights, const at::Tensor& gradient);
+
+  // Whether update() also renews DeviceWeights::values.
+  [[nodiscard]] virtual bool renews_values() const { return false; }
 
   // Slot buffers, in the order of Optimizer::slots().
   [[nodiscard]] std::vector<at::Tensor>& slots() { return slots_; }
@@ -36,22 +46,29 @@ class DeviceOptimizer {
   void begin_average(const at::Tensor& weights);
 
  protected:
+  explicit DeviceOptimizer(StepNumbers& numbers) : numbers_(numbers) {}
   virtual void prepare(double learning_rate, int64_t step) = 0;
   virtual void apply(at::Tensor& weights, const at::Tensor& gradient) = 0;
+  // Whether apply() moves the average as well.
+  [[nodiscard]] virtual bool averages() const { return false; }
 
+  StepNumbers& numbers_;
   std::vector<at::Tensor> slots_;
 
  private:
   friend std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config, const ParameterLayout& layout,
-                                                                at::Device device);
+                                                                at::Device device, StepNumbers& numbers,
+                                                                const DeviceWeights& weights);
 
   std::optional<double> clip_norm_;
   double average_decay_ = 0;
   at::Tensor average_share_;
 };
 
-// The rule of config.optimizer for parameters that lie like this, all slots zero.
+// The rule of config.optimizer for parameters that lie like this, all slots zero. `numbers` outlives it.
 [[nodiscard]] std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config,
-                                                                     const ParameterLayout& layout, at::Device device);
+                                                                     const ParameterLayout& layout, at::Device device,
+                                                                     StepNumbers& numbers,
+                                                                     const DeviceWeights& weights = {});
 
 }  // namespace fer_ddp

@@ -11,6 +11,8 @@
 #include <memory>
 
 #include "comm/reducer.h"
+#include "core/choices.h"
+#include "step/device/device_kernels.h"
 
 namespace fer_ddp {
 
@@ -40,6 +42,11 @@ class DeviceRuntime {
   // may be recorded once it has run a few times, and replayed from then on. Where `work` sums over the ranks, all ranks
   // must come here with the same keys in the same order, since a sum is recorded by all ranks or by none.
   virtual void run_repeatedly(int64_t key, const std::function<void()>& work) = 0;
+
+  // Before any work: what LibTorch's operators may round a product's operands to.
+  virtual void use_precision(Precision) {}
+  // The device's own kernels, on the stream that its work runs on; null where it has none that fit it.
+  [[nodiscard]] virtual std::unique_ptr<DeviceKernels> make_kernels(Precision) { return nullptr; }
 
   // Collective; the last call. Ends the device's part in the world.
   virtual void close() = 0;

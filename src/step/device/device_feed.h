@@ -1,0 +1,69 @@
+// What a step reads, in a device's memory: all images and labels, the epoch's order, which values dropout keeps, and
+// where images are augmented or mixed, the share's images and targets as the host makes them. Dropout that takes much
+// memory comes a part of an epoch at a time.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <span>
+#include <vector>
+
+#include "core/config.h"
+#include "core/pixel_scale.h"
+#include "data/dataset.h"
+#include "data/sampler.h"
+#include "data/share_images.h"
+#include "model/model.h"
+#include "step/device/step_numbers.h"
+
+namespace fer_ddp {
+
+class DeviceFeed {
+ public:
+  struct Split {
+    at::Tensor images;       // uint8 [n, 48, 48]
+    at::Tensor labels;       // int64 [n]
+    at::Tensor label_bytes;  // uint8 [n]
+  };
+
+  // `scales`: how the networks take their images in. The model, on the host, draws what dropout keeps; it outlives
+  // this.
+  DeviceFeed(const Dataset& dataset, const Model& model, const Config& config, std::vector<PixelScale> scales,
+             at::Device device);
+
+  // Recorded work knows the tensors' places: their content is replaced, never they themselves.
+  void begin_epoch(int epoch, std::span<const int32_t> order);
+  // Before a step: what it reads, and its numbers but for the optimizer's. Nothing is uploaded yet of the numbers.
+  void feed(const BatchShare& share, StepNumbers& numbers);
+
+  [[nodiscard]] const Split& split(fer_ddp::Split which) const { return splits_[which]; }
+  [[nodiscard]] const at::Tensor& order() const { return order_; }  // int32 [rows]: the epoch's row at each position
+  // Whether the host makes a step's images; then they are here: fp32 [a share's most, 48 * 48], as a network takes them
+  // in, with targets fp32 [a share's most, 7] and labels int64 [a share's most].
+  [[nodiscard]] bool feeds_images() const { return feeds_images_; }
+  [[nodiscard]] const at::Tensor& fed_pixels(PixelScale scale) const { return fed_pixels_.at(scale); }
+  [[nodiscard]] const at::Tensor& fed_targets() const { return fed_targets_; }
+  [[nodiscard]] const at::Tensor& fed_labels() const { return fed_labels_; }
+  // uint8 [rows, units], by position from StepNumbers::kKeptRow's; undefined without dropout.
+  [[nodiscard]] const at::Tensor& kept_units() const { return kept_units_; }
+
+ private:
+  void feed_images(const BatchShare& share);
+  void provide_kept_units(int64_t first_position, int64_t images);
+
+  const Model& model_;
+  Config config_;
+  at::Device device_;
+  std::vector<PixelScale> scales_;
+  bool feeds_images_;
+  PerSplit<Split> splits_;
+  at::Tensor order_;
+  std::map<PixelScale, at::Tensor> fed_pixels_;
+  at::Tensor fed_targets_, fed_labels_;
+  int epoch_ = 0;
+  PositionRange kept_range_{0, 0};  // positions of the epoch that kept_units_ knows
+  at::Tensor kept_units_;
+};
+
+}  // namespace fer_ddp

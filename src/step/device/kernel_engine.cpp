@@ -1,0 +1,137 @@
+#include "step/device/kernel_engine.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+
+#include "network/engine_plan.h"
+#include "network/gradient_memory.h"
+
+namespace fer_ddp {
+
+namespace {
+
+constexpr int64_t kFewestEvaluated = 128;  // images at once, for a device to have enough
+
+at::Tensor values_for(Model& model, const DeviceKernels& kernels) {
+  if (kernels.value_bytes() == 4) return {};
+  return model.store().flat_weights().detach().to(at::kBFloat16);
+}
+
+}  // namespace
+
+std::string KernelEngine::refusal(const Config& config, const Network& network) {
+  if (!config.distill_from.empty()) return "the device's kernels learn from no teachers";
+  return plan_stages(network).refusal;
+}
+
+KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbers& numbers, DeviceRuntime& runtime,
+                           DeviceKernels& kernels, const Config& config)
+    : model_(model),
+      feed_(feed),
+      numbers_(numbers),
+      statistics_are_global_(config.batch_norm == BatchNormScope::kGlobal),
+      plan_(without_materialized(plan_stages(model.network()))),
+      values_(values_for(model, kernels)),
+      around_{.kernels = kernels,
+              .model = model,
+              .pixels = {},
+              .weight_values = values_.defined() ? values_.data_ptr() : model.store().flat_weights().data_ptr(),
+              .next_statistics = at::empty_like(model.flat_buffers()),
+              .sum_statistics = statistics_sum(runtime.reducer(), config),
+              .most_images = std::max<int64_t>(config.batch_size, kFewestEvaluated)},
+      buckets_(model.store(), runtime.reducer(), kSmallestGradientBucket) {
+  around_.pixels = around_.make_floats(around_.most_images * kImagePixels);
+  zero_ = at::zeros({1}, around_.pixels.options().dtype(at::kInt));
+  labels_ = at::zeros({around_.most_images}, zero_.options());
+  model.store().flat_gradients().zero_();  // nobody writes those of a bias that a normalisation takes away again
+  int64_t most_sums = 0;
+  for (const StageSpec& spec : plan_.stages) {
+    const FeatureShape& shape = spec.kind == StageSpec::Kind::kConvolution ? spec.layer->output : spec.output;
+    most_sums = std::max(
+        most_sums, kernels.channel_sum_parts({static_cast<int>(around_.most_images), static_cast<int>(shape.height),
+                                              static_cast<int>(shape.width), static_cast<int>(shape.channels)}));
+  }
+  for (const Layer* layer : plan_.head)
+    most_sums = std::max(most_sums, kernels.channel_sum_parts({.images = static_cast<int>(around_.most_images),
+                                                               .channels = static_cast<int>(layer->output.size())}));
+  sum_parts_ = around_.make_floats(most_sums);
+  kernels.use_channel_sum_parts(sum_parts_.data_ptr<float>());
+  stages_ = make_kernel_stages(plan_, around_);
+  head_ =
+      std::make_unique<KernelHead>(plan_.head, stages_.back()->left(), feed, numbers, around_, config.label_smoothing);
+  around_.value_gradient = around_.make_values(around_.value_gradient_size);
+  share_gradients();
+}
+
+void KernelEngine::share_gradients() {
+  const GradientMemory memory = plan_gradient_memory(plan_);
+  for (const int64_t size : memory.slot_sizes) gradients_.push_back(around_.make_values(around_.most_images * size));
+  for (size_t i = 0; i < stages_.size(); ++i)
+    stages_[i]->left().gradient = gradients_[memory.slot_of_stage[i]].data_ptr();
+}
+
+void KernelEngine::compute(int64_t images, int64_t global_images, at::Tensor& sums) {
+  const at::NoGradGuard no_grad;
+  const auto& split = feed_.split(Split::kTrain);
+  const KernelBatch batch{.images = static_cast<int>(images),
+                          .statistics_images = statistics_are_global_ ? global_images : images};
+  const float* targets = nullptr;
+  if (feed_.feeds_images()) {
+    around_.pixels.narrow(0, 0, images * kImagePixels)
+        .copy_(feed_.fed_pixels(model_.network().input).narrow(0, 0, images).view({images * kImagePixels}));
+    labels_.narrow(0, 0, images).copy_(feed_.fed_labels().narrow(0, 0, images));
+    targets = feed_.fed_targets().const_data_ptr<float>();
+  } else {
+    around_.kernels.gather_images({.split_images = split.images.const_data_ptr<uint8_t>(),
+                                   .split_labels = split.label_bytes.const_data_ptr<uint8_t>(),
+                                   .order = feed_.order().const_data_ptr<int32_t>(),
+                                   .first = numbers_.integer_at(StepNumbers::kPosition),
+                                   .images = batch.images,
+                                   .scale = model_.network().input,
+                                   .pixels = around_.pixels.data_ptr<float>(),
+                                   .labels = labels_.data_ptr<int32_t>()});
+  }
+  for (const auto& stage : stages_) stage->forward(batch);
+  around_.weight_parts.clear();
+  head_->step(batch, labels_.const_data_ptr<int32_t>(), targets, sums.data_ptr<float>());
+  for (size_t i = stages_.size(); i-- > 0;) stages_[i]->backward(batch);
+  around_.kernels.sum_weight_parts(around_.weight_parts);
+  buckets_.wait();
+  at::Tensor(model_.flat_buffers()).copy_(around_.next_statistics);
+}
+
+void KernelEngine::load() {
+  around_.next_statistics.copy_(model_.flat_buffers());
+  weights_changed();
+}
+
+void KernelEngine::weights_changed() {
+  if (values_.defined()) values_.copy_(model_.store().flat_weights());
+}
+
+at::Tensor KernelEngine::logits(const at::Tensor& images) {
+  const int64_t count = images.size(0);
+  at::Tensor all = at::zeros({count, kExpressionCount}, head_->logits().options());
+  for (int64_t begin = 0; begin < count; begin += around_.most_images) {
+    const int64_t taken = std::min(around_.most_images, count - begin);
+    const KernelBatch batch{.images = static_cast<int>(taken), .training = false};
+    const at::Tensor own = images.narrow(0, begin, taken);
+    if (own.scalar_type() == at::kByte)
+      around_.kernels.gather_images({.split_images = own.const_data_ptr<uint8_t>(),
+                                     .first = zero_.const_data_ptr<int32_t>(),
+                                     .images = batch.images,
+                                     .scale = model_.network().input,
+                                     .pixels = around_.pixels.data_ptr<float>()});
+    else
+      around_.pixels.narrow(0, 0, taken * kImagePixels).copy_(own.reshape({taken * kImagePixels}));
+    for (const auto& stage : stages_) stage->forward(batch);
+    head_->evaluate(batch);
+    all.narrow(0, begin, taken).copy_(head_->logits().narrow(0, 0, taken));
+  }
+  return all;
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,63 @@
+// A device's gradients by this project's own kernels (device_kernels.h): any table that network/stage_plan.h matches,
+// as the fused engine's on a CPU. Weights and statistics are the device's model's, and so is the flat gradient;
+// weights' gradients are summed over the images in parts, and the parts of all layers added up by one kernel behind
+// backward.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/model.h"
+#include "network/stage_plan.h"
+#include "step/autograd/gradient_buckets.h"
+#include "step/device/device_engine.h"
+#include "step/device/device_feed.h"
+#include "step/device/device_runtime.h"
+#include "step/device/kernel_head.h"
+#include "step/device/kernel_stages.h"
+
+namespace fer_ddp {
+
+class KernelEngine final : public DeviceEngine {
+ public:
+  // Why kernels cannot run this network and configuration, or an empty text.
+  [[nodiscard]] static std::string refusal(const Config& config, const Network& network);
+
+  // model: the device's; its network must not be refused. All outlive this.
+  KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbers& numbers, DeviceRuntime& runtime,
+               DeviceKernels& kernels, const Config& config);
+
+  void compute(int64_t images, int64_t global_images, at::Tensor& sums) override;
+  void load() override;
+  void weights_changed() override;
+  [[nodiscard]] at::Tensor logits(const at::Tensor& images) override;
+
+  // The weights as values that are not fp32, which weights_changed() renews; null: there are none.
+  [[nodiscard]] void* weight_values() { return values_.defined() ? values_.data_ptr() : nullptr; }
+
+  [[nodiscard]] const StagePlan& plan() const { return plan_; }
+  [[nodiscard]] const KernelStage& stage(size_t index) const { return *stages_[index]; }
+
+ private:
+  void share_gradients();
+
+  Model& model_;
+  const DeviceFeed& feed_;
+  const StepNumbers& numbers_;
+  bool statistics_are_global_;
+  StagePlan plan_;
+  at::Tensor values_;  // bfloat16 [as the flat weights]
+  at::Tensor zero_;    // int32 [1]
+  at::Tensor labels_;  // int32 [images]
+  at::Tensor sum_parts_;
+  KernelSurroundings around_;
+  std::vector<std::unique_ptr<KernelStage>> stages_;
+  std::unique_ptr<KernelHead> head_;
+  std::vector<at::Tensor> gradients_;
+  GradientBuckets buckets_;
+};
+
+}  // namespace fer_ddp

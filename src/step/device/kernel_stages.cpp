@@ -1,0 +1,348 @@
+#include "step/device/kernel_stages.h"
+
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace fer_ddp {
+
+namespace {
+
+int as_int(int64_t value) { return static_cast<int>(value); }
+
+class BatchNormKernels;
+
+// A convolution with its bias or normalisation, ReLU and pool.
+class ConvolutionKernels final : public KernelStage {
+ public:
+  // input: null where it reads the images.
+  ConvolutionKernels(const StageSpec& spec, KernelValues* input, KernelSurroundings& around);
+
+  void forward(const KernelBatch& batch) override;
+  void backward(const KernelBatch& batch) override;
+  // The normalisation that reads this alone: its sums are taken on the way, and its gradient.
+  void take_along(BatchNormKernels& behind) { behind_ = &behind; }
+  [[nodiscard]] KernelValues before_map(const KernelBatch& batch) const override {
+    return {.shape = spec_.layer->output, .values = z_.data_ptr(), .map = map(batch)};
+  }
+
+ private:
+  [[nodiscard]] DeviceConvolution shape(int images) const;
+  [[nodiscard]] DeviceExtent extent(int images) const { return shape(images).output; }
+  [[nodiscard]] ChannelMap map(const KernelBatch& batch) const;
+  [[nodiscard]] ValueGradient value_gradient(const KernelBatch& batch) const;
+  [[nodiscard]] const void* gradient_of_values(const KernelBatch& batch);
+  [[nodiscard]] int64_t most_parts() const;
+  [[nodiscard]] bool writes_out() const { return spec_.relu != nullptr; }
+
+  StageSpec spec_;
+  KernelValues* input_;
+  KernelSurroundings& around_;
+  const layer::Convolution& options_;
+  std::string name_;
+  const float* bias_;
+  std::unique_ptr<KernelNormalization> normalization_;
+  BatchNormKernels* behind_ = nullptr;
+  at::Tensor z_, y_, winners_, parts_, bias_sums_;
+};
+
+class BatchNormKernels final : public KernelStage {
+ public:
+  BatchNormKernels(const StageSpec& spec, KernelValues& input, KernelSurroundings& around, bool is_taken_along)
+      : input_(input), around_(around), normalization_(around, *spec.layer, nullptr), is_taken_along_(is_taken_along) {
+    left_.shape = spec.output;
+    y_ = around.make_values(around.most_images * spec.output.size());
+    left_.values = y_.data_ptr();
+    around.value_gradient_size = std::max(around.value_gradient_size, around.most_images * spec.output.size());
+  }
+
+  void forward(const KernelBatch& batch) override {
+    left_.has_gradient = false;
+    const DeviceExtent extent = input_.extent(batch.images);
+    if (batch.training) {
+      if (!is_taken_along_)
+        around_.kernels.channel_sums({extent, input_.values, normalization_.map(batch), normalization_.sums()});
+      normalization_.sum_over_ranks();
+    }
+    around_.kernels.normalize(
+        {.input = extent, .values = input_.values, .map = normalization_.map(batch), .output = left_.values});
+  }
+  void backward(const KernelBatch& batch) override {
+    const ValueGradient of{.input = input_.extent(batch.images),
+                           .values = input_.values,
+                           .map = normalization_.map(batch),
+                           .gradient = left_.gradient};
+    normalization_.take_gradient_sums(of);
+    if (is_taken_along_) return;
+    const bool adds = std::exchange(input_.has_gradient, true);
+    void* to = adds ? around_.value_gradient.data_ptr() : input_.gradient;
+    around_.kernels.gradient_of_values(
+        {.of = of, .sums = normalization_.gradient_sums(), .count = normalization_.count(batch), .output = to});
+    if (adds) around_.kernels.pass_values(of.input.size(), to, input_.gradient, true);
+  }
+
+  [[nodiscard]] const KernelNormalization& normalization() const { return normalization_; }
+  // Of what it reads, through it.
+  [[nodiscard]] NormalizedGradient gradient(const KernelBatch& batch) const {
+    return {.values = input_.values,
+            .map = normalization_.map(batch),
+            .sums = normalization_.gradient_sums(),
+            .count = normalization_.count(batch)};
+  }
+
+ private:
+  KernelValues& input_;
+  KernelSurroundings& around_;
+  KernelNormalization normalization_;
+  bool is_taken_along_;
+  at::Tensor y_;
+};
+
+ConvolutionKernels::ConvolutionKernels(const StageSpec& spec, KernelValues* input, KernelSurroundings& around)
+    : spec_(spec),
+      input_(input),
+      around_(around),
+      options_(std::get<layer::Convolution>(spec.layer->kind)),
+      name_(spec.layer->name),
+      bias_(around.weights(spec.layer->name + ".bias")) {
+  left_.shape = spec.output;
+  const int64_t z_size = around.most_images * spec.layer->output.size();
+  z_ = around.make_values(z_size);
+  around.value_gradient_size = std::max(around.value_gradient_size, z_size);
+  if (spec.batch_norm != nullptr)
+    normalization_ = std::make_unique<KernelNormalization>(around, *spec.batch_norm, bias_);
+  if (writes_out()) {
+    y_ = around.make_values(around.most_images * spec.output.size());
+    if (spec.pool != nullptr) winners_ = at::zeros({around.most_images * spec.output.size()}, y_.options());
+  }
+  left_.values = writes_out() ? y_.data_ptr() : z_.data_ptr();
+  bias_sums_ = around.make_floats(2 * left_.shape.channels);
+  parts_ = around.make_floats(most_parts() * shape(0).weights());
+}
+
+// Of any number of images.
+int64_t ConvolutionKernels::most_parts() const {
+  int most = 0;
+  for (int images = 0; images <= around_.most_images; ++images)
+    most = std::max(most, input_ == nullptr ? around_.kernels.image_gradient_parts(extent(images))
+                                            : around_.kernels.weight_gradient_parts(shape(images)));
+  return most;
+}
+
+DeviceConvolution ConvolutionKernels::shape(int images) const {
+  const FeatureShape& in = spec_.layer->input;
+  const FeatureShape& out = spec_.layer->output;
+  return {.input = {images, as_int(in.height), as_int(in.width), as_int(in.channels)},
+          .output = {images, as_int(out.height), as_int(out.width), as_int(out.channels)},
+          .kernel = as_int(options_.kernel),
+          .stride = as_int(options_.stride),
+          .padding = as_int(options_.padding)};
+}
+
+ChannelMap ConvolutionKernels::map(const KernelBatch& batch) const {
+  if (normalization_) return normalization_->map(batch);
+  return {.kind = bias_ == nullptr ? ChannelMap::Kind::kIdentity : ChannelMap::Kind::kBias, .bias = bias_};
+}
+
+void ConvolutionKernels::forward(const KernelBatch& batch) {
+  const DeviceConvolution convolution = shape(batch.images);
+  void* z = z_.data_ptr();
+  if (input_ == nullptr) {
+    around_.kernels.image_convolution({.pixels = around_.pixels.const_data_ptr<float>(),
+                                       .weights = around_.weights(name_ + ".weight"),
+                                       .padding = convolution.padding,
+                                       .output = convolution.output,
+                                       .values = z});
+  } else {
+    around_.kernels.convolution(convolution, input_->values, around_.values_of(name_ + ".weight"), z);
+  }
+  if (normalization_ && batch.training) {
+    around_.kernels.channel_sums({convolution.output, z, normalization_->map(batch), normalization_->sums()});
+    normalization_->sum_over_ranks();
+  }
+  left_.has_gradient = false;
+  if (!writes_out()) {
+    left_.map = map(batch);
+    return;
+  }
+  Normalize work{.input = convolution.output,
+                 .values = z,
+                 .map = map(batch),
+                 .relu = true,
+                 .pool = spec_.pool != nullptr,
+                 .output = left_.values,
+                 .winners = winners_.defined() ? winners_.data_ptr<uint8_t>() : nullptr};
+  if (behind_ != nullptr && batch.training) {
+    work.output_map = behind_->normalization().map(batch);
+    work.output_sums = behind_->normalization().sums();
+  }
+  around_.kernels.normalize(work);
+}
+
+ValueGradient ConvolutionKernels::value_gradient(const KernelBatch& batch) const {
+  ValueGradient of{.input = extent(batch.images),
+                   .values = z_.data_ptr(),
+                   .map = map(batch),
+                   .relu = spec_.relu != nullptr,
+                   .pool = spec_.pool != nullptr,
+                   .winners = winners_.defined() ? winners_.const_data_ptr<uint8_t>() : nullptr,
+                   .gradient = left_.gradient};
+  if (behind_ != nullptr) {
+    of.gradient = behind_->left().gradient;
+    of.behind = behind_->gradient(batch);
+  }
+  return of;
+}
+
+// That of z: readers' gradient through the pool, the ReLU and the normalisation.
+const void* ConvolutionKernels::gradient_of_values(const KernelBatch& batch) {
+  const ValueGradient of = value_gradient(batch);
+  void* to = around_.value_gradient.data_ptr();
+  float* bias_gradient = around_.gradient(name_ + ".bias");
+  if (!normalization_ && !writes_out()) {
+    if (bias_gradient != nullptr)
+      around_.kernels.gradient_sums({.of = of, .sums = bias_sums_.data_ptr<float>(), .beta_gradient = bias_gradient});
+    // A residual's body shares its memory with what it reads, where that goes round it: a product cannot work in place.
+    if (input_ == nullptr || of.gradient != input_->gradient) return of.gradient;
+    around_.kernels.pass_values(of.input.size(), of.gradient, to, false);
+    return to;
+  }
+  GradientOfValues work{.of = of, .output = to};
+  if (normalization_) {
+    normalization_->take_gradient_sums(of);
+    work.sums = normalization_->gradient_sums();
+    work.count = normalization_->count(batch);
+  } else {
+    work.bias_gradient = bias_gradient;
+  }
+  around_.kernels.gradient_of_values(work);
+  return to;
+}
+
+void ConvolutionKernels::backward(const KernelBatch& batch) {
+  const DeviceConvolution convolution = shape(batch.images);
+  const void* z_gradient = gradient_of_values(batch);
+  if (input_ == nullptr) {
+    const int part_count = around_.kernels.image_gradient_parts(convolution.output);
+    around_.kernels.image_convolution_gradient({.pixels = around_.pixels.const_data_ptr<float>(),
+                                                .padding = convolution.padding,
+                                                .output = convolution.output,
+                                                .gradient = z_gradient,
+                                                .parts = parts_.data_ptr<float>()});
+    around_.add_weight_parts(parts_, part_count, convolution, name_ + ".weight");
+    return;
+  }
+  const int part_count = around_.kernels.weight_gradient_parts(convolution);
+  around_.kernels.convolution_weight_gradient(convolution, input_->values, z_gradient, parts_.data_ptr<float>());
+  around_.add_weight_parts(parts_, part_count, convolution, name_ + ".weight");
+  const bool adds = std::exchange(input_->has_gradient, true);
+  around_.kernels.convolution_input_gradient(convolution, z_gradient, around_.values_of(name_ + ".weight"),
+                                             input_->gradient, adds);
+}
+
+class PoolKernels final : public KernelStage {
+ public:
+  PoolKernels(const StageSpec& spec, KernelValues& input, KernelSurroundings& around)
+      : input_(input), around_(around), averages_(spec.kind == StageSpec::Kind::kAveragePool) {
+    left_.shape = spec.output;
+    y_ = around.make_values(around.most_images * spec.output.size());
+    winners_ = at::zeros({around.most_images * spec.output.size()}, y_.options());
+    left_.values = y_.data_ptr();
+  }
+
+  void forward(const KernelBatch& batch) override {
+    left_.has_gradient = false;
+    around_.kernels.pool(shape(batch), input_.values, left_.values, winners_.data_ptr<uint8_t>());
+  }
+  void backward(const KernelBatch& batch) override {
+    const bool adds = std::exchange(input_.has_gradient, true);
+    around_.kernels.pool_gradient(shape(batch), left_.gradient, winners_.const_data_ptr<uint8_t>(), input_.gradient,
+                                  adds);
+  }
+
+ private:
+  [[nodiscard]] Pooling shape(const KernelBatch& batch) const { return {input_.extent(batch.images), averages_}; }
+
+  KernelValues& input_;
+  KernelSurroundings& around_;
+  bool averages_;
+  at::Tensor y_, winners_;
+};
+
+// Its gradient, once ReLU is taken off, is that of both branches: the body's is in the same memory, and the shortcut's
+// where nobody reads it later.
+class ResidualKernels final : public KernelStage {
+ public:
+  ResidualKernels(const StageSpec& spec, KernelValues& body, KernelValues& shortcut, KernelSurroundings& around)
+      : body_(body), shortcut_(shortcut), around_(around) {
+    left_.shape = spec.output;
+    y_ = around.make_values(around.most_images * spec.output.size());
+    left_.values = y_.data_ptr();
+  }
+
+  void forward(const KernelBatch& batch) override {
+    left_.has_gradient = false;
+    around_.kernels.residual_sum({.extent = left_.extent(batch.images),
+                                  .a = body_.values,
+                                  .map_a = body_.map,
+                                  .b = shortcut_.values,
+                                  .map_b = shortcut_.map,
+                                  .output = left_.values});
+  }
+  void backward(const KernelBatch& batch) override {
+    const DeviceExtent extent = left_.extent(batch.images);
+    around_.kernels.residual_gradient(extent, left_.values, left_.gradient);
+    body_.has_gradient = true;
+    const bool adds = std::exchange(shortcut_.has_gradient, true);
+    if (shortcut_.gradient == left_.gradient) return;
+    around_.kernels.pass_values(extent.size(), left_.gradient, shortcut_.gradient, adds);
+  }
+
+ private:
+  KernelValues& body_;
+  KernelValues& shortcut_;
+  KernelSurroundings& around_;
+  at::Tensor y_;
+};
+
+// Whether a normalisation's sums may be taken where its values are written: it alone reads a convolution that
+// normalises nothing itself.
+bool is_taken_along(const StagePlan& plan, const StageSpec& spec) {
+  const StageSpec& read = plan.stages[static_cast<size_t>(spec.input)];
+  const auto readers = std::count_if(plan.stages.begin(), plan.stages.end(), [&spec](const StageSpec& other) {
+    return other.input == spec.input || other.shortcut == spec.input;
+  });
+  return read.kind == StageSpec::Kind::kConvolution && read.relu != nullptr && read.batch_norm == nullptr &&
+         readers == 1;
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<KernelStage>> make_kernel_stages(const StagePlan& plan, KernelSurroundings& around) {
+  std::vector<std::unique_ptr<KernelStage>> stages;
+  const auto read = [&stages](int stage) -> KernelValues& { return stages[static_cast<size_t>(stage)]->left(); };
+  for (const StageSpec& spec : plan.stages) {
+    switch (spec.kind) {
+      case StageSpec::Kind::kConvolution:
+        stages.push_back(std::make_unique<ConvolutionKernels>(
+            spec, spec.input == StageSpec::kImages ? nullptr : &read(spec.input), around));
+        break;
+      case StageSpec::Kind::kBatchNorm: {
+        const bool along = is_taken_along(plan, spec);
+        auto stage = std::make_unique<BatchNormKernels>(spec, read(spec.input), around, along);
+        if (along) static_cast<ConvolutionKernels&>(*stages[static_cast<size_t>(spec.input)]).take_along(*stage);
+        stages.push_back(std::move(stage));
+        break;
+      }
+      case StageSpec::Kind::kResidual:
+        stages.push_back(std::make_unique<ResidualKernels>(spec, read(spec.input), read(spec.shortcut), around));
+        break;
+      default:
+        stages.push_back(std::make_unique<PoolKernels>(spec, read(spec.input), around));
+    }
+  }
+  return stages;
+}
+
+}  // namespace fer_ddp
