@@ -22,13 +22,19 @@ std::map<std::string, at::Tensor> all_tensors(const Model& model) {
 }  // namespace
 
 StoredTensors copy_weights(const Model& model) {
-  StoredTensors stored;
-  for (const auto& [name, tensor] : all_tensors(model)) {
-    const at::Tensor row_major = tensor.contiguous();
-    const float* values = row_major.const_data_ptr<float>();
-    stored[name] = {row_major.sizes().vec(), {values, values + row_major.numel()}};
-  }
-  return stored;
+  StoredTensors copy;
+  copy_weights(model, copy);
+  return copy;
+}
+
+void copy_weights(const Model& model, StoredTensors& copy) {
+  for (const auto& [name, tensor] : all_tensors(model)) copy_tensor(tensor, copy[name]);
+}
+
+void copy_tensor(const at::Tensor& tensor, StoredTensor& copy) {
+  copy.shape = tensor.sizes().vec();
+  copy.values.resize(static_cast<size_t>(tensor.numel()));
+  at::from_blob(copy.values.data(), copy.shape, at::kFloat).copy_(tensor);
 }
 
 TensorSource source_of(const at::Tensor& tensor) {

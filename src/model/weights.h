@@ -8,8 +8,12 @@
 
 namespace fer_ddp {
 
-// A copy of all parameters and buffers, in PyTorch's layouts.
+// A copy of all parameters and buffers, in PyTorch's layouts. The second form uses the memory of an earlier copy again.
 [[nodiscard]] StoredTensors copy_weights(const Model& model);
+void copy_weights(const Model& model, StoredTensors& copy);
+
+// Likewise of one tensor, row-major, whatever its strides.
+void copy_tensor(const at::Tensor& tensor, StoredTensor& copy);
 
 // The same, read from the model when they are asked for: it outlives them.
 [[nodiscard]] TensorSources weight_sources(const Model& model);

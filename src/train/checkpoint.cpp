@@ -31,21 +31,14 @@ at::Tensor slot_view(std::vector<float>& values, const Parameter& parameter) {
                        at::kFloat);
 }
 
-TensorSources slot_sources(Optimizer& optimizer, const ParameterStore& store) {
-  TensorSources sources;
-  for (Optimizer::Slot& slot : optimizer.slots())
-    for (const Parameter& parameter : store.parameters())
-      sources[slot.name + "." + parameter.name] = source_of(slot_view(slot.values, parameter));
-  return sources;
-}
-
 // The averages of what is not trained stand beside the optimizer's slot of those of the weights.
 std::string average_name(const Buffer& buffer) { return "average." + buffer.name; }
 
-TensorSources optimizer_sources(Optimizer& optimizer, const Model& model) {
-  TensorSources sources = slot_sources(optimizer, model.store());
-  for (const Buffer& buffer : model.averaged_buffers()) sources[average_name(buffer)] = source_of(buffer.value);
-  return sources;
+void copy_slots(Optimizer& optimizer, const Model& model, StoredTensors& copy) {
+  for (Optimizer::Slot& slot : optimizer.slots())
+    for (const Parameter& parameter : model.store().parameters())
+      copy_tensor(slot_view(slot.values, parameter), copy[slot.name + "." + parameter.name]);
+  for (const Buffer& buffer : model.averaged_buffers()) copy_tensor(buffer.value, copy[average_name(buffer)]);
 }
 
 void copy_stored(const StoredTensors& stored, const std::string& name, const std::string& source,
@@ -62,8 +55,8 @@ void copy_stored(const StoredTensors& stored, const std::string& name, const std
   to.copy_(at::from_blob(const_cast<float*>(tensor.values.data()), tensor.shape, at::kFloat));
 }
 
-ByteSource bytes_of(TensorSources tensors) {
-  return [tensors = std::move(tensors)](const ByteSink& to) { write_safetensors(tensors, {}, to); };
+ByteSource bytes_of(std::shared_ptr<const StoredTensors> tensors) {
+  return [tensors = std::move(tensors)](const ByteSink& to) { write_safetensors(sources_of(*tensors), {}, to); };
 }
 
 void set_slots(Optimizer& optimizer, const Model& model, const StoredTensors& stored, const std::string& source) {
@@ -134,7 +127,7 @@ KeptWeights read_kept(const StoredCheckpoint& checkpoint, const CheckpointState&
 
 }  // namespace
 
-CheckpointContent encode_checkpoint(const Checkpointed& parts) {
+CheckpointContent encode_checkpoint(const Checkpointed& parts, const std::shared_ptr<CheckpointMemory>& memory) {
   const CheckpointState state{.training = parts.state,
                               .decisions = parts.decisions.state(),
                               .optimizer_steps = parts.optimizer.step_count(),
@@ -143,11 +136,16 @@ CheckpointContent encode_checkpoint(const Checkpointed& parts) {
                               .teachers = parts.teachers,
                               .kept = KeptEpochs{.lowest_loss = epoch_of(parts.kept.lowest_loss),
                                                  .highest_accuracy = epoch_of(parts.kept.highest_accuracy)}};
-  CheckpointContent content = {
-      {kState, [text = checkpoint_state_text(state)](const ByteSink& to) { to(std::as_bytes(std::span(text))); }},
-      {kWeights, bytes_of(weight_sources(parts.model))},
-      {kOptimizer, bytes_of(optimizer_sources(parts.optimizer, parts.model))}};
-  for (const auto& [name, kept] : files_of(parts.kept)) content[name] = bytes_of(sources_of(*kept->weights));
+  copy_weights(parts.model, memory->weights);
+  copy_slots(parts.optimizer, parts.model, memory->optimizer);
+  const ByteSource state_text = [state](const ByteSink& to) {
+    const std::string text = checkpoint_state_text(state);
+    to(std::as_bytes(std::span(text)));
+  };
+  CheckpointContent content = {{kState, state_text},
+                               {kWeights, bytes_of({memory, &memory->weights})},
+                               {kOptimizer, bytes_of({memory, &memory->optimizer})}};
+  for (const auto& [name, kept] : files_of(parts.kept)) content[name] = bytes_of(kept->weights);
   return content;
 }
 

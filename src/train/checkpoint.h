@@ -5,6 +5,7 @@
 // depends on the world size.
 #pragma once
 
+#include <memory>
 #include <optional>
 
 #include "comm/communicator.h"
@@ -29,8 +30,17 @@ struct Checkpointed {
   std::optional<std::string> teachers{};  // Teachers::hash()
 };
 
-// The files of a checkpoint. The parts are read only when the content is written: they outlive it.
-[[nodiscard]] CheckpointContent encode_checkpoint(const Checkpointed& parts);
+// Where a checkpoint's weights and slots are copied to.
+struct CheckpointMemory {
+  StoredTensors weights{};
+  StoredTensors optimizer{};
+};
+
+// The files of a checkpoint, as the parts are now: nothing of them is read later, so that another thread may write the
+// files while they change. Tensors are copied into `memory`, which a later checkpoint may use again once this content
+// is gone; kept weights never change and are shared.
+[[nodiscard]] CheckpointContent encode_checkpoint(
+    const Checkpointed& parts, const std::shared_ptr<CheckpointMemory>& memory = std::make_shared<CheckpointMemory>());
 
 // The checkpoint's state alone. Throws Error naming the file.
 [[nodiscard]] CheckpointState read_checkpoint_state(const StoredCheckpoint& checkpoint);

@@ -25,7 +25,8 @@ struct KeptWeights {
   std::optional<KeptEpoch> highest_accuracy{};  // likewise
 
   // Copies the model's weights if they are those of the best epoch, or if the last one of `history`, whose they are,
-  // has the lowest loss or the highest accuracy so far. Those that they replace are freed first.
+  // has the lowest loss or the highest accuracy so far. Those that they replace are freed first, unless a checkpoint
+  // that holds them is still being written.
   void keep(std::span<const EpochRecord> history, bool is_best, const Model& model);
 
   // Those of an epoch, if they are here.

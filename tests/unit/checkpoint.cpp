@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "checkpoint_parts.h"
 #include "core/error.h"
 #include "model/weights.h"
 
@@ -9,35 +10,18 @@ namespace fer_ddp {
 
 namespace {
 
-// A model with its optimizer and all else that a checkpoint is of.
 class Checkpoint : public ::testing::Test {
  protected:
-  struct Parts {
-    Config config{};
-    std::unique_ptr<Model> model = make_model(config);
-    std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
-    TrainingState state{};
-    DecisionMaker decisions{config};
-    KeptWeights kept{};
-    std::string data_checksum = "data";
-
-    Checkpointed all() { return {state, *model, *optimizer, decisions, kept, data_checksum}; }
-  };
+  using Parts = CheckpointParts;
 
   // What is written of parts that have come some way.
   static StoredCheckpoint written() {
     Parts parts;
+    parts.state.learning_rate = 0.5;
+    for (const auto& [loss, accuracy] : {std::pair(1.5, 0.2), std::pair(1.4, 0.3), std::pair(1.6, 0.4)})
+      parts.train(loss, accuracy);
     for (Optimizer::Slot& slot : parts.optimizer->slots())
       for (size_t i = 0; i < slot.values.size(); ++i) slot.values[i] = static_cast<float>(i);
-    parts.state.epoch = 3;
-    parts.state.learning_rate = 0.5;
-    parts.state.best_epoch = 0;
-    for (const auto& [loss, accuracy] : {std::pair(1.5, 0.2), std::pair(1.4, 0.3), std::pair(1.6, 0.4)}) {
-      const int epoch = static_cast<int>(parts.state.history.size());
-      parts.state.history.push_back({.epoch = epoch, .val_loss = loss, .val_accuracy = accuracy});
-      parts.model->store().weights()[0] = static_cast<float>(epoch);
-      parts.kept.keep(parts.state.history, epoch == 0, *parts.model);
-    }
     StoredCheckpoint checkpoint{.path = "run/checkpoints/epoch-00001-step-00000000", .files = {}};
     for (const auto& [name, content] : encode_checkpoint(parts.all())) {
       content([&bytes = checkpoint.files[name]](std::span<const std::byte> more) {
@@ -97,6 +81,17 @@ TEST_F(Checkpoint, HoldsTheWeightsOfAnEpochOnce) {
   EXPECT_TRUE(content.contains("best.safetensors"));
   EXPECT_FALSE(content.contains("lowest_loss.safetensors"));
   EXPECT_FALSE(content.contains("highest_accuracy.safetensors"));
+}
+
+TEST_F(Checkpoint, IsCopiedToTheSameMemoryEachTime) {
+  Parts parts;
+  const auto memory = std::make_shared<CheckpointMemory>();
+  static_cast<void>(encode_checkpoint(parts.all(), memory));
+  const float* weights = memory->weights.at("fc1.weight").values.data();
+  const float* slots = memory->optimizer.at("v.fc1.weight").values.data();
+  static_cast<void>(encode_checkpoint(parts.all(), memory));
+  EXPECT_EQ(memory->weights.at("fc1.weight").values.data(), weights);
+  EXPECT_EQ(memory->optimizer.at("v.fc1.weight").values.data(), slots);
 }
 
 // As earlier versions wrote it.
