@@ -33,6 +33,16 @@ std::string profile_table(const std::vector<PassTime>& passes, int64_t steps, do
   return text;
 }
 
+std::string checkpoint_line(const CheckpointTimes& times) {
+  if (times.count == 0) return {};
+  const auto each = [&](double seconds) { return 1e3 * seconds / times.count; };
+  return fmt::format(
+      "\n{} checkpoint{}: held the run up for {:.1f} ms each, {:.1f} of them to copy it and {:.1f} to wait for the one "
+      "before; {:.1f} ms each to write, meanwhile",
+      times.count, times.count == 1 ? "" : "s", each(times.waiting_seconds + times.copying_seconds),
+      each(times.copying_seconds), each(times.waiting_seconds), each(times.writing_seconds));
+}
+
 double measured_peak() {
   constexpr int64_t kOperations = 2'000'000'000;  // of each thread
   std::atomic<int64_t> done = 0;

@@ -20,17 +20,20 @@ namespace {
 
 class HistoryFile final : public TrainingObserver {
  public:
-  HistoryFile(fs::path path, const TrainingState& state, PublishCheck check)
-      : path_(std::move(path)), check_(std::move(check)) {
+  HistoryFile(fs::path path, const TrainingState& state, PublishCheck check, BackgroundWriter& writer)
+      : path_(std::move(path)), check_(std::move(check)), writer_(writer) {
     write_history(path_, state.history, check_);
   }
+  // Whoever is told after this one writes to the folder at once: only where it still is this run's.
   void on_epoch(const TrainingState& state, const EpochDecision&) override {
-    write_history(path_, state.history, check_);
+    if (check_) check_();
+    writer_.add([path = path_, history = state.history, check = check_] { write_history(path, history, check); });
   }
 
  private:
   fs::path path_;
   PublishCheck check_;
+  BackgroundWriter& writer_;
 };
 
 class TensorBoardEvents final : public TrainingObserver {
@@ -147,11 +150,11 @@ class StatusReporter final : public TrainingObserver {
 }  // namespace
 
 std::vector<std::unique_ptr<TrainingObserver>> make_run_observers(const Config& config, RunLog& log, StatusBoard& board,
-                                                                  const TrainingState& state,
-                                                                  const PublishCheck& check) {
+                                                                  const TrainingState& state, const PublishCheck& check,
+                                                                  BackgroundWriter& writer) {
   const fs::path folder = config.output;
   std::vector<std::unique_ptr<TrainingObserver>> observers;
-  observers.push_back(std::make_unique<HistoryFile>(folder / run_file::kHistory, state, check));
+  observers.push_back(std::make_unique<HistoryFile>(folder / run_file::kHistory, state, check, writer));
   observers.push_back(std::make_unique<TensorBoardEvents>(folder, state));
   observers.push_back(std::make_unique<TerminalAndLog>(config, log));
   observers.push_back(std::make_unique<StatusReporter>(board, state));

@@ -10,6 +10,7 @@
 #include "comm/agreement.h"
 #include "comm/consistency.h"
 #include "core/atomic_file.h"
+#include "core/background_writer.h"
 #include "core/build_hash.h"
 #include "core/error.h"
 #include "core/host.h"
@@ -99,7 +100,8 @@ int conclude_interrupted(const TrainingState& state, const RunRequest& request, 
 
 // On every rank alike, though rank 0 alone prints it: peak is measured under the same load.
 std::string profile_text(const Trainer& trainer) {
-  return profile_table(trainer.pass_times(), trainer.steps_run(), measured_peak());
+  return profile_table(trainer.pass_times(), trainer.steps_run(), measured_peak()) +
+         checkpoint_line(trainer.checkpoint_times());
 }
 
 int run_trainer(const Config& config, const RunRequest& request, const Dataset& dataset, Model& model,
@@ -111,11 +113,13 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
   const PublishCheck check = claim != nullptr ? claim->check() : PublishCheck();
   StatusBoard board(
       {.run = config.name, .epochs = config.epochs, .learning_rate = config.learning_rate, .ranks = places});
+  BackgroundWriter writer;
   std::vector<std::unique_ptr<TrainingObserver>> observers;
   Trainer trainer(config, model,
                   {.communicator = communicator,
                    .dataset = dataset,
                    .checkpoints = checkpoints_of(config, check),
+                   .writer = writer,
                    .stop_requested =
                        [&] {
                          if (claim != nullptr) claim->require_as_last_seen();
@@ -131,7 +135,7 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
     write_file_atomically(fs::path(config.output) / run_file::kNetwork, network_to_json(model.network()).dump(2) + "\n",
                           check);
     if (teachers != nullptr) write_teachers(config, *teachers, check);
-    observers = make_run_observers(config, session.log, board, trainer.state(), check);
+    observers = make_run_observers(config, session.log, board, trainer.state(), check, writer);
     for (const auto& observer : observers) trainer.add_observer(*observer);
     services->publish(*claim, session.log);
   });

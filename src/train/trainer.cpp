@@ -65,7 +65,9 @@ Trainer::Trainer(const Config& config, Model& model, TrainerSurroundings surroun
       decisions_(config),
       steps_per_epoch_(steps_per_epoch(surroundings_.dataset.split(Split::kTrain).size(), config.batch_size)),
       schedule_(config, steps_per_epoch_),
-      vote_(surroundings_.communicator, surroundings_.stop_requested, checkpoint_interval(config)),
+      checkpoints_(surroundings_.checkpoints, surroundings_.writer),
+      vote_(surroundings_.communicator, surroundings_.stop_requested, checkpoint_interval(config),
+            [this] { return checkpoints_.failed(); }),
       start_(Clock::now()) {
   state_.learning_rate = config.learning_rate;
 }
@@ -126,13 +128,16 @@ void Trainer::require_position(const StoredCheckpoint& checkpoint, const Trainin
 }
 
 TrainingOutcome Trainer::run() {
-  while (state_.stop_reason == StopReason::kNone) {
-    if (train_epoch()) {
+  bool interrupted = false;
+  while (state_.stop_reason == StopReason::kNone && !interrupted) {
+    if (train_epoch())
       finish_epoch();
-    } else if (!has_diverged()) {
-      return {.interrupted = true, .has_weights = false, .raw_weights = {}, .restored_epoch = {}, .test = {}};
-    }
+    else
+      interrupted = !has_diverged();
   }
+  finish_writing();
+  if (interrupted)
+    return {.interrupted = true, .has_weights = false, .raw_weights = {}, .restored_epoch = {}, .test = {}};
   return conclude();
 }
 
@@ -144,6 +149,7 @@ bool Trainer::train_epoch() {
   step_->begin_epoch(state_.epoch, order);
   while (state_.step < steps_per_epoch_) {
     const VoteResult vote = run_step(order);
+    if (vote.writing_failed) finish_writing();  // throws
     if (has_diverged()) return false;
     report_step();
     if (vote.stop || vote.checkpoint) {
@@ -331,12 +337,16 @@ void Trainer::save_checkpoint() {
     TrainingState saved = state_;
     saved.earlier_seconds = run_seconds();
     Checkpointed all = parts();
-    surroundings_.checkpoints.write(
-        state_.epoch, state_.step,
-        encode_checkpoint({saved, all.model, all.optimizer, all.decisions, all.kept, all.data_checksum, all.teachers}));
+    checkpoints_.take({saved, all.model, all.optimizer, all.decisions, all.kept, all.data_checksum, all.teachers});
   });
-  vote_.checkpoint_written();
+  vote_.checkpoint_taken();
   if (state_.stop_reason == StopReason::kNone) announce(TrainingPhase::kTraining);
+}
+
+// Until all that was taken is on the disk, also what observers have added behind it. All ranks throw what that threw.
+void Trainer::finish_writing() {
+  announce(TrainingPhase::kCheckpointing);
+  run_on_rank_0(surroundings_.communicator, [&] { checkpoints_.finish(); });
 }
 
 void Trainer::announce(TrainingPhase phase) {

@@ -1,6 +1,7 @@
 // The training loop: for each epoch, for each global batch: gather, forward, backward, reduce, update; then evaluate,
 // decide, apply, record. Devices, ranks and overlap stand behind the step and the communicator; every rank runs the
-// same loop.
+// same loop. Checkpoints are written beside it (train/checkpoint_writer.h): where that fails, all ranks hear of it with
+// the next step's sums and throw the same Error; where the loop ends, it waits for the last one.
 #pragma once
 
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "core/background_writer.h"
 #include "core/config.h"
 #include "data/dataset.h"
 #include "model/model.h"
@@ -18,6 +20,7 @@
 #include "step/teachers.h"
 #include "step/training_step.h"
 #include "train/checkpoint.h"
+#include "train/checkpoint_writer.h"
 #include "train/decision_maker.h"
 #include "train/kept_weights.h"
 #include "train/schedule.h"
@@ -33,7 +36,7 @@ struct TestedEpoch {
   std::optional<EvaluatedImages> test{};
 };
 
-// How run() ended. `interrupted`: a checkpoint was written and the run can go on from it; nothing else is set then.
+// How run() ended. `interrupted`: a checkpoint is on the disk and the run can go on from it; nothing else is set then.
 // `has_weights`: the model holds what the run ends with; false for a run that diverged before an epoch was its best.
 struct TrainingOutcome {
   bool interrupted = false;
@@ -49,6 +52,7 @@ struct TrainerSurroundings {
   Communicator& communicator;
   const Dataset& dataset;
   CheckpointFolder checkpoints;
+  BackgroundWriter& writer;              // of rank 0; others leave it idle
   std::function<bool()> stop_requested;  // asked at every step boundary
   DeviceRuntime* device = nullptr;       // null: the CPU
   Teachers* teachers = nullptr;          // null: it learns from none
@@ -68,13 +72,16 @@ class Trainer {
   // data, does not fit, or stands in an epoch beyond the last one that is asked for.
   void resume(const StoredCheckpoint& checkpoint);
 
-  // Collective. Trains until the epochs are done, early stopping ends it, it diverges, or a stop is asked for.
+  // Collective. Trains until the epochs are done, early stopping ends it, it diverges, or a stop is asked for. What it
+  // and its observers have added to the writer is done when it returns. Throws the same Error on all ranks where any of
+  // that failed.
   TrainingOutcome run();
 
   [[nodiscard]] const TrainingState& state() const { return state_; }
   [[nodiscard]] const KeptWeights& kept() const { return kept_; }
   [[nodiscard]] int64_t steps_run() const { return steps_run_; }  // by this process
   [[nodiscard]] std::vector<PassTime> pass_times() const { return step_->pass_times(); }
+  [[nodiscard]] CheckpointTimes checkpoint_times() const { return checkpoints_.times(); }  // rank 0's; after run()
   [[nodiscard]] double run_seconds() const;  // earlier parts of a resumed run included
 
  private:
@@ -95,6 +102,7 @@ class Trainer {
   void test_candidates(TrainingOutcome& outcome);
   void exchange_averages();
   void save_checkpoint();
+  void finish_writing();
   void announce(TrainingPhase phase);
   void report_step();
   [[nodiscard]] double learning_rate_of(int64_t step) const;
@@ -114,6 +122,7 @@ class Trainer {
   DecisionMaker decisions_;
   int64_t steps_per_epoch_;
   Schedule schedule_;
+  CheckpointWriter checkpoints_;
   StepVote vote_;
   TrainingState state_;
   int64_t steps_run_ = 0;

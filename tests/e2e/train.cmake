@@ -14,3 +14,13 @@ set_tests_properties(train.keras_case PROPERTIES TIMEOUT 600 PROCESSORS 2 SKIP_R
 add_test(NAME train.device COMMAND ${TEST_DIR}/train_device $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
 set_tests_properties(train.device PROPERTIES TIMEOUT 200 PROCESSORS 2 SKIP_RETURN_CODE 77
   ENVIRONMENT "FER_DDP_TORCH_ROOT=${FER_DDP_TORCH_ROOT};${FER_DDP_MPI_TEST_ENVIRONMENT}")
+# On a disk that is slow, or full when the test wants it to be: loaded before all else, so not instrumented itself.
+add_library(disk_double SHARED ${TEST_DIR}/disk_double.cpp)
+target_link_libraries(disk_double PRIVATE fer_ddp_compile_options)
+if(FER_DDP_SANITIZE)
+  target_compile_options(disk_double PRIVATE -fno-sanitize=all)
+  target_link_options(disk_double PRIVATE -fno-sanitize=all)
+endif()
+add_test(NAME train.writing COMMAND ${TEST_DIR}/train_writing $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
+set_tests_properties(train.writing PROPERTIES TIMEOUT 600 PROCESSORS 2
+  ENVIRONMENT "FER_DDP_DISK_DOUBLE=$<TARGET_FILE:disk_double>$<$<BOOL:${FER_DDP_SANITIZE}>:;ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0>")

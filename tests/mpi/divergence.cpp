@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "tests/host_runtime.h"
+#include "tests/mpi/small_dataset.h"
 #include "tests/mpi/world.h"
 #include "tests/unit/temporary_folder.h"
 #include "train/trainer.h"
@@ -14,26 +15,6 @@ namespace fer_ddp {
 
 namespace {
 
-constexpr int64_t kRows = 22;
-
-class Faces {
- public:
-  Faces() : images_(kRows * kImagePixels), labels_(kRows) {
-    for (size_t i = 0; i < images_.size(); ++i) images_[i] = static_cast<uint8_t>(i * 2654435761U >> 24);
-    for (size_t i = 0; i < labels_.size(); ++i) labels_[i] = static_cast<uint8_t>(i % kExpressionCount);
-  }
-  [[nodiscard]] Dataset dataset() const {
-    const SplitView view{.images = images_, .labels = labels_};
-    PerSplit<SplitView> splits;
-    splits[Split::kTrain] = splits[Split::kValidation] = splits[Split::kTest] = view;
-    return {Manifest{}, "faces", "faces", splits};
-  }
-
- private:
-  std::vector<uint8_t> images_;
-  std::vector<uint8_t> labels_;
-};
-
 struct Ended {
   TrainingOutcome outcome;
   TrainingState state;
@@ -41,15 +22,17 @@ struct Ended {
 };
 
 Ended train(const Config& config, bool on_a_device) {
-  const Faces faces;
+  const SmallDataset faces;
   const Dataset dataset = faces.dataset();
   const TemporaryFolder folder;
   const auto model = make_model(config);
+  BackgroundWriter writer;
   HostRuntime runtime(world_communicator());
   Trainer trainer(config, *model,
                   {.communicator = world_communicator(),
                    .dataset = dataset,
                    .checkpoints = CheckpointFolder(folder.path(), 100),
+                   .writer = writer,
                    .stop_requested = [] { return false; },
                    .device = on_a_device ? &runtime : nullptr});
   Ended ended{.outcome = trainer.run(), .state = trainer.state(), .checkpoints = {}};

@@ -227,6 +227,16 @@ TEST(StepVote, RankZerosClockAsksForACheckpoint) {
   EXPECT_TRUE(always.cast({}).checkpoint);
 }
 
+TEST(StepVote, AllRanksHearThatRankZerosWritingFailed) {
+  Communicator& world = world_communicator();
+  StepVote fine(
+      world, [] { return false; }, std::nullopt);
+  EXPECT_FALSE(fine.cast({}).writing_failed);
+  StepVote failing(
+      world, [] { return false; }, std::nullopt, [&] { return world.rank() == 0; });
+  EXPECT_TRUE(failing.cast({}).writing_failed);
+}
+
 TEST(StepVote, OneRanksLossThatIsNotFiniteIsDivergenceForAll) {
   Communicator& world = world_communicator();
   StepVote vote(
