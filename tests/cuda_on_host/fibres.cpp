@@ -82,6 +82,7 @@ struct Running {
   StackKeeper stacks;
   std::exception_ptr failure;
   std::mt19937_64 random{1};
+  int64_t launches = 0;
 };
 Running& running() {
   static Running kernel;
@@ -187,6 +188,7 @@ void set_order(uint64_t seed) { running().random.seed(seed); }
 
 void run_grid(Extent grid, Extent block, size_t shared_bytes, const std::function<void()>& body) {
   Running& kernel = running();
+  ++kernel.launches;
   kernel.grid = grid;
   kernel.block_size = block;
   std::vector<unsigned> blocks(grid.x * grid.y * grid.z);
@@ -201,6 +203,8 @@ void run_grid(Extent grid, Extent block, size_t shared_bytes, const std::functio
       throw std::logic_error("shared memory written behind its end");
   }
 }
+
+int64_t launches() { return running().launches; }
 
 const Extent& current_thread() { return running().thread->index; }
 const Extent& current_block() { return running().block; }

@@ -21,6 +21,9 @@ void set_order(uint64_t seed);
 // threads, or shared memory is written behind its end; and whatever body() throws.
 void run_grid(Extent grid, Extent block, size_t shared_bytes, const std::function<void()>& body);
 
+// Kernels that were started so far.
+[[nodiscard]] int64_t launches();
+
 // Of the thread that runs.
 [[nodiscard]] const Extent& current_thread();
 [[nodiscard]] const Extent& current_block();

@@ -130,6 +130,30 @@ ReferenceNetwork::EngineValue values_of(const StagedStep& step, const Faces& fac
   };
 }
 
+// What a ReLU saw before a pool whose winners alone are kept: the first convolution, the winners as they were, and no
+// other value of a window larger.
+at::Tensor values_by_winners(const KernelStage& stage, const StageSpec& spec, const Model& start, const Faces& faces) {
+  const auto& options = std::get<layer::Convolution>(spec.layer->kind);
+  at::Tensor values =
+      at::conv2d(input_of(start.network(), faces), start.store()[spec.layer->name + ".weight"].detach(),
+                 options.bias ? start.store()[spec.layer->name + ".bias"].detach() : at::Tensor(), 1, options.padding)
+          .relu()
+          .contiguous();
+  const FeatureShape& pooled = stage.left().shape;
+  const auto* most = static_cast<const float*>(stage.left().values);
+  const uint8_t* winner = stage.winners();
+  auto seen = values.accessor<float, 4>();
+  for (int64_t n = 0; n < values.size(0); ++n)
+    for (int64_t y = 0; y < pooled.height; ++y)
+      for (int64_t x = 0; x < pooled.width; ++x)
+        for (int64_t c = 0; c < pooled.channels; ++c, ++most, ++winner)
+          for (int i = 0; i < 4; ++i) {
+            float& value = seen[n][c][2 * y + i / 2][2 * x + i % 2];
+            value = i == *winner ? *most : std::min(value, std::nextafter(*most, -1.0F));
+          }
+  return values;
+}
+
 // What the host kernels' ReLU saw: z through its map, by the parameters of before the step.
 at::Tensor mapped_values(const KernelValues& seen, const StageSpec& spec, const Model& start, int64_t images) {
   const FeatureShape& shape = seen.shape;
@@ -165,7 +189,10 @@ ReferenceNetwork::EngineValue values_of(const KernelEngine& engine, const Model&
                              at::kFloat)
             .permute({0, 3, 1, 2});
       }
-      if (is_layer(spec.relu)) return mapped_values(engine.stage(i).before_map(batch), spec, start, images);
+      if (!is_layer(spec.relu)) continue;
+      const KernelValues seen = engine.stage(i).before_map(batch);
+      return seen.values == nullptr ? values_by_winners(engine.stage(i), spec, start, faces)
+                                    : mapped_values(seen, spec, start, images);
     }
     return at::Tensor();
   };
@@ -288,9 +315,15 @@ TEST(RandomNetworks, TheDeviceStepComputesWhatFp64Does) {
   });
 }
 
-// The very sources that nvcc compiles, their threads as fibres. They learn from no teachers.
-TEST(RandomNetworks, TheDevicesKernelsComputeWhatFp64Does) {
-  for_each_network(Drawn::kStaged, [](const Network& network, Config config, const Faces& faces) {
+// The very sources that nvcc compiles, their threads as fibres. They learn from no teachers. A quarter of the networks
+// each, since fibres take their time.
+class KernelNetworks : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Quarter, KernelNetworks, ::testing::Range(0, 4));
+
+TEST_P(KernelNetworks, TheDevicesKernelsComputeWhatFp64Does) {
+  int number = 0;
+  for_each_network(Drawn::kStaged, [&](const Network& network, Config config, const Faces& faces) {
+    if (number++ % 4 != GetParam()) return;
     config.distill_from.clear();
     const auto start = make_model(network, config);
     const auto model = make_model(network, config);
@@ -304,6 +337,24 @@ TEST(RandomNetworks, TheDevicesKernelsComputeWhatFp64Does) {
     const Stepped stepped = step_once(step, *model, *optimizer, faces);
     expect_as_reference(stepped, *start, config, faces, values_of(*engine, *start, faces));
   });
+}
+
+// What a GPU starts for a step: no more kernels than its graph has nodes for.
+TEST(KernelNetworks, TakeTwentyKernelsForAStepOfTheStudysCnn) {
+  for (const Precision precision : {Precision::kFp32, Precision::kTf32, Precision::kBf16}) {
+    const Config config{.batch_size = 4, .precision = precision};
+    const Faces faces = Faces::patches(4);
+    const auto model = make_model(load_network("seed_cnn"), config);
+    const auto optimizer = make_optimizer(config, model->store().layout());
+    const auto communicator = make_identity_communicator();
+    HostRuntime runtime(*communicator, [](Precision asked) { return make_host_kernels(asked); });
+    const Dataset dataset = dataset_of(faces);
+    DeviceStep step(*model, *optimizer, dataset, runtime, config);
+    step.begin_epoch(0, faces.rows);
+    const int64_t before = host_kernel_launches();
+    step.run(faces.batch(), 0.001);
+    EXPECT_EQ(host_kernel_launches() - before, 20);
+  }
 }
 
 // Winograd's transforms round a little more than products do.

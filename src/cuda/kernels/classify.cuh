@@ -38,6 +38,12 @@ __device__ inline float cross_entropy(float (&logits)[kClasses], const float (&t
   return loss;
 }
 
+__device__ inline int label_of(const Classify& work, int image) {
+  if (work.split_labels == nullptr) return work.labels[image];
+  const int position = *work.first + image;
+  return work.split_labels[work.order == nullptr ? position : work.order[position]];
+}
+
 // A warp an image.
 template <typename T>
 __global__ void classify(Classify work) {
@@ -63,7 +69,7 @@ __global__ void classify(Classify work) {
     work.logits[image * kClasses + lane] = own;
   }
   if (work.row_gradient == nullptr) return;
-  const int label = work.labels[image];
+  const int label = label_of(work, image);
   float target[kClasses];
 #pragma unroll
   for (int k = 0; k < kClasses; ++k)
@@ -85,6 +91,7 @@ __global__ void classify(Classify work) {
     float sum = 0;
 #pragma unroll
     for (int k = 0; k < kClasses; ++k) sum = __fmaf_rn(logits[k], work.weights[k * work.inputs + i], sum);
+    if (work.through_relu) sum = to_float(row[i]) > 0 ? sum * work.kept_scale : 0.0F;
     gradient[i] = from_float<T>(sum);
   }
 }
@@ -99,52 +106,62 @@ void launch_classify(const LaunchContext& context, const Classify& work) {
 // A block takes 32 inputs, the last one what has no input: 8 lanes of threads share the images.
 inline constexpr int kGradientInputs = 32;
 inline constexpr int kGradientLanes = 8;
+inline constexpr int kGradientSums = kClasses + 1;  // of an input: its weights', and its rows' gradient
 
 template <typename T>
-__global__ void classify_gradient(Classify work, float* weight_gradient, float* bias_gradient, float* sums) {
-  auto* sheet = shared_memory<float>();  // [lanes][7][32]
+__device__ void add_input_gradients(const Classify& work, bool sums_rows, int input, int lane,
+                                    float (&own)[kGradientSums]) {
+  const T* rows = static_cast<const T*>(work.rows) + input;
+  const T* gradient = static_cast<const T*>(work.row_gradient) + input;
+  for (int image = lane; image < work.images; image += kGradientLanes) {
+    const float value = to_float(rows[static_cast<size_t>(image) * work.inputs]);
+#pragma unroll
+    for (int k = 0; k < kClasses; ++k) own[k] = __fmaf_rn(value, work.logit_gradient[image * kClasses + k], own[k]);
+    if (sums_rows) own[kClasses] += to_float(gradient[static_cast<size_t>(image) * work.inputs]);
+  }
+}
+
+template <typename T>
+__global__ void classify_gradient(Classify work, ClassifySums sums) {
+  auto* sheet = shared_memory<float>();  // [lanes][sums][32]
   const int column = static_cast<int>(threadIdx.x) % kGradientInputs;
   const int lane = static_cast<int>(threadIdx.x) / kGradientInputs;
   const bool is_last = blockIdx.x == gridDim.x - 1;
   const int input = static_cast<int>(blockIdx.x) * kGradientInputs + column;
-  float own[kClasses] = {};
+  float own[kGradientSums] = {};
   if (is_last) {
     // Column k: the bias of class k; 7 and 8: loss and hits.
     for (int image = lane; image < work.images && column < kClasses + 2; image += kGradientLanes)
       own[0] += column < kClasses ? work.logit_gradient[image * kClasses + column]
                                   : work.image_results[2 * image + column - kClasses];
   } else if (input < work.inputs) {
-    const T* rows = static_cast<const T*>(work.rows) + input;
-    for (int image = lane; image < work.images; image += kGradientLanes) {
-      const float value = to_float(rows[static_cast<size_t>(image) * work.inputs]);
-#pragma unroll
-      for (int k = 0; k < kClasses; ++k) own[k] = __fmaf_rn(value, work.logit_gradient[image * kClasses + k], own[k]);
-    }
+    add_input_gradients<T>(work, sums.row_bias_gradient != nullptr, input, lane, own);
   }
 #pragma unroll
-  for (int k = 0; k < kClasses; ++k) sheet[(lane * kClasses + k) * kGradientInputs + column] = own[k];
+  for (int k = 0; k < kGradientSums; ++k) sheet[(lane * kGradientSums + k) * kGradientInputs + column] = own[k];
   __syncthreads();
-  // Thread (lane, column) ends with class `lane` of its column.
-  if (lane >= kClasses) return;
+  // Thread (lane, column) ends with sum `lane` of its column.
   float sum = 0;
   for (int other = 0; other < kGradientLanes; ++other)
-    sum += sheet[(other * kClasses + lane) * kGradientInputs + column];
+    sum += sheet[(other * kGradientSums + lane) * kGradientInputs + column];
   if (!is_last) {
-    if (input < work.inputs) weight_gradient[lane * work.inputs + input] = sum;
+    if (input >= work.inputs) return;
+    if (lane < kClasses) sums.weight_gradient[lane * work.inputs + input] = sum;
+    if (lane == kClasses && sums.row_bias_gradient != nullptr) sums.row_bias_gradient[input] = sum;
   } else if (lane == 0 && column < kClasses) {
-    if (bias_gradient != nullptr) bias_gradient[column] = sum;
+    if (sums.bias_gradient != nullptr) sums.bias_gradient[column] = sum;
   } else if (lane == 0 && column < kClasses + 2) {
-    sums[column - kClasses] = sum;
+    sums.sums[column - kClasses] = sum;
   }
 }
+static_assert(kGradientLanes == kGradientSums);  // a lane for each sum
 
 template <typename T>
-void launch_classify_gradient(const LaunchContext& context, const Classify& work, float* weight_gradient,
-                              float* bias_gradient, float* sums) {
+void launch_classify_gradient(const LaunchContext& context, const Classify& work, const ClassifySums& sums) {
   const auto blocks = static_cast<unsigned>((work.inputs + kGradientInputs - 1) / kGradientInputs + 1);
   launch(dim3(blocks), dim3(kGradientInputs * kGradientLanes),
-         sizeof(float) * kGradientInputs * kGradientLanes * kClasses, context.stream, classify_gradient<T>, work,
-         weight_gradient, bias_gradient, sums);
+         sizeof(float) * kGradientInputs * kGradientLanes * kGradientSums, context.stream, classify_gradient<T>, work,
+         sums);
 }
 
 }  // namespace fer_ddp::cuda

@@ -1,6 +1,7 @@
 // From the last convolutions to the dense layers: a row of values for each image, the mean of each channel or all of it
-// as [channel][height][width], which is a transposition; and backwards. A block takes an image and a tile of its
-// channels.
+// as [channel][height][width], which is a transposition, through the map of a normalisation where one stands last; and
+// backwards. A block takes an image and a tile of its channels. Without images one block is started for each tile,
+// which leaves the statistics alone: a rank without images must not drift from the others.
 #pragma once
 
 #include "cuda/kernels/channel_sums.cuh"
@@ -29,9 +30,18 @@ ChannelGrid image_grid(const DeviceExtent& input, int multiprocessors) {
 }
 
 template <typename T>
-__global__ void __launch_bounds__(kBlockThreads) channel_means_kernel(const void* input, T* rows, ChannelGrid grid) {
+__global__ void __launch_bounds__(kBlockThreads)
+    channel_means_kernel(const void* input, T* rows, ChannelMap map, int images, ChannelGrid grid) {
+  auto* const shared = shared_memory<float>();
+  ChannelConstants<T> constants{shared};
   const ChannelPlace place = channel_place<T>(grid);
   const int64_t image = blockIdx.x;
+  for_tile_channels(place, [&](int channel, int i) {
+    const Affine affine = forward_affine(map, grid.channels, channel, image == 0);
+    constants.at(0, i) = affine.scale;
+    constants.at(1, i) = affine.shift;
+  });
+  if (image >= images) return;
   ThreadSums<T, 1> sums;
   for (uint32_t row = place.is_idle ? grid.rows : static_cast<uint32_t>(place.thread_row); row < grid.rows;
        row += static_cast<uint32_t>(grid.block_rows)) {
@@ -43,11 +53,15 @@ __global__ void __launch_bounds__(kBlockThreads) channel_means_kernel(const void
     }
   }
   const float share = 1.0F / static_cast<float>(grid.rows);
-  sum_block<T>(grid, sums, shared_memory<Quad>(), [&](int column, const Quad& sum) {
+  auto* const quads = reinterpret_cast<Quad*>(shared + 2 * kConstantFloats<T>);
+  sum_block<T>(grid, sums, quads, [&](int column, const Quad& sum) {
     const int channel = channel_of_column<T>(grid, column);
     if (channel >= grid.channels) return;
     float means[4];
-    for (int i = 0; i < 4; ++i) means[i] = __uint_as_float(sum.word[i]) * share;
+    for (int i = 0; i < 4; ++i) {
+      const int in_tile = channel + i - place.first_of_tile;
+      means[i] = __fmaf_rn(__uint_as_float(sum.word[i]) * share, constants.at(0, in_tile), constants.at(1, in_tile));
+    }
     store_four(rows + image * grid.channels + channel, means);
   });
 }
@@ -75,6 +89,7 @@ __global__ void __launch_bounds__(kBlockThreads)
 
 constexpr int kTransposeThreads = 256;
 constexpr int kMostSharedBytes = 48 << 10;
+constexpr int kMapBytes = 2 * 4 * kTileVectors * 8;  // a scale and a shift for each channel of a tile
 
 struct Transposition {
   int positions = 0;
@@ -105,7 +120,7 @@ class TransposedTile {
     channels_ = left < shape.tile_vectors * kLanes<T> ? left : shape.tile_vectors * kLanes<T>;
   }
 
-  // act(offset of a vector in [position][channel], its first number's place in shared memory).
+  // act(offset of a vector in [position][channel], its first number's place in shared memory, its channel in the tile).
   template <typename Act>
   __device__ void for_vectors(const Act& act) const {
     const auto vectors = static_cast<unsigned>(channels_ / kLanes<T>);
@@ -113,7 +128,7 @@ class TransposedTile {
     for (unsigned i = threadIdx.x; i < static_cast<unsigned>(shape_.positions) * vectors; i += kTransposeThreads) {
       const unsigned position = i / vectors;
       const unsigned channel = (i - position * vectors) * kLanes<T>;
-      act(image + int64_t{position} * shape_.channels + channel, channel * shape_.pitch + position);
+      act(image + int64_t{position} * shape_.channels + channel, channel * shape_.pitch + position, channel);
     }
   }
   // act(offset of a word in [channel][position], where its numbers are in shared memory).
@@ -141,6 +156,12 @@ class TransposedTile {
   using Bits = typename BitsOf<T>::Type;
   __device__ Bits& bits(unsigned at) const { return bits_[at]; }
   [[nodiscard]] __device__ int pitch() const { return shape_.pitch; }
+  [[nodiscard]] __device__ int first() const { return first_; }  // channel
+  [[nodiscard]] __device__ int channels() const { return channels_; }
+  // Shared memory behind the copy: two floats for each of a tile's channels.
+  [[nodiscard]] __device__ float* behind() const {
+    return reinterpret_cast<float*>(bits_ + shape_.tile_vectors * kLanes<T> * shape_.pitch);
+  }
 
  private:
   const Transposition& shape_;
@@ -151,11 +172,29 @@ class TransposedTile {
 
 template <typename T>
 __global__ void __launch_bounds__(kTransposeThreads)
-    flatten_kernel(const void* input, void* rows, Transposition shape) {
+    flatten_kernel(const void* input, void* rows, ChannelMap map, int images, Transposition shape) {
   using Tile = TransposedTile<T>;
   const Tile tile(shape);
-  tile.for_vectors([&](int64_t from, unsigned at) {
-    const Packed read = load_packed<T>(input, from);
+  float* const scales = tile.behind();
+  float* const shifts = scales + tile.channels();
+  for (int i = static_cast<int>(threadIdx.x); i < tile.channels(); i += kTransposeThreads) {
+    const Affine affine = forward_affine(map, shape.channels, tile.first() + i, blockIdx.x == 0);
+    scales[i] = affine.scale;
+    shifts[i] = affine.shift;
+  }
+  if (static_cast<int>(blockIdx.x) >= images) return;
+  __syncthreads();
+  tile.for_vectors([&](int64_t from, unsigned at, unsigned channel) {
+    Packed read = load_packed<T>(input, from);
+    for (int quad = 0; quad < kQuads<T> && map.kind != ChannelMap::Kind::kIdentity; ++quad) {
+      float numbers[4];
+      unpack<T>(read, quad, numbers);
+      for (int i = 0; i < 4; ++i) {
+        const int own = static_cast<int>(channel) + 4 * quad + i;
+        numbers[i] = __fmaf_rn(numbers[i], scales[own], shifts[own]);
+      }
+      pack<T>(numbers, quad, read);
+    }
     for (int lane = 0; lane < kLanes<T>; ++lane)
       tile.bits(at + static_cast<unsigned>(lane * tile.pitch())) =
           static_cast<typename Tile::Bits>(Tile::lane_of(read, lane));
@@ -179,7 +218,7 @@ __global__ void __launch_bounds__(kTransposeThreads)
       tile.bits(at[j]) = static_cast<typename Tile::Bits>(word >> (16 * j) & Tile::kMask);
   });
   __syncthreads();
-  tile.for_vectors([&](int64_t to, unsigned at) {
+  tile.for_vectors([&](int64_t to, unsigned at, unsigned) {
     Packed packed{};
     for (int lane = 0; lane < kLanes<T>; ++lane)
       packed.word[lane / Tile::kPerWord] |=
@@ -196,10 +235,10 @@ Transposition transposition_of(const DeviceExtent& input) {
   shape.channels = input.channels;
   shape.pitch = shape.positions | 1;
   shape.per_channel = Divisor(shape.positions);
-  const int most = kMostSharedBytes / (16 * shape.pitch);
+  const int most = (kMostSharedBytes - kMapBytes) / (16 * shape.pitch);
   if (most == 0)
     throw machine_error("a GPU kernel got images of " + std::to_string(shape.positions) + " positions to flatten",
-                        "It takes at most 3071: let the network pool before its dense layers.");
+                        "It takes at most 3039: let the network pool before its dense layers.");
   const int vectors = input.channels / kLanes<T>;
   shape.tile_vectors = most < kTileVectors ? most : kTileVectors;
   if (shape.tile_vectors > vectors) shape.tile_vectors = vectors;
@@ -213,21 +252,29 @@ dim3 transposition_blocks(const DeviceExtent& input, const Transposition& shape)
 inline size_t transposition_bytes(const Transposition& shape) {
   return size_t{16} * static_cast<size_t>(shape.tile_vectors * shape.pitch);
 }
+template <typename T>
+size_t map_bytes(const Transposition& shape) {
+  return 2 * sizeof(float) * static_cast<size_t>(shape.tile_vectors * kLanes<T>);
+}
 
 // ---- Both ----
 
 template <typename T>
 void launch_features(const LaunchContext& context, const Features& work, const void* input, void* rows) {
-  if (work.input.images == 0) return;
+  const int images = work.input.images;
+  if (images == 0 && !normalizes(work.map)) return;
+  DeviceExtent started = work.input;
+  started.images = images > 0 ? images : 1;
   if (work.average) {
-    const ChannelGrid grid = image_grid<T>(work.input, context.multiprocessors);
-    launch(grid.blocks(), dim3(kBlockThreads), kSumBytes<T, 1>, context.stream, channel_means_kernel<T>, input,
-           static_cast<T*>(rows), grid);
+    const ChannelGrid grid = image_grid<T>(started, context.multiprocessors);
+    launch(grid.blocks(), dim3(kBlockThreads), 2 * kConstantFloats<T> * sizeof(float) + kSumBytes<T, 1>, context.stream,
+           channel_means_kernel<T>, input, static_cast<T*>(rows), work.map, images, grid);
     return;
   }
-  const auto shape = transposition_of<T>(work.input);
-  launch(transposition_blocks<T>(work.input, shape), dim3(kTransposeThreads), transposition_bytes(shape),
-         context.stream, flatten_kernel<T>, input, rows, shape);
+  const auto shape = transposition_of<T>(started);
+  launch(transposition_blocks<T>(started, shape), dim3(kTransposeThreads),
+         transposition_bytes(shape) + map_bytes<T>(shape), context.stream, flatten_kernel<T>, input, rows, work.map,
+         images, shape);
 }
 
 template <typename T>

@@ -37,38 +37,42 @@ __device__ inline void standardizing_map(unsigned sum, unsigned squares, float& 
   offset = -mean * scale;
 }
 
-// A block an image.
-static __global__ void gather_images(GatherImages work) {
-  auto* partial = shared_memory<unsigned>();
-  const int image = static_cast<int>(blockIdx.x);
-  const int position = *work.first + image;
-  const int row = work.order == nullptr ? position : work.order[position];
-  const uint8_t* bytes = work.split_images + static_cast<size_t>(row) * kPixels;
-  float gain = 1.0F / 255.0F;
-  float offset = 0;
-  if (work.scale == PixelScale::kStandardizeImage) {
+// A step's image: its bytes through this map, or its pixels.
+class SourceImage {
+ public:
+  // partial: room for two words a warp. All threads of the block take part, and meet here.
+  __device__ SourceImage(const ImageSource& source, int image, unsigned* partial) {
+    if (source.pixels != nullptr) {
+      pixels_ = source.pixels + static_cast<size_t>(image) * kPixels;
+      return;
+    }
+    const int position = *source.first + image;
+    const int row = source.order == nullptr ? position : source.order[position];
+    bytes_ = source.split_images + static_cast<size_t>(row) * kPixels;
+    if (source.scale == PixelScale::kUnit) return;
     unsigned sum = 0;
     unsigned squares = 0;
-    for (int i = static_cast<int>(threadIdx.x); i < kPixels; i += kImageThreads) {
-      const unsigned pixel = bytes[i];
+    for (int i = static_cast<int>(threadIdx.x); i < kPixels; i += static_cast<int>(blockDim.x)) {
+      const unsigned pixel = bytes_[i];
       sum += pixel;
       squares += pixel * pixel;
     }
+    __syncthreads();  // of an image before, partial sums may still be read
     sum = block_sum(sum, partial);
-    squares = block_sum(squares, partial + kImageThreads / 32);
-    standardizing_map(sum, squares, gain, offset);
+    squares = block_sum(squares, partial + blockDim.x / 32);
+    standardizing_map(sum, squares, gain_, offset_);
   }
-  float* pixels = work.pixels + static_cast<size_t>(image) * kPixels;
-  for (int i = static_cast<int>(threadIdx.x); i < kPixels; i += kImageThreads)
-    pixels[i] = __fmaf_rn(static_cast<float>(bytes[i]), gain, offset);
-  if (threadIdx.x == 0 && work.labels != nullptr) work.labels[image] = work.split_labels[row];
-}
+  [[nodiscard]] __device__ float at(int pixel) const {
+    if (pixels_ != nullptr) return pixels_[pixel];
+    return __fmaf_rn(static_cast<float>(bytes_[pixel]), gain_, offset_);
+  }
 
-inline void launch_gather_images(const LaunchContext& context, const GatherImages& work) {
-  if (work.images == 0) return;
-  launch(dim3(static_cast<unsigned>(work.images)), dim3(kImageThreads), 2 * sizeof(unsigned) * kImageThreads / 32,
-         context.stream, gather_images, work);
-}
+ private:
+  const float* pixels_ = nullptr;
+  const uint8_t* bytes_ = nullptr;
+  float gain_ = 1.0F / 255.0F;
+  float offset_ = 0;
+};
 
 // Blocks an image is cut among, in strips of its rows, so that all multiprocessors have two.
 inline int strips_of(const DeviceExtent& output, int multiprocessors) {
@@ -81,25 +85,32 @@ inline int strips_of(const DeviceExtent& output, int multiprocessors) {
 struct Strip {
   static constexpr int kLine = kSide + 2;
 
+  static constexpr int kPartialWords = 32;
+
   int image, first, last;  // rows of the output
 
-  __device__ Strip(const DeviceExtent& output, int strips) {
-    const int rows = (output.height + strips - 1) / strips;
-    image = static_cast<int>(blockIdx.x) / strips;
-    first = static_cast<int>(blockIdx.x) % strips * rows;
+  // rows: of the whole strips.
+  __device__ Strip(const DeviceExtent& output, int strips, int rows, int number) {
+    image = number / strips;
+    first = number % strips * rows;
     last = first + rows < output.height ? first + rows : output.height;
   }
-  __device__ void load(const float* pixels, int padding, float* lines) const {
-    const float* own = pixels + static_cast<size_t>(image) * kPixels;
+  // Shared memory: room for SourceImage's partial sums, then the lines, which are returned.
+  __device__ float* load(const ImageSource& source, int padding, void* shared) const {
+    const SourceImage own(source, image, static_cast<unsigned*>(shared));
+    float* lines = static_cast<float*>(shared) + kPartialWords;
     const int count = last > first ? (last - first + 2) * kLine : 0;
-    for (int i = static_cast<int>(threadIdx.x); i < count; i += kImageThreads) {
+    for (int i = static_cast<int>(threadIdx.x); i < count; i += static_cast<int>(blockDim.x)) {
       const int y = first + i / kLine - padding;
       const int x = i % kLine - padding;
-      lines[i] = y >= 0 && y < kSide && x >= 0 && x < kSide ? own[y * kSide + x] : 0.0F;
+      lines[i] = y >= 0 && y < kSide && x >= 0 && x < kSide ? own.at(y * kSide + x) : 0.0F;
     }
+    return lines;
   }
 };
-inline int lines_of_strip(const DeviceExtent& output, int strips) { return (output.height + strips - 1) / strips + 2; }
+inline int rows_of_strip(const DeviceExtent& output, int strips) { return (output.height + strips - 1) / strips; }
+// Floats of shared memory that Strip::load() takes.
+inline int strip_floats(int rows) { return Strip::kPartialWords + Strip::kLine * (rows + 2); }
 
 // A thread's vector of channels, and the positions that it takes: every `at_once`-th.
 template <typename T>
@@ -117,11 +128,10 @@ struct ChannelLane {
 };
 
 template <typename T>
-__global__ void __launch_bounds__(kImageThreads) image_convolution(ImageConvolution work, int strips) {
+__global__ void __launch_bounds__(kImageThreads) image_convolution(ImageConvolution work, int strips, int rows) {
   constexpr int kVector = kVectorSize<T>;
-  auto* lines = shared_memory<float>();
-  const Strip strip(work.output, strips);
-  strip.load(work.pixels, work.padding, lines);
+  const Strip strip(work.output, strips, rows, static_cast<int>(blockIdx.x));
+  const float* lines = strip.load(work.source, work.padding, shared_memory<float>());
   const ChannelLane<T> own(work.output.channels);
   float weights[9][kVector];
 #pragma unroll
@@ -154,18 +164,18 @@ template <typename T>
 void launch_image_convolution(const LaunchContext& context, const ImageConvolution& work) {
   if (work.output.images == 0) return;
   const int strips = strips_of(work.output, context.multiprocessors);
+  const int rows = rows_of_strip(work.output, strips);
   launch(dim3(static_cast<unsigned>(work.output.images * strips)), dim3(kImageThreads),
-         sizeof(float) * Strip::kLine * lines_of_strip(work.output, strips), context.stream, image_convolution<T>, work,
-         strips);
+         sizeof(float) * strip_floats(rows), context.stream, image_convolution<T>, work, strips, rows);
 }
 
 // parts[block][tap][channel]: each block those of its strip.
 template <typename T>
-__global__ void __launch_bounds__(kImageThreads) image_convolution_gradient(ImageConvolutionGradient work, int strips) {
+__global__ void __launch_bounds__(kImageThreads)
+    image_convolution_gradient(ImageConvolutionGradient work, int strips, int rows, int strip_size) {
   constexpr int kVector = kVectorSize<T>;
-  auto* lines = shared_memory<float>();
-  const Strip strip(work.output, strips);
-  strip.load(work.pixels, work.padding, lines);
+  const Strip strip(work.output, strips, rows, static_cast<int>(blockIdx.x));
+  const float* lines = strip.load(work.source, work.padding, shared_memory<float>());
   __syncthreads();
   const ChannelLane<T> own(work.output.channels);
   const int width = work.output.width;
@@ -187,7 +197,7 @@ __global__ void __launch_bounds__(kImageThreads) image_convolution_gradient(Imag
     }
   }
   // Over the lanes, a tap at a time.
-  float* sheet = lines + Strip::kLine * ((work.output.height + strips - 1) / strips + 2);  // [lanes][channels]
+  float* sheet = shared_memory<float>() + strip_size;  // [lanes][channels]
   const int channels = work.output.channels;
   float* part = work.parts + static_cast<size_t>(blockIdx.x) * 9 * channels;
 #pragma unroll
@@ -213,11 +223,12 @@ template <typename T>
 void launch_image_convolution_gradient(const LaunchContext& context, const ImageConvolutionGradient& work) {
   if (work.output.images == 0) return;
   const int strips = strips_of(work.output, context.multiprocessors);
+  const int rows = rows_of_strip(work.output, strips);
   const int lanes = kImageThreads / (work.output.channels / kVectorSize<T>);
-  const size_t shared = sizeof(float) * (static_cast<size_t>(Strip::kLine) * lines_of_strip(work.output, strips) +
-                                         static_cast<size_t>(lanes) * work.output.channels);
+  const size_t shared =
+      sizeof(float) * (static_cast<size_t>(strip_floats(rows)) + static_cast<size_t>(lanes) * work.output.channels);
   launch(dim3(static_cast<unsigned>(image_gradient_parts(context, work.output))), dim3(kImageThreads), shared,
-         context.stream, image_convolution_gradient<T>, work, strips);
+         context.stream, image_convolution_gradient<T>, work, strips, rows, strip_floats(rows));
 }
 
 }  // namespace fer_ddp::cuda

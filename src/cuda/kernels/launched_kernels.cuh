@@ -7,6 +7,7 @@
 #include "cuda/kernels/normalize.cuh"
 #include "cuda/kernels/normalize_gradient.cuh"
 #include "cuda/kernels/plain_layers.cuh"
+#include "cuda/kernels/pooled_images.cuh"
 #include "cuda/kernels/product.cuh"
 #include "cuda/kernels/residual.cuh"
 #include "cuda/kernels/weights.cuh"
@@ -23,13 +24,21 @@ class LaunchedKernels final : public DeviceKernels {
 
   [[nodiscard]] int value_bytes() const override { return static_cast<int>(sizeof(T)); }
 
-  void gather_images(const GatherImages& work) override { launch_gather_images(context_, work); }
   void image_convolution(const ImageConvolution& work) override { launch_image_convolution<T>(context_, work); }
+  void pooled_image_convolution(const PooledImageConvolution& work) override {
+    launch_pooled_image_convolution<T>(context_, work);
+  }
   [[nodiscard]] int image_gradient_parts(const DeviceExtent& output) const override {
     return cuda::image_gradient_parts(context_, output);
   }
   void image_convolution_gradient(const ImageConvolutionGradient& work) override {
     launch_image_convolution_gradient<T>(context_, work);
+  }
+  [[nodiscard]] int pooled_image_gradient_parts(const DeviceExtent& output) const override {
+    return cuda::pooled_image_gradient_parts<T>(context_, output);
+  }
+  void pooled_image_convolution_gradient(const PooledImageConvolutionGradient& work) override {
+    launch_pooled_image_convolution_gradient<T>(context_, work);
   }
 
   void convolution(const DeviceConvolution& shape, const void* input, const void* weights, void* output) override {
@@ -89,8 +98,8 @@ class LaunchedKernels final : public DeviceKernels {
   }
 
   void classify(const Classify& work) override { launch_classify<T>(context_, work); }
-  void classify_gradient(const Classify& work, float* weight_gradient, float* bias_gradient, float* sums) override {
-    launch_classify_gradient<T>(context_, work, weight_gradient, bias_gradient, sums);
+  void classify_gradient(const Classify& work, const ClassifySums& sums) override {
+    launch_classify_gradient<T>(context_, work, sums);
   }
 
   void adam(const AdamStep& work) override { launch_adam<T>(context_, work); }

@@ -33,8 +33,7 @@ static __global__ void sum_weight_parts(WeightPartsList list) {
   const int place = (block - list.first_block[layer]) * kSumColumns + column;
   float own = 0;
   if (place < size)
-    for (int part = lane; part < work.part_count; part += kSumLanes)
-      own += work.parts[static_cast<size_t>(part) * size + place];
+    for (int part = lane; part < work.part_count; part += kSumLanes) own += work.parts[part * work.part_stride + place];
   sheet[lane * kSumColumns + column] = own;
   __syncthreads();
   if (lane > 0 || place >= size) return;

@@ -27,36 +27,6 @@ struct DeviceExtent {
   [[nodiscard]] int64_t size() const { return positions() * channels; }
 };
 
-// ---- Images ----
-
-// pixels[i] = the image of row order[first + i] as the network takes it in, labels[i] = its label.
-struct GatherImages {
-  const uint8_t* split_images = nullptr;  // [rows][48 * 48]
-  const uint8_t* split_labels = nullptr;  // [rows]
-  const int32_t* order = nullptr;         // null: rows are positions
-  const int32_t* first = nullptr;         // [1]
-  int images = 0;
-  PixelScale scale = PixelScale::kUnit;
-  float* pixels = nullptr;    // [images][48 * 48]
-  int32_t* labels = nullptr;  // [images]; null: not asked for
-};
-
-// The convolution that reads the image: one channel in, 3 x 3, stride 1. No bias: what reads its output adds it.
-struct ImageConvolution {
-  const float* pixels = nullptr;   // [images][48][48]
-  const float* weights = nullptr;  // [channels][9]
-  int padding = 0;                 // 0 or 1
-  DeviceExtent output{};
-  void* values = nullptr;  // [output]
-};
-struct ImageConvolutionGradient {
-  const float* pixels = nullptr;
-  int padding = 0;
-  DeviceExtent output{};
-  const void* gradient = nullptr;  // values, of the output
-  float* parts = nullptr;          // [image_gradient_parts(output)][9][channels]
-};
-
 // ---- Convolutions and dense layers as products of matrices ----
 
 // 3 x 3 or 1 x 1, stride 1 or 2; a dense layer is 1 x 1 on images of one position. Weights are values, [outputs]
@@ -167,6 +137,55 @@ struct ResidualSum {
   void* output = nullptr;
 };
 
+// ---- Images ----
+
+// A step's images: made beforehand, or the rows order[*first + i] of a split, as a network takes them in.
+struct ImageSource {
+  const float* pixels = nullptr;          // [images][48 * 48]; null: of the split's bytes
+  const uint8_t* split_images = nullptr;  // [rows][48 * 48]
+  const int32_t* order = nullptr;         // null: rows are positions
+  const int32_t* first = nullptr;         // [1]
+  PixelScale scale = PixelScale::kUnit;
+};
+
+// The convolution that reads the image: one channel in, 3 x 3, stride 1. No bias: what reads its output adds it.
+struct ImageConvolution {
+  ImageSource source{};
+  const float* weights = nullptr;  // [channels][9]
+  int padding = 0;                 // 0 or 1
+  DeviceExtent output{};
+  void* values = nullptr;  // [output]
+};
+// parts[block]: [9][channels] of the weights' gradient.
+struct ImageConvolutionGradient {
+  ImageSource source{};
+  int padding = 0;
+  DeviceExtent output{};
+  const void* gradient = nullptr;  // values, of the output
+  float* parts = nullptr;          // [image_gradient_parts(output)][9][channels]
+};
+
+// The same convolution with a bias, ReLU and pool in one pass, as Normalize has them; its values are not kept.
+struct PooledImageConvolution {
+  ImageConvolution convolution{};  // `values` is not used
+  const float* bias = nullptr;     // null: none
+  void* output = nullptr;          // values, of [height / 2][width / 2]
+  uint8_t* winners = nullptr;
+  ChannelMap output_map{};
+  float* output_sums = nullptr;
+};
+// parts[block]: [9][channels] of the weights' gradient and [channels] of the bias'.
+struct PooledImageConvolutionGradient {
+  ImageSource source{};
+  int padding = 0;
+  DeviceExtent output{};         // of the convolution
+  const void* pooled = nullptr;  // values: what the pass forward left
+  const uint8_t* winners = nullptr;
+  const void* gradient = nullptr;  // values, of the pool's output, or of what the normalisation behind it writes:
+  NormalizedGradient behind{};
+  float* parts = nullptr;  // [pooled_image_gradient_parts(output)][10][channels]
+};
+
 // ---- Plain layers ----
 
 struct Pooling {  // 2 x 2 of stride 2
@@ -174,10 +193,11 @@ struct Pooling {  // 2 x 2 of stride 2
   bool average = false;  // else the largest, with its winners
 };
 
-// A row of floats for each image: the mean of each channel, or all of it as [channel][height][width].
+// A row of values for each image: the mean of each channel, or all of it as [channel][height][width].
 struct Features {
   DeviceExtent input{};
   bool average = false;
+  ChannelMap map{};  // of the input; forward alone
 };
 
 // rows[i][u] in place of an activation between dense layers: x = sum of parts + bias; relu; then dropout.
@@ -207,14 +227,29 @@ struct Classify {
   const float* bias = nullptr;     // null: none
   float* logits = nullptr;         // [images][7]
 
-  // Training; null targets: labels, smoothed.
-  const int32_t* labels = nullptr;
-  const float* targets = nullptr;  // [images][7]
+  // Training; null targets: labels, smoothed. Labels are those of the source's rows, or of the images themselves.
+  const uint8_t* split_labels = nullptr;  // [rows of the split]; null: `labels`
+  const int32_t* order = nullptr;         // as ImageSource's
+  const int32_t* first = nullptr;
+  const int32_t* labels = nullptr;  // [images]
+  const float* targets = nullptr;   // [images][7]
   float label_smoothing = 0;
   const float* gradient_scale = nullptr;  // [1]
   float* logit_gradient = nullptr;        // [images][7]
   void* row_gradient = nullptr;           // values [images][inputs]
   float* image_results = nullptr;         // [images][2]: loss, and 1 where the label is what is called
+
+  // Where the rows are ReLU's, and dropout's, of a dense layer: the rows' gradient is that of the layer's outputs.
+  bool through_relu = false;
+  float kept_scale = 1;
+};
+
+// What classify() left, over the images.
+struct ClassifySums {
+  float* weight_gradient = nullptr;    // [7][inputs]
+  float* bias_gradient = nullptr;      // [7]; null: there is none
+  float* row_bias_gradient = nullptr;  // [inputs]: the sum of the rows' gradient; null: not asked for
+  float* sums = nullptr;               // [2]: of the results
 };
 
 // ---- Weights ----
@@ -223,8 +258,9 @@ struct Classify {
 struct WeightParts {
   const float* parts = nullptr;
   int part_count = 0;
-  int rows = 0;     // taps times input channels
-  int columns = 0;  // output channels
+  int64_t part_stride = 0;  // from part to part
+  int rows = 0;             // taps times input channels
+  int columns = 0;          // output channels
   float* output = nullptr;
 };
 
@@ -255,10 +291,12 @@ class DeviceKernels {
 
   [[nodiscard]] virtual int value_bytes() const = 0;  // 4: fp32, 2: bfloat16
 
-  virtual void gather_images(const GatherImages& work) = 0;
   virtual void image_convolution(const ImageConvolution& work) = 0;
+  virtual void pooled_image_convolution(const PooledImageConvolution& work) = 0;
   [[nodiscard]] virtual int image_gradient_parts(const DeviceExtent& output) const = 0;
   virtual void image_convolution_gradient(const ImageConvolutionGradient& work) = 0;
+  [[nodiscard]] virtual int pooled_image_gradient_parts(const DeviceExtent& output) const = 0;
+  virtual void pooled_image_convolution_gradient(const PooledImageConvolutionGradient& work) = 0;
 
   // The depth of a product is cut where that makes more of it run at once; parts are to be added up.
   virtual void convolution(const DeviceConvolution& shape, const void* input, const void* weights, void* output) = 0;
@@ -299,8 +337,7 @@ class DeviceKernels {
   virtual void activate_rows_gradient(const ActivateRows& work, void* gradient, float* bias_gradient) = 0;
 
   virtual void classify(const Classify& work) = 0;
-  // weight_gradient [7][inputs], bias_gradient [7] or null, from what classify() left; sums [2]: its results' sums.
-  virtual void classify_gradient(const Classify& work, float* weight_gradient, float* bias_gradient, float* sums) = 0;
+  virtual void classify_gradient(const Classify& work, const ClassifySums& sums) = 0;
 
   virtual void adam(const AdamStep& work) = 0;
 };

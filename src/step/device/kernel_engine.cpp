@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <span>
 
 #include "network/engine_plan.h"
 #include "network/gradient_memory.h"
@@ -37,14 +38,12 @@ KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbe
       values_(values_for(model, kernels)),
       around_{.kernels = kernels,
               .model = model,
-              .pixels = {},
               .weight_values = values_.defined() ? values_.data_ptr() : model.store().flat_weights().data_ptr(),
               .next_statistics = at::empty_like(model.flat_buffers()),
               .sum_statistics = statistics_sum(runtime.reducer(), config),
               .most_images = std::max<int64_t>(config.batch_size, kFewestEvaluated)},
       buckets_(model.store(), runtime.reducer(), kSmallestGradientBucket) {
-  around_.pixels = around_.make_floats(around_.most_images * kImagePixels);
-  zero_ = at::zeros({1}, around_.pixels.options().dtype(at::kInt));
+  zero_ = at::zeros({1}, model.flat_buffers().options().dtype(at::kInt));
   labels_ = at::zeros({around_.most_images}, zero_.options());
   model.store().flat_gradients().zero_();  // nobody writes those of a bias that a normalisation takes away again
   int64_t most_sums = 0;
@@ -54,7 +53,8 @@ KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbe
         most_sums, kernels.channel_sum_parts({static_cast<int>(around_.most_images), static_cast<int>(shape.height),
                                               static_cast<int>(shape.width), static_cast<int>(shape.channels)}));
   }
-  for (const Layer* layer : plan_.head)
+  for (const Layer* layer :
+       std::span(plan_.head).first(plan_.head.size() - 1))  // the last has the classifier's kernels
     most_sums = std::max(most_sums, kernels.channel_sum_parts({.images = static_cast<int>(around_.most_images),
                                                                .channels = static_cast<int>(layer->output.size())}));
   sum_parts_ = around_.make_floats(most_sums);
@@ -78,29 +78,30 @@ void KernelEngine::compute(int64_t images, int64_t global_images, at::Tensor& su
   const auto& split = feed_.split(Split::kTrain);
   const KernelBatch batch{.images = static_cast<int>(images),
                           .statistics_images = statistics_are_global_ ? global_images : images};
-  const float* targets = nullptr;
+  KernelHead::Truth truth;
   if (feed_.feeds_images()) {
-    around_.pixels.narrow(0, 0, images * kImagePixels)
-        .copy_(feed_.fed_pixels(model_.network().input).narrow(0, 0, images).view({images * kImagePixels}));
+    around_.source = {.pixels = feed_.fed_pixels(model_.network().input).const_data_ptr<float>()};
     labels_.narrow(0, 0, images).copy_(feed_.fed_labels().narrow(0, 0, images));
-    targets = feed_.fed_targets().const_data_ptr<float>();
+    truth = {.labels = labels_.const_data_ptr<int32_t>(), .targets = feed_.fed_targets().const_data_ptr<float>()};
   } else {
-    around_.kernels.gather_images({.split_images = split.images.const_data_ptr<uint8_t>(),
-                                   .split_labels = split.label_bytes.const_data_ptr<uint8_t>(),
-                                   .order = feed_.order().const_data_ptr<int32_t>(),
-                                   .first = numbers_.integer_at(StepNumbers::kPosition),
-                                   .images = batch.images,
-                                   .scale = model_.network().input,
-                                   .pixels = around_.pixels.data_ptr<float>(),
-                                   .labels = labels_.data_ptr<int32_t>()});
+    around_.source = {.split_images = split.images.const_data_ptr<uint8_t>(),
+                      .order = feed_.order().const_data_ptr<int32_t>(),
+                      .first = numbers_.integer_at(StepNumbers::kPosition),
+                      .scale = model_.network().input};
+    truth.split_labels = split.label_bytes.const_data_ptr<uint8_t>();
   }
   for (const auto& stage : stages_) stage->forward(batch);
   around_.weight_parts.clear();
-  head_->step(batch, labels_.const_data_ptr<int32_t>(), targets, sums.data_ptr<float>());
+  head_->step(batch, truth, sums.data_ptr<float>());
   for (size_t i = stages_.size(); i-- > 0;) stages_[i]->backward(batch);
+  // The statistics behind the step, which nothing of it reads any more, take the place of those before with it.
+  around_.add_weight_parts({.parts = around_.next_statistics.const_data_ptr<float>(),
+                            .part_count = 1,
+                            .rows = 1,
+                            .columns = static_cast<int>(around_.next_statistics.numel()),
+                            .output = model_.flat_buffers().data_ptr<float>()});
   around_.kernels.sum_weight_parts(around_.weight_parts);
   buckets_.wait();
-  at::Tensor(model_.flat_buffers()).copy_(around_.next_statistics);
 }
 
 void KernelEngine::load() {
@@ -119,14 +120,11 @@ at::Tensor KernelEngine::logits(const at::Tensor& images) {
     const int64_t taken = std::min(around_.most_images, count - begin);
     const KernelBatch batch{.images = static_cast<int>(taken), .training = false};
     const at::Tensor own = images.narrow(0, begin, taken);
+    around_.source = {.first = zero_.const_data_ptr<int32_t>(), .scale = model_.network().input};
     if (own.scalar_type() == at::kByte)
-      around_.kernels.gather_images({.split_images = own.const_data_ptr<uint8_t>(),
-                                     .first = zero_.const_data_ptr<int32_t>(),
-                                     .images = batch.images,
-                                     .scale = model_.network().input,
-                                     .pixels = around_.pixels.data_ptr<float>()});
+      around_.source.split_images = own.const_data_ptr<uint8_t>();
     else
-      around_.pixels.narrow(0, 0, taken * kImagePixels).copy_(own.reshape({taken * kImagePixels}));
+      around_.source.pixels = own.const_data_ptr<float>();
     for (const auto& stage : stages_) stage->forward(batch);
     head_->evaluate(batch);
     all.narrow(0, begin, taken).copy_(head_->logits().narrow(0, 0, taken));

@@ -109,7 +109,8 @@ Classify KernelHead::classification(const KernelBatch& batch) const {
 }
 
 void KernelHead::forward(const KernelBatch& batch) {
-  around_.kernels.features({input_.extent(batch.images), averages_}, input_.values, rows_[0].values.data_ptr());
+  around_.kernels.features({input_.extent(batch.images), averages_, input_.map}, input_.values,
+                           rows_[0].values.data_ptr());
   for (const Operation& operation : operations_) {
     if (operation.dense != nullptr)
       around_.kernels.dense(shape(operation, batch.images), rows_[operation.rows].values.data_ptr(),
@@ -118,12 +119,18 @@ void KernelHead::forward(const KernelBatch& batch) {
   }
 }
 
+bool KernelHead::joins_classifier(const Operation& operation) const {
+  return &operation == &operations_.back() && operation.dense != nullptr && operation.relu;
+}
+
 // The operation's gradient is turned in place into that of its dense layer's outputs.
 void KernelHead::backward(const KernelBatch& batch, const Operation& operation) {
   const Rows& read = rows_[operation.rows];
   void* gradient = rows_[operation.rows + 1].gradient.data_ptr();
-  float* bias_gradient = operation.dense == nullptr ? nullptr : around_.gradient(operation.dense->name + ".bias");
-  around_.kernels.activate_rows_gradient(activation(operation, batch), gradient, bias_gradient);
+  if (!joins_classifier(operation)) {
+    float* bias_gradient = operation.dense == nullptr ? nullptr : around_.gradient(operation.dense->name + ".bias");
+    around_.kernels.activate_rows_gradient(activation(operation, batch), gradient, bias_gradient);
+  }
   if (operation.dense == nullptr) {
     around_.kernels.pass_values(batch.images * read.size, gradient, read.gradient.data_ptr(), false);
     return;
@@ -136,19 +143,30 @@ void KernelHead::backward(const KernelBatch& batch, const Operation& operation) 
   around_.kernels.convolution_input_gradient(dense, gradient, around_.values_of(name), read.gradient.data_ptr(), false);
 }
 
-void KernelHead::step(const KernelBatch& batch, const int32_t* labels, const float* targets, float* sums) {
+void KernelHead::step(const KernelBatch& batch, const Truth& truth, float* sums) {
   forward(batch);
   Classify work = classification(batch);
-  work.labels = labels;
-  work.targets = targets;
+  work.split_labels = truth.split_labels;
+  work.order = around_.source.order;
+  work.first = around_.source.first;
+  work.labels = truth.labels;
+  work.targets = truth.targets;
   work.label_smoothing = label_smoothing_;
   work.gradient_scale = numbers_.number_at(StepNumbers::kLossScale);
   work.logit_gradient = logit_gradient_.data_ptr<float>();
   work.row_gradient = rows_.back().gradient.data_ptr();
   work.image_results = results_.data_ptr<float>();
+  ClassifySums gradients{.weight_gradient = around_.gradient(last_->name + ".weight"),
+                         .bias_gradient = around_.gradient(last_->name + ".bias"),
+                         .sums = sums};
+  if (!operations_.empty() && joins_classifier(operations_.back())) {
+    const ActivateRows before = activation(operations_.back(), batch);
+    work.through_relu = true;
+    work.kept_scale = before.kept_scale;
+    gradients.row_bias_gradient = around_.gradient(operations_.back().dense->name + ".bias");
+  }
   around_.kernels.classify(work);
-  around_.kernels.classify_gradient(work, around_.gradient(last_->name + ".weight"),
-                                    around_.gradient(last_->name + ".bias"), sums);
+  around_.kernels.classify_gradient(work, gradients);
   for (auto operation = operations_.rbegin(); operation != operations_.rend(); ++operation) backward(batch, *operation);
   around_.kernels.features_gradient({input_.extent(batch.images), averages_}, rows_[0].gradient.data_ptr(),
                                     input_.gradient);

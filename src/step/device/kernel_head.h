@@ -21,7 +21,13 @@ class KernelHead {
 
   // Leaves the logits; in training also the gradients of its weights and of what it reads, and sums [2]: loss and
   // images called by their label.
-  void step(const KernelBatch& batch, const int32_t* labels, const float* targets, float* sums);
+  // The labels are `labels` [images], or, where that is null, those of the source's rows of `split_labels`.
+  struct Truth {
+    const int32_t* labels = nullptr;
+    const float* targets = nullptr;  // [images][7]; null: the labels, smoothed
+    const uint8_t* split_labels = nullptr;
+  };
+  void step(const KernelBatch& batch, const Truth& truth, float* sums);
   void evaluate(const KernelBatch& batch);
   [[nodiscard]] const at::Tensor& logits() const { return logits_; }  // fp32 [images, 7]
 
@@ -46,6 +52,8 @@ class KernelHead {
   [[nodiscard]] ActivateRows activation(const Operation& operation, const KernelBatch& batch) const;
   [[nodiscard]] Classify classification(const KernelBatch& batch) const;
   void forward(const KernelBatch& batch);
+  // Whether the classifier's kernels take the gradient through the last operation's ReLU and dropout.
+  [[nodiscard]] bool joins_classifier(const Operation& operation) const;
   void backward(const KernelBatch& batch, const Operation& operation);
 
   KernelValues& input_;

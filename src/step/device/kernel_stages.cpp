@@ -24,7 +24,10 @@ class ConvolutionKernels final : public KernelStage {
   // The normalisation that reads this alone: its sums are taken on the way, and its gradient.
   void take_along(BatchNormKernels& behind) { behind_ = &behind; }
   [[nodiscard]] KernelValues before_map(const KernelBatch& batch) const override {
-    return {.shape = spec_.layer->output, .values = z_.data_ptr(), .map = map(batch)};
+    return {.shape = spec_.layer->output, .values = z_.defined() ? z_.data_ptr() : nullptr, .map = map(batch)};
+  }
+  [[nodiscard]] const uint8_t* winners() const override {
+    return winners_.defined() ? winners_.const_data_ptr<uint8_t>() : nullptr;
   }
 
  private:
@@ -35,6 +38,12 @@ class ConvolutionKernels final : public KernelStage {
   [[nodiscard]] const void* gradient_of_values(const KernelBatch& batch);
   [[nodiscard]] int64_t most_parts() const;
   [[nodiscard]] bool writes_out() const { return spec_.relu != nullptr; }
+  // From the images to the pool in one pass.
+  [[nodiscard]] bool is_one_pass() const {
+    return input_ == nullptr && spec_.pool != nullptr && spec_.batch_norm == nullptr;
+  }
+  void forward_in_one_pass(const KernelBatch& batch);
+  void backward_in_one_pass(const KernelBatch& batch);
 
   StageSpec spec_;
   KernelValues* input_;
@@ -49,11 +58,17 @@ class ConvolutionKernels final : public KernelStage {
 
 class BatchNormKernels final : public KernelStage {
  public:
-  BatchNormKernels(const StageSpec& spec, KernelValues& input, KernelSurroundings& around, bool is_taken_along)
-      : input_(input), around_(around), normalization_(around, *spec.layer, nullptr), is_taken_along_(is_taken_along) {
+  // is_last: the head reads it, and applies its map.
+  BatchNormKernels(const StageSpec& spec, KernelValues& input, KernelSurroundings& around, bool is_taken_along,
+                   bool is_last)
+      : input_(input),
+        around_(around),
+        normalization_(around, *spec.layer, nullptr),
+        is_taken_along_(is_taken_along),
+        is_last_(is_last) {
     left_.shape = spec.output;
-    y_ = around.make_values(around.most_images * spec.output.size());
-    left_.values = y_.data_ptr();
+    if (!is_last) y_ = around.make_values(around.most_images * spec.output.size());
+    left_.values = is_last ? input.values : y_.data_ptr();
     around.value_gradient_size = std::max(around.value_gradient_size, around.most_images * spec.output.size());
   }
 
@@ -64,6 +79,10 @@ class BatchNormKernels final : public KernelStage {
       if (!is_taken_along_)
         around_.kernels.channel_sums({extent, input_.values, normalization_.map(batch), normalization_.sums()});
       normalization_.sum_over_ranks();
+    }
+    if (is_last_) {
+      left_.map = normalization_.map(batch);
+      return;
     }
     around_.kernels.normalize(
         {.input = extent, .values = input_.values, .map = normalization_.map(batch), .output = left_.values});
@@ -96,6 +115,7 @@ class BatchNormKernels final : public KernelStage {
   KernelSurroundings& around_;
   KernelNormalization normalization_;
   bool is_taken_along_;
+  bool is_last_;
   at::Tensor y_;
 };
 
@@ -107,9 +127,11 @@ ConvolutionKernels::ConvolutionKernels(const StageSpec& spec, KernelValues* inpu
       name_(spec.layer->name),
       bias_(around.weights(spec.layer->name + ".bias")) {
   left_.shape = spec.output;
-  const int64_t z_size = around.most_images * spec.layer->output.size();
-  z_ = around.make_values(z_size);
-  around.value_gradient_size = std::max(around.value_gradient_size, z_size);
+  if (!is_one_pass()) {
+    const int64_t z_size = around.most_images * spec.layer->output.size();
+    z_ = around.make_values(z_size);
+    around.value_gradient_size = std::max(around.value_gradient_size, z_size);
+  }
   if (spec.batch_norm != nullptr)
     normalization_ = std::make_unique<KernelNormalization>(around, *spec.batch_norm, bias_);
   if (writes_out()) {
@@ -118,15 +140,18 @@ ConvolutionKernels::ConvolutionKernels(const StageSpec& spec, KernelValues* inpu
   }
   left_.values = writes_out() ? y_.data_ptr() : z_.data_ptr();
   bias_sums_ = around.make_floats(2 * left_.shape.channels);
-  parts_ = around.make_floats(most_parts() * shape(0).weights());
+  parts_ = around.make_floats(most_parts() * (shape(0).weights() + left_.shape.channels));
 }
 
 // Of any number of images.
 int64_t ConvolutionKernels::most_parts() const {
+  const auto parts = [this](int images) {
+    if (is_one_pass()) return around_.kernels.pooled_image_gradient_parts(extent(images));
+    return input_ == nullptr ? around_.kernels.image_gradient_parts(extent(images))
+                             : around_.kernels.weight_gradient_parts(shape(images));
+  };
   int most = 0;
-  for (int images = 0; images <= around_.most_images; ++images)
-    most = std::max(most, input_ == nullptr ? around_.kernels.image_gradient_parts(extent(images))
-                                            : around_.kernels.weight_gradient_parts(shape(images)));
+  for (int images = 0; images <= around_.most_images; ++images) most = std::max(most, parts(images));
   return most;
 }
 
@@ -145,11 +170,58 @@ ChannelMap ConvolutionKernels::map(const KernelBatch& batch) const {
   return {.kind = bias_ == nullptr ? ChannelMap::Kind::kIdentity : ChannelMap::Kind::kBias, .bias = bias_};
 }
 
+void ConvolutionKernels::forward_in_one_pass(const KernelBatch& batch) {
+  const DeviceConvolution convolution = shape(batch.images);
+  PooledImageConvolution work{.convolution = {.source = around_.source,
+                                              .weights = around_.weights(name_ + ".weight"),
+                                              .padding = convolution.padding,
+                                              .output = convolution.output},
+                              .bias = bias_,
+                              .output = left_.values,
+                              .winners = winners_.data_ptr<uint8_t>()};
+  if (behind_ != nullptr && batch.training) {
+    work.output_map = behind_->normalization().map(batch);
+    work.output_sums = behind_->normalization().sums();
+  }
+  around_.kernels.pooled_image_convolution(work);
+}
+
+void ConvolutionKernels::backward_in_one_pass(const KernelBatch& batch) {
+  const DeviceConvolution convolution = shape(batch.images);
+  PooledImageConvolutionGradient work{.source = around_.source,
+                                      .padding = convolution.padding,
+                                      .output = convolution.output,
+                                      .pooled = left_.values,
+                                      .winners = winners(),
+                                      .gradient = left_.gradient,
+                                      .parts = parts_.data_ptr<float>()};
+  if (behind_ != nullptr) {
+    work.gradient = behind_->left().gradient;
+    work.behind = behind_->gradient(batch);
+  }
+  around_.kernels.pooled_image_convolution_gradient(work);
+  const int channels = convolution.output.channels;
+  WeightParts parts{.parts = work.parts,
+                    .part_count = around_.kernels.pooled_image_gradient_parts(convolution.output),
+                    .part_stride = 10 * channels,
+                    .rows = 9,
+                    .columns = channels,
+                    .output = around_.gradient(name_ + ".weight")};
+  around_.add_weight_parts(parts);
+  if (bias_ == nullptr) return;
+  parts.parts += 9 * channels;
+  parts.rows = 1;
+  parts.output = around_.gradient(name_ + ".bias");
+  around_.add_weight_parts(parts);
+}
+
 void ConvolutionKernels::forward(const KernelBatch& batch) {
+  left_.has_gradient = false;
+  if (is_one_pass()) return forward_in_one_pass(batch);
   const DeviceConvolution convolution = shape(batch.images);
   void* z = z_.data_ptr();
   if (input_ == nullptr) {
-    around_.kernels.image_convolution({.pixels = around_.pixels.const_data_ptr<float>(),
+    around_.kernels.image_convolution({.source = around_.source,
                                        .weights = around_.weights(name_ + ".weight"),
                                        .padding = convolution.padding,
                                        .output = convolution.output,
@@ -161,7 +233,6 @@ void ConvolutionKernels::forward(const KernelBatch& batch) {
     around_.kernels.channel_sums({convolution.output, z, normalization_->map(batch), normalization_->sums()});
     normalization_->sum_over_ranks();
   }
-  left_.has_gradient = false;
   if (!writes_out()) {
     left_.map = map(batch);
     return;
@@ -221,11 +292,12 @@ const void* ConvolutionKernels::gradient_of_values(const KernelBatch& batch) {
 }
 
 void ConvolutionKernels::backward(const KernelBatch& batch) {
+  if (is_one_pass()) return backward_in_one_pass(batch);
   const DeviceConvolution convolution = shape(batch.images);
   const void* z_gradient = gradient_of_values(batch);
   if (input_ == nullptr) {
     const int part_count = around_.kernels.image_gradient_parts(convolution.output);
-    around_.kernels.image_convolution_gradient({.pixels = around_.pixels.const_data_ptr<float>(),
+    around_.kernels.image_convolution_gradient({.source = around_.source,
                                                 .padding = convolution.padding,
                                                 .output = convolution.output,
                                                 .gradient = z_gradient,
@@ -330,7 +402,8 @@ std::vector<std::unique_ptr<KernelStage>> make_kernel_stages(const StagePlan& pl
         break;
       case StageSpec::Kind::kBatchNorm: {
         const bool along = is_taken_along(plan, spec);
-        auto stage = std::make_unique<BatchNormKernels>(spec, read(spec.input), around, along);
+        auto stage =
+            std::make_unique<BatchNormKernels>(spec, read(spec.input), around, along, &spec == &plan.stages.back());
         if (along) static_cast<ConvolutionKernels&>(*stages[static_cast<size_t>(spec.input)]).take_along(*stage);
         stages.push_back(std::move(stage));
         break;

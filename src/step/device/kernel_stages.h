@@ -26,7 +26,10 @@ class KernelStage {
   // Once all readers are through theirs.
   virtual void backward(const KernelBatch& batch) = 0;
   // The newest values before the map, the ReLU and the pool that the stage ends with, as its readers see them.
+  // values is null where they are not kept.
   [[nodiscard]] virtual KernelValues before_map(const KernelBatch&) const { return left_; }
+  // Which value of each pooled window was the largest (device_kernels.h, Normalize); null without a pool.
+  [[nodiscard]] virtual const uint8_t* winners() const { return nullptr; }
 
  protected:
   KernelValues left_;

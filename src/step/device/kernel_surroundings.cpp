@@ -55,6 +55,7 @@ void KernelSurroundings::add_weight_parts(const at::Tensor& parts, int part_coun
                                           const std::string& name) {
   weight_parts.push_back({.parts = parts.const_data_ptr<float>(),
                           .part_count = part_count,
+                          .part_stride = shape.weights(),
                           .rows = shape.taps() * shape.input.channels,
                           .columns = shape.output.channels,
                           .output = gradient(name)});

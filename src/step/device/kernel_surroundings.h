@@ -39,7 +39,7 @@ struct KernelValues {
 struct KernelSurroundings {
   DeviceKernels& kernels;
   Model& model;                // the device's
-  at::Tensor pixels;           // fp32 [images, 48 * 48]
+  ImageSource source{};        // of the batch's images
   void* weight_values;         // the flat weights as the kernels' values
   at::Tensor next_statistics;  // as Model::flat_buffers(): those behind the step
   SumOverRanks sum_statistics;
@@ -56,6 +56,7 @@ struct KernelSurroundings {
   [[nodiscard]] const void* values_of(const std::string& name) const;
   void add_weight_parts(const at::Tensor& parts, int part_count, const DeviceConvolution& shape,
                         const std::string& name);
+  void add_weight_parts(const WeightParts& parts) { weight_parts.push_back(parts); }
 };
 
 // A batch_norm layer: its parameters, statistics and sums.
