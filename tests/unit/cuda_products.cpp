@@ -39,6 +39,7 @@ std::vector<Case> cases() {
           {"stride 2, even", convolution(1, 8, 6, 32, 16, 3, 2, 1)},
           {"1 x 1 of stride 2", convolution(2, 5, 6, 32, 48, 1, 2, 0)},
           {"1 x 1", convolution(2, 4, 4, 64, 16, 1, 1, 0)},
+          {"as many outputs as a tile has rows", convolution(2, 5, 4, 16, 144, 3, 1, 1)},
           {"many parts", convolution(4, 13, 13, 16, 16, 3, 1, 1), 132}};
 }
 std::vector<Case> dense_cases() {
@@ -191,7 +192,7 @@ TYPED_TEST(Products, TakeWeightGradientsAsFp64Does) {
     const int outputs = shape.output.channels;
     Values<T> input(shape.input.size(), random);
     Values<T> output_gradient(shape.output.size(), random);
-    const int parts = weight_gradient_parts<T>(context_of(each), shape);
+    const auto [parts, is_turned] = weight_gradient_parts<T>(context_of(each), shape);
     Values<float> found(parts * shape.weights());
     launch_weight_gradient<TypeParam::template Math, T>(context_of(each), shape, input.data(), output_gradient.data(),
                                                         found.data());
@@ -199,7 +200,8 @@ TYPED_TEST(Products, TakeWeightGradientsAsFp64Does) {
     for_each_tap(shape, [&](int64_t to, int64_t from, int tap) {
       for (int i = 0; i < inputs; ++i)
         for (int o = 0; o < outputs; ++o)
-          expected[static_cast<size_t>((int64_t{tap} * inputs + i) * outputs + o)] +=
+          expected[static_cast<size_t>(is_turned ? (int64_t{tap} * inputs + i) * outputs + o
+                                                 : (int64_t{o} * shape.taps() + tap) * inputs + i)] +=
               input[from * inputs + i] * output_gradient[to * outputs + o];
     });
     const auto sum = [&](int64_t i) {

@@ -342,8 +342,8 @@ TEST_P(KernelNetworks, TheDevicesKernelsComputeWhatFp64Does) {
 // What a GPU starts for a step: no more kernels than its graph has nodes for.
 TEST(KernelNetworks, TakeTwentyKernelsForAStepOfTheStudysCnn) {
   for (const Precision precision : {Precision::kFp32, Precision::kTf32, Precision::kBf16}) {
-    const Config config{.batch_size = 4, .precision = precision};
-    const Faces faces = Faces::patches(4);
+    const Config config{.batch_size = 2, .precision = precision};
+    const Faces faces = Faces::patches(2);
     const auto model = make_model(load_network("seed_cnn"), config);
     const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();

@@ -48,7 +48,7 @@ class LaunchedKernels final : public DeviceKernels {
                                   void* input_gradient, bool add) override {
     launch_input_gradient<Math, T>(context_, shape, output_gradient, weights, input_gradient, add);
   }
-  [[nodiscard]] int weight_gradient_parts(const DeviceConvolution& shape) const override {
+  [[nodiscard]] WeightGradientParts weight_gradient_parts(const DeviceConvolution& shape) const override {
     return cuda::weight_gradient_parts<T>(context_, shape);
   }
   void convolution_weight_gradient(const DeviceConvolution& shape, const void* input, const void* output_gradient,

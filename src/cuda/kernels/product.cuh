@@ -175,29 +175,37 @@ void launch_input_gradient(const LaunchContext& context, const DeviceConvolution
                        shape.taps() * shape.output.channels, 1);
 }
 
+// Where there are fewer output channels than a tile has rows, they become its columns, and the gradient is turned.
 template <typename T>
-int weight_gradient_parts(const LaunchContext& context, const DeviceConvolution& shape) {
-  return parts_of<T>(int64_t{shape.taps()} * shape.input.channels, shape.output.channels, shape.output.positions(),
-                     context.multiprocessors);
+WeightGradientParts weight_gradient_parts(const LaunchContext& context, const DeviceConvolution& shape) {
+  const int inputs = shape.taps() * shape.input.channels;
+  const int outputs = shape.output.channels;
+  const bool is_turned = outputs < kTileRows && inputs > outputs;
+  return {.count = parts_of<T>(is_turned ? inputs : outputs, is_turned ? outputs : inputs, shape.output.positions(),
+                               context.multiprocessors),
+          .is_turned = is_turned};
 }
 
-// parts: [part][tap, input channel][output channel].
 template <template <typename, typename> typename Math, typename T>
 void launch_weight_gradient(const LaunchContext& context, const DeviceConvolution& shape, const void* input,
                             const void* output_gradient, float* parts) {
   const int positions = static_cast<int>(shape.output.positions());
-  const PatchColumns<T> rows{.values = static_cast<const T*>(input),
-                             .walk = {shape.input.height, shape.input.width, shape.stride, shape.padding},
-                             .positions = positions,
-                             .position_height = shape.output.height,
-                             .position_width = shape.output.width,
-                             .channels = shape.input.channels,
-                             .kernel = shape.kernel};
-  const GradientColumns<T> columns{
-      .gradient = static_cast<const T*>(output_gradient), .row_count = shape.output.channels, .positions = positions};
-  launch_product<Math>(context, rows, columns,
-                       PartOutput{parts, shape.taps() * shape.input.channels, shape.output.channels}, positions,
-                       weight_gradient_parts<T>(context, shape));
+  const int inputs = shape.taps() * shape.input.channels;
+  const int outputs = shape.output.channels;
+  const PatchColumns<T> patches{.values = static_cast<const T*>(input),
+                                .walk = {shape.input.height, shape.input.width, shape.stride, shape.padding},
+                                .positions = positions,
+                                .position_height = shape.output.height,
+                                .position_width = shape.output.width,
+                                .channels = shape.input.channels,
+                                .kernel = shape.kernel};
+  const GradientColumns<T> gradient{
+      .gradient = static_cast<const T*>(output_gradient), .row_count = outputs, .positions = positions};
+  const WeightGradientParts cut = weight_gradient_parts<T>(context, shape);
+  if (cut.is_turned)
+    launch_product<Math>(context, patches, gradient, PartOutput{parts, inputs, outputs}, positions, cut.count);
+  else
+    launch_product<Math>(context, gradient, patches, PartOutput{parts, outputs, inputs}, positions, cut.count);
 }
 
 template <typename T>

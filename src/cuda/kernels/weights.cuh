@@ -10,8 +10,10 @@
 namespace fer_ddp::cuda {
 
 inline constexpr int kMostPartsAtOnce = 64;  // layers of one launch
-inline constexpr int kSumColumns = 32;
-inline constexpr int kSumLanes = 8;
+inline constexpr int kSumThreads = 256;
+
+// Lanes of threads that share a layer's parts.
+__host__ __device__ inline int lanes_for(int part_count) { return part_count >= 16 ? 8 : 1; }
 
 // What one launch adds up, and the first block of each.
 struct WeightPartsList {
@@ -20,27 +22,28 @@ struct WeightPartsList {
   int count;
 };
 
-// A block adds up 32 neighbours among a layer's numbers, 8 lanes of threads sharing the parts.
+// A block adds up neighbours among a layer's numbers.
 static __global__ void sum_weight_parts(WeightPartsList list) {
   auto* sheet = shared_memory<float>();  // [lanes][columns]
   const int block = static_cast<int>(blockIdx.x);
   int layer = 0;
   while (layer + 1 < list.count && block >= list.first_block[layer + 1]) ++layer;
   const WeightParts& work = list.all[layer];
+  const int lanes = lanes_for(work.part_count);
+  const int columns = kSumThreads / lanes;
   const int size = work.rows * work.columns;
-  const int column = static_cast<int>(threadIdx.x) % kSumColumns;
-  const int lane = static_cast<int>(threadIdx.x) / kSumColumns;
-  const int place = (block - list.first_block[layer]) * kSumColumns + column;
+  const int column = static_cast<int>(threadIdx.x) % columns;
+  const int lane = static_cast<int>(threadIdx.x) / columns;
+  const int place = (block - list.first_block[layer]) * columns + column;
   float own = 0;
   if (place < size)
-    for (int part = lane; part < work.part_count; part += kSumLanes) own += work.parts[part * work.part_stride + place];
-  sheet[lane * kSumColumns + column] = own;
+    for (int part = lane; part < work.part_count; part += lanes) own += work.parts[part * work.part_stride + place];
+  sheet[threadIdx.x] = own;
   __syncthreads();
   if (lane > 0 || place >= size) return;
-  float sum = 0;
-  for (int other = 0; other < kSumLanes; ++other) sum += sheet[other * kSumColumns + column];
+  for (int other = 1; other < lanes; ++other) own += sheet[other * columns + column];
   const int row = place / work.columns;
-  work.output[static_cast<size_t>(place - row * work.columns) * work.rows + row] = sum;
+  work.output[static_cast<size_t>(place - row * work.columns) * work.rows + row] = own;
 }
 
 inline void launch_sum_weight_parts(const LaunchContext& context, std::span<const WeightParts> all) {
@@ -49,11 +52,13 @@ inline void launch_sum_weight_parts(const LaunchContext& context, std::span<cons
     list.count = static_cast<int>(all.size() - begin < kMostPartsAtOnce ? all.size() - begin : kMostPartsAtOnce);
     for (int i = 0; i < list.count; ++i) {
       list.all[i] = all[begin + static_cast<size_t>(i)];
+      const int columns = kSumThreads / lanes_for(list.all[i].part_count);
       const int size = list.all[i].rows * list.all[i].columns;
-      list.first_block[i + 1] = list.first_block[i] + (size + kSumColumns - 1) / kSumColumns;
+      list.first_block[i + 1] = list.first_block[i] + (size + columns - 1) / columns;
     }
-    launch(dim3(static_cast<unsigned>(list.first_block[list.count])), dim3(kSumColumns * kSumLanes),
-           sizeof(float) * kSumColumns * kSumLanes, context.stream, sum_weight_parts, list);
+    if (list.first_block[list.count] == 0) continue;
+    launch(dim3(static_cast<unsigned>(list.first_block[list.count])), dim3(kSumThreads), sizeof(float) * kSumThreads,
+           context.stream, sum_weight_parts, list);
   }
 }
 

@@ -42,6 +42,12 @@ struct DeviceConvolution {
   [[nodiscard]] int64_t weights() const { return int64_t{taps()} * input.channels * output.channels; }
 };
 
+// Parts of a weight gradient: each as the weights lie, or turned, [kernel * kernel * inputs][outputs].
+struct WeightGradientParts {
+  int count = 1;
+  bool is_turned = false;
+};
+
 // ---- Channels ----
 
 // v = z * scale + shift by channel: nothing, a bias, or a normalisation by the statistics of a batch or the running
@@ -303,8 +309,8 @@ class DeviceKernels {
   // add: to what is there.
   virtual void convolution_input_gradient(const DeviceConvolution& shape, const void* output_gradient,
                                           const void* weights, void* input_gradient, bool add) = 0;
-  // parts: [weight_gradient_parts(shape)][taps * input channels][output channels].
-  [[nodiscard]] virtual int weight_gradient_parts(const DeviceConvolution& shape) const = 0;
+  // parts: [count] of the weights, as WeightGradientParts says.
+  [[nodiscard]] virtual WeightGradientParts weight_gradient_parts(const DeviceConvolution& shape) const = 0;
   virtual void convolution_weight_gradient(const DeviceConvolution& shape, const void* input,
                                            const void* output_gradient, float* parts) = 0;
   // parts: [dense_parts(shape)][images][units].

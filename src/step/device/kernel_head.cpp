@@ -64,7 +64,7 @@ void KernelHead::add_operations(const std::vector<const Layer*>& layers) {
     int weight_parts = 1;
     for (int images = 0; images <= around_.most_images; ++images) {
       parts = std::max(parts, around_.kernels.dense_parts(shape(operation, images)));
-      weight_parts = std::max(weight_parts, around_.kernels.weight_gradient_parts(shape(operation, images)));
+      weight_parts = std::max(weight_parts, around_.kernels.weight_gradient_parts(shape(operation, images)).count);
     }
     operation.parts = around_.make_floats(parts * around_.most_images * operation.dense->output.size());
     operation.weight_parts = around_.make_floats(weight_parts * shape(operation, 0).weights());
@@ -137,9 +137,8 @@ void KernelHead::backward(const KernelBatch& batch, const Operation& operation) 
   }
   const DeviceConvolution dense = shape(operation, batch.images);
   const std::string name = operation.dense->name + ".weight";
-  around_.kernels.convolution_weight_gradient(dense, read.values.data_ptr(), gradient,
-                                              operation.weight_parts.data_ptr<float>());
-  around_.add_weight_parts(operation.weight_parts, around_.kernels.weight_gradient_parts(dense), dense, name);
+  float* parts = around_.take_weight_parts(operation.weight_parts, dense, name);
+  around_.kernels.convolution_weight_gradient(dense, read.values.data_ptr(), gradient, parts);
   around_.kernels.convolution_input_gradient(dense, gradient, around_.values_of(name), read.gradient.data_ptr(), false);
 }
 

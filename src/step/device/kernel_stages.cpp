@@ -148,7 +148,7 @@ int64_t ConvolutionKernels::most_parts() const {
   const auto parts = [this](int images) {
     if (is_one_pass()) return around_.kernels.pooled_image_gradient_parts(extent(images));
     return input_ == nullptr ? around_.kernels.image_gradient_parts(extent(images))
-                             : around_.kernels.weight_gradient_parts(shape(images));
+                             : around_.kernels.weight_gradient_parts(shape(images)).count;
   };
   int most = 0;
   for (int images = 0; images <= around_.most_images; ++images) most = std::max(most, parts(images));
@@ -296,18 +296,21 @@ void ConvolutionKernels::backward(const KernelBatch& batch) {
   const DeviceConvolution convolution = shape(batch.images);
   const void* z_gradient = gradient_of_values(batch);
   if (input_ == nullptr) {
-    const int part_count = around_.kernels.image_gradient_parts(convolution.output);
     around_.kernels.image_convolution_gradient({.source = around_.source,
                                                 .padding = convolution.padding,
                                                 .output = convolution.output,
                                                 .gradient = z_gradient,
                                                 .parts = parts_.data_ptr<float>()});
-    around_.add_weight_parts(parts_, part_count, convolution, name_ + ".weight");
+    around_.add_weight_parts({.parts = parts_.const_data_ptr<float>(),
+                              .part_count = around_.kernels.image_gradient_parts(convolution.output),
+                              .part_stride = convolution.weights(),
+                              .rows = 9,
+                              .columns = convolution.output.channels,
+                              .output = around_.gradient(name_ + ".weight")});
     return;
   }
-  const int part_count = around_.kernels.weight_gradient_parts(convolution);
-  around_.kernels.convolution_weight_gradient(convolution, input_->values, z_gradient, parts_.data_ptr<float>());
-  around_.add_weight_parts(parts_, part_count, convolution, name_ + ".weight");
+  float* parts = around_.take_weight_parts(parts_, convolution, name_ + ".weight");
+  around_.kernels.convolution_weight_gradient(convolution, input_->values, z_gradient, parts);
   const bool adds = std::exchange(input_->has_gradient, true);
   around_.kernels.convolution_input_gradient(convolution, z_gradient, around_.values_of(name_ + ".weight"),
                                              input_->gradient, adds);

@@ -51,14 +51,19 @@ const void* KernelSurroundings::values_of(const std::string& name) const {
   return static_cast<const char*>(weight_values) + offset * static_cast<size_t>(kernels.value_bytes());
 }
 
-void KernelSurroundings::add_weight_parts(const at::Tensor& parts, int part_count, const DeviceConvolution& shape,
-                                          const std::string& name) {
-  weight_parts.push_back({.parts = parts.const_data_ptr<float>(),
-                          .part_count = part_count,
-                          .part_stride = shape.weights(),
-                          .rows = shape.taps() * shape.input.channels,
-                          .columns = shape.output.channels,
+float* KernelSurroundings::take_weight_parts(const at::Tensor& room, const DeviceConvolution& shape,
+                                             const std::string& name) {
+  const WeightGradientParts parts = kernels.weight_gradient_parts(shape);
+  if (parts.count == 1 && !parts.is_turned) return gradient(name);
+  const auto size = static_cast<int>(shape.weights());
+  const int rows = parts.is_turned ? size / shape.output.channels : 1;
+  weight_parts.push_back({.parts = room.const_data_ptr<float>(),
+                          .part_count = parts.count,
+                          .part_stride = size,
+                          .rows = rows,
+                          .columns = size / rows,
                           .output = gradient(name)});
+  return room.data_ptr<float>();
 }
 
 KernelNormalization::KernelNormalization(KernelSurroundings& around, const Layer& layer, const float* bias)

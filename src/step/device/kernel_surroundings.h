@@ -54,8 +54,9 @@ struct KernelSurroundings {
   [[nodiscard]] const float* weights(const std::string& name) const;
   [[nodiscard]] float* gradient(const std::string& name) const;
   [[nodiscard]] const void* values_of(const std::string& name) const;
-  void add_weight_parts(const at::Tensor& parts, int part_count, const DeviceConvolution& shape,
-                        const std::string& name);
+  // Parts for the weights' gradient of this layer: `room`, or, where there is one as the weights lie, its own place.
+  [[nodiscard]] float* take_weight_parts(const at::Tensor& room, const DeviceConvolution& shape,
+                                         const std::string& name);
   void add_weight_parts(const WeightParts& parts) { weight_parts.push_back(parts); }
 };
 
