@@ -15,6 +15,12 @@ namespace fer_ddp::cuda {
 inline constexpr int kStepsAhead = 2;  // of the sum: on their way into shared memory
 inline constexpr int kProductStages = kStepsAhead + 1;
 
+// Neighbours of a row, written at once. Rows have multiples of 16 columns, so that a run is there as a whole or not.
+template <typename T, int kRun>
+struct alignas(sizeof(T) * kRun) Run {
+  T values[kRun];
+};
+
 // Where a tile goes: [rows][columns] of values, or of floats with one such matrix for each part of the depth.
 template <typename T>
 struct ValueOutput {
@@ -22,19 +28,30 @@ struct ValueOutput {
   int rows, columns;
   bool add;
 
-  __device__ void put(int, int row, int column, float value) const {
+  template <int kRun>
+  __device__ void put(int, int row, int column, const float (&run)[kRun]) const {
     if (row >= rows || column >= columns) return;
-    T& place = values[static_cast<size_t>(row) * columns + column];
-    place = from_float<T>(add ? to_float(place) + value : value);
+    auto* place = reinterpret_cast<Run<T, kRun>*>(values + static_cast<size_t>(row) * columns + column);
+    Run<T, kRun> before{};
+    if (add) before = *place;
+    Run<T, kRun> after;
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) after.values[i] = from_float<T>(add ? to_float(before.values[i]) + run[i] : run[i]);
+    *place = after;
   }
 };
 struct PartOutput {
   float* parts;
   int rows, columns;
 
-  __device__ void put(int part, int row, int column, float value) const {
+  template <int kRun>
+  __device__ void put(int part, int row, int column, const float (&run)[kRun]) const {
     if (row >= rows || column >= columns) return;
-    parts[(static_cast<size_t>(part) * rows + row) * columns + column] = value;
+    Run<float, kRun> after;
+#pragma unroll
+    for (int i = 0; i < kRun; ++i) after.values[i] = run[i];
+    float* place = parts + (static_cast<size_t>(part) * rows + row) * columns + column;
+    *reinterpret_cast<Run<float, kRun>*>(place) = after;
   }
 };
 
@@ -93,8 +110,8 @@ __global__ void __launch_bounds__(kProductThreads, 2)
     start_step(step + kStepsAhead);
     math.multiply(tiles_a + step % kProductStages * LayoutA::kSize, tiles_b + step % kProductStages * LayoutB::kSize);
   }
-  math.for_each(
-      [&](int row, int column, float value) { output.put(part, first_row + row, first_column + column, value); });
+  math.for_each_run(
+      [&](int row, int column, const auto& run) { output.put(part, first_row + row, first_column + column, run); });
 }
 
 inline int tiles_of(int64_t extent, int tile) { return static_cast<int>((extent + tile - 1) / tile); }

@@ -3,7 +3,7 @@
 // [depth][rows], each line 16 bytes longer than it needs to be, which keeps the threads of a warp out of each other's
 // banks.
 //
-// A block's output tile is kTileRows x kTileColumns; for_each() says which of its values a thread holds.
+// A block's output tile is kTileRows x kTileColumns; for_each_run() says which of its values a thread holds.
 #pragma once
 
 #include "cuda/kernels/product_panels.cuh"
@@ -47,14 +47,20 @@ class FloatMath {
     }
   }
 
+  // visit(row, column, the values of kRun neighbouring columns from there on).
+  static constexpr int kRun = PanelB::kDepthContiguous ? 1 : 4;
   template <typename Visit>
-  __device__ void for_each(const Visit& visit) const {
+  __device__ void for_each_run(const Visit& visit) const {
 #pragma unroll
     for (int i = 0; i < kRows; ++i)
 #pragma unroll
-      for (int j = 0; j < kColumns; ++j)
+      for (int j = 0; j < kColumns; j += kRun) {
+        float run[kRun];
+#pragma unroll
+        for (int k = 0; k < kRun; ++k) run[k] = sums_[i][j + k];
         visit(place<PanelA::kDepthContiguous>(thread_row(), i), place<PanelB::kDepthContiguous>(thread_column(), j),
-              sums_[i][j]);
+              run);
+      }
   }
 
  private:
@@ -96,17 +102,19 @@ class FloatMath {
 // 4 x 2 warps of 32 x 32 values: what both kinds of matrix instructions have in common.
 class WarpTiles {
  public:
+  static constexpr int kRun = 2;
   template <typename Visit>
-  __device__ void for_each(const Visit& visit) const {
+  __device__ void for_each_run(const Visit& visit) const {
     const int lane = static_cast<int>(threadIdx.x) % 32;
 #pragma unroll
     for (int i = 0; i < kRowTiles; ++i)
 #pragma unroll
       for (int j = 0; j < kColumnTiles; ++j)
 #pragma unroll
-        for (int k = 0; k < 4; ++k)
-          visit(first_row() + 16 * i + lane / 4 + 8 * (k / 2), first_column() + 8 * j + 2 * (lane % 4) + k % 2,
-                sums_[i][j][k]);
+        for (int k = 0; k < 4; k += 2) {
+          const float run[kRun] = {sums_[i][j][k], sums_[i][j][k + 1]};
+          visit(first_row() + 16 * i + lane / 4 + 8 * (k / 2), first_column() + 8 * j + 2 * (lane % 4), run);
+        }
   }
 
  protected:
