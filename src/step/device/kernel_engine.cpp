@@ -25,7 +25,8 @@ at::Tensor values_for(Model& model, const DeviceKernels& kernels) {
 
 std::string KernelEngine::refusal(const Config& config, const Network& network) {
   if (!config.distill_from.empty()) return "the device's kernels learn from no teachers";
-  return plan_stages(network).refusal;
+  const std::string refusal = plan_stages(network).refusal;
+  return refusal.empty() ? "" : "the device's kernels have no stage for it: " + refusal;
 }
 
 KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbers& numbers, DeviceRuntime& runtime,
@@ -53,10 +54,11 @@ KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbe
         most_sums, kernels.channel_sum_parts({static_cast<int>(around_.most_images), static_cast<int>(shape.height),
                                               static_cast<int>(shape.width), static_cast<int>(shape.channels)}));
   }
-  for (const Layer* layer :
-       std::span(plan_.head).first(plan_.head.size() - 1))  // the last has the classifier's kernels
-    most_sums = std::max(most_sums, kernels.channel_sum_parts({.images = static_cast<int>(around_.most_images),
-                                                               .channels = static_cast<int>(layer->output.size())}));
+  // Of the head, dense layers' biases, but for the last: its seven are summed otherwise.
+  for (const Layer* layer : plan_.head)
+    if (std::holds_alternative<layer::Dense>(layer->kind) && layer != plan_.head.back())
+      most_sums = std::max(most_sums, kernels.channel_sum_parts({.images = static_cast<int>(around_.most_images),
+                                                                 .channels = static_cast<int>(layer->output.size())}));
   sum_parts_ = around_.make_floats(most_sums);
   kernels.use_channel_sum_parts(sum_parts_.data_ptr<float>());
   stages_ = make_kernel_stages(plan_, around_);
