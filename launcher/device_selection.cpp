@@ -33,9 +33,10 @@ bool everywhere(Communicator& communicator, bool here) {
   return missing[0] == 0;
 }
 
-// The fused step is the CPU's.
+// Where device is auto, a step that must be fused is the CPU's.
 bool is_for_cpu(const Config& config) {
-  return config.device == DeviceChoice::kCpu || config.step == StepChoice::kFused;
+  if (config.device == DeviceChoice::kAuto) return config.step == StepChoice::kFused;
+  return config.device == DeviceChoice::kCpu;
 }
 
 std::unique_ptr<DevicePlugin> load_plugin() {
@@ -55,9 +56,8 @@ std::unique_ptr<DevicePlugin> load_plugin() {
 
 ProcessGpu open_gpu(std::span<const Config> runs, Communicator& communicator) {
   if (std::all_of(runs.begin(), runs.end(), is_for_cpu)) return {};
-  const bool required = std::any_of(runs.begin(), runs.end(), [](const Config& config) {
-    return config.device == DeviceChoice::kCuda && !is_for_cpu(config);
-  });
+  const bool required =
+      std::any_of(runs.begin(), runs.end(), [](const Config& config) { return config.device == DeviceChoice::kCuda; });
   if (!required && !everywhere(communicator, gpu_seems_usable())) return {};
   ProcessGpu gpu;
   GpuAssignment assigned;

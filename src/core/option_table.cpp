@@ -156,9 +156,10 @@ std::span<const Option> option_table() {
       free_on_resume({"comment", &Config::comment, "free text, which nothing reads"}),
       free_on_resume({"device", &Config::device, "auto: a GPU where there is one"}),
       {"precision", &Config::precision, "of the convolutions and dense layers; weights and updates stay fp32"},
-      free_on_resume(
-          {"step", &Config::step,
-           "fused: this project's own kernels, the fastest on a CPU; autograd: LibTorch's; auto: fused where it can"}),
+      free_on_resume({"step", &Config::step,
+                      "fused: this project's own kernels, a GPU's where device is cuda, else the CPU's; autograd: "
+                      "LibTorch's; auto: "
+                      "fused where it can"}),
       {"cuda_graph", &Config::cuda_graph, "on a GPU, record the training step once and replay it"},
       free_on_resume({"threads", &Config::threads, "a rank; 0: the cores of the node shared fairly between its ranks",
                       kNotNegative}),

@@ -9,6 +9,7 @@
 #include "network/engine_plan.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
+#include "step/device/kernel_choice.h"
 #include "step/device/kernel_engine.h"
 #include "step/fused/fused_step.h"
 #include "step/fused/stages/staged_step.h"
@@ -61,7 +62,9 @@ void refuse_impossible_step(const Config& config, const Network& network) {
 std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                  const Dataset& dataset, Communicator& communicator,
                                                  DeviceRuntime* device, Teachers* teachers) {
-  if (device != nullptr) return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, config, teachers);
+  if (device != nullptr)
+    return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, fitted(config, dataset), teachers,
+                                        choose_kernels(config, model.network(), *device, communicator));
   std::unique_ptr<TrainingStep> step = make_cpu_step(config, model, optimizer, dataset, communicator);
   if (teachers == nullptr) return step;
   return make_distilling_step(std::move(step), *teachers, fitted(config, dataset));

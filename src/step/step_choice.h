@@ -18,7 +18,8 @@ namespace fer_ddp {
 // Throws Error (the user's fault) where the configuration asks for a step that cannot run it.
 void refuse_impossible_step(const Config& config, const Network& network);
 
-// device: null on the CPU. teachers: null where the step learns from none, as to evaluate. All outlives the step.
+// Collective over the run's ranks. device: null on the CPU. teachers: null where the step learns from none, as to
+// evaluate. All outlives the step.
 [[nodiscard]] std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                                const Dataset& dataset, Communicator& communicator,
                                                                DeviceRuntime* device, Teachers* teachers = nullptr);

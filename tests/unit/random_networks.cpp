@@ -329,9 +329,9 @@ TEST_P(KernelNetworks, TheDevicesKernelsComputeWhatFp64Does) {
     const auto model = make_model(network, config);
     const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
-    HostRuntime runtime(*communicator, [](Precision precision) { return make_host_kernels(precision); });
+    HostRuntime runtime(*communicator);
     const Dataset dataset = dataset_of(faces);
-    DeviceStep step(*model, *optimizer, dataset, runtime, config);
+    DeviceStep step(*model, *optimizer, dataset, runtime, config, nullptr, make_host_kernels(config.precision));
     const auto* engine = dynamic_cast<const KernelEngine*>(&step.engine());
     ASSERT_NE(engine, nullptr);
     const Stepped stepped = step_once(step, *model, *optimizer, faces);

@@ -10,9 +10,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
-#include "core/error.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/autograd_engine.h"
 #include "step/device/kernel_engine.h"
@@ -36,21 +35,10 @@ std::vector<PixelScale> scales_of(const Model& model, const Teachers* teachers) 
   return scales;
 }
 
-// Null where the step is LibTorch's.
-std::unique_ptr<DeviceKernels> kernels_for(const Config& config, const Network& network, DeviceRuntime& runtime) {
-  runtime.use_precision(config.precision);
-  if (config.step == StepChoice::kAutograd || !KernelEngine::refusal(config, network).empty()) return nullptr;
-  std::unique_ptr<DeviceKernels> kernels = runtime.make_kernels(config.precision);
-  if (config.step == StepChoice::kFused && !kernels)
-    throw user_error("step is fused, but there are no kernels for this GPU at this precision",
-                     "Leave step at auto, or rebuild the CUDA plug-in with its kernels (README.md, GPU).");
-  return kernels;
-}
-
 }  // namespace
 
 DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& dataset, DeviceRuntime& runtime,
-                       const Config& config, const Teachers* teachers)
+                       const Config& config, const Teachers* teachers, std::unique_ptr<DeviceKernels> kernels)
     : host_model_(model),
       host_optimizer_(optimizer),
       runtime_(runtime),
@@ -58,8 +46,9 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
       model_(std::make_unique<Model>(model.network(), config, runtime.device())),
       numbers_(runtime.device()),
       feed_(dataset, model, config, scales_of(model, teachers), runtime.device()),
-      kernels_(kernels_for(config, model.network(), runtime)),
+      kernels_(std::move(kernels)),
       sums_(at::zeros({2}, model_->flat_buffers().options())) {
+  runtime.use_precision(config.precision);
   DeviceWeights weights;
   if (kernels_) {
     auto engine = std::make_unique<KernelEngine>(*model_, feed_, numbers_, runtime, *kernels_, config);

@@ -25,9 +25,10 @@ namespace fer_ddp {
 
 class DeviceStep final : public TrainingStep {
  public:
-  // All outlive the step. teachers: null where it learns from none; they are copied to the device.
+  // All outlive the step. teachers: null where it learns from none; they are copied to the device. kernels: as
+  // choose_kernels() found; null: LibTorch's operators do everything.
   DeviceStep(Model& model, Optimizer& optimizer, const Dataset& dataset, DeviceRuntime& runtime, const Config& config,
-             const Teachers* teachers = nullptr);
+             const Teachers* teachers = nullptr, std::unique_ptr<DeviceKernels> kernels = nullptr);
 
   void begin_epoch(int epoch, std::span<const int32_t> order) override;
   BatchSums run(const BatchShare& share, double learning_rate) override;
@@ -50,7 +51,7 @@ class DeviceStep final : public TrainingStep {
   std::unique_ptr<Model> model_;
   StepNumbers numbers_;
   DeviceFeed feed_;
-  std::unique_ptr<DeviceKernels> kernels_;  // null: LibTorch's operators do everything
+  std::unique_ptr<DeviceKernels> kernels_;  // may be null
   std::unique_ptr<DeviceEngine> engine_;
   std::unique_ptr<DeviceOptimizer> optimizer_;
   at::Tensor sums_;    // fp32 [2]: the step's loss and correct images
