@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "network/stage_plan.h"
 #include "network/table.h"
@@ -54,6 +55,82 @@ void add_operators(const std::vector<Layer>& layers, bool own_kernels, std::vect
   }
 }
 
+// A stage's layers by the device's kernels (step/device/kernel_stages.h): a product leaves its sums, and one kernel
+// makes of them all that is behind. At the end of a residual's branch that is the residual's own.
+class DeviceKernelNames {
+ public:
+  explicit DeviceKernelNames(const StagePlan& plan) {
+    for (const StageSpec& stage : plan.stages) add_stage(stage);
+    add_head(plan.head);
+  }
+  [[nodiscard]] const std::string& of(const Layer& layer) const { return names_.at(layer.place); }
+
+ private:
+  void add_stage(const StageSpec& stage) {
+    switch (stage.kind) {
+      case StageSpec::Kind::kConvolution:
+        names_[stage.layer->place] =
+            stage.input == StageSpec::kImages ? "image convolution" : "convolution as a product";
+        add_behind(stage);
+        break;
+      case StageSpec::Kind::kBatchNorm:
+        names_[stage.layer->place] = "normalization";
+        break;
+      case StageSpec::Kind::kMaxPool:
+        names_[stage.layer->place] = "max-pool";
+        break;
+      case StageSpec::Kind::kAveragePool:
+        names_[stage.layer->place] = "average pool";
+        break;
+      case StageSpec::Kind::kResidual:
+        names_[stage.layer->place] = "sum + ReLU";
+        names_[stage.relu->place] = within(*stage.layer);
+        break;
+      case StageSpec::Kind::kMaterialize:
+        break;
+    }
+  }
+
+  void add_behind(const StageSpec& stage) {
+    const std::string rest = stage.pool != nullptr ? "ReLU + pool" : "ReLU";
+    if (stage.batch_norm != nullptr)
+      names_[stage.batch_norm->place] = stage.relu != nullptr ? "normalization + " + rest : "in the residual's";
+    if (stage.relu == nullptr) return;
+    const Layer& first = stage.batch_norm != nullptr ? *stage.batch_norm : *stage.relu;
+    names_[stage.relu->place] = stage.batch_norm != nullptr ? within(first) : "bias + " + rest;
+    if (stage.pool != nullptr) names_[stage.pool->place] = within(first);
+  }
+
+  void add_head(const std::vector<const Layer*>& layers) {
+    const auto is_at = [&layers]<typename Kind>(size_t i, Kind) {
+      return std::holds_alternative<Kind>(layers[i]->kind);
+    };
+    names_[layers.front()->place] = "rows of features";
+    for (size_t i = 1; i + 1 < layers.size(); ++i) {
+      std::string& name = names_[layers[i]->place];
+      if (is_at(i, layer::Dense{})) name = "dense as a product";
+      if (is_at(i, layer::Relu{})) name = is_at(i + 1, layer::Dropout{}) ? "bias + ReLU + dropout" : "bias + ReLU";
+      if (is_at(i, layer::Dropout{})) name = is_at(i - 1, layer::Relu{}) ? within(*layers[i - 1]) : "dropout";
+    }
+    names_[layers.back()->place] = "classifier";
+  }
+
+  static std::string within(const Layer& layer) { return fmt::format("in layer {}'s", layer.place); }
+
+  std::map<std::string, std::string> names_;
+};
+
+constexpr int64_t kMostRowUnits = 65536;  // of a kernel that goes through rows of values on its own
+
+std::string kernel_refusal(const StagePlan& stages) {
+  if (!stages.refusal.empty()) return "the device's kernels have no stage for it: " + stages.refusal;
+  for (const Layer* layer : stages.head)
+    if (std::holds_alternative<layer::Dropout>(layer->kind) && layer->output.size() > kMostRowUnits)
+      return fmt::format("the device's kernels are for at most {} values there: layer {} (dropout) has {}",
+                         kMostRowUnits, layer->place, layer->output.size());
+  return {};
+}
+
 EnginePlan operators(const char* engine, const Network& network, bool own_kernels) {
   EnginePlan plan{.engine = engine, .sameness = kWithinRounding};
   add_operators(network.layers, own_kernels, plan.kernels);
@@ -98,7 +175,19 @@ EnginePlan fused_plan(const Network& network) {
 
 EnginePlan autograd_plan(const Network& network) { return operators("autograd", network, true); }
 
-EnginePlan device_plan(const Network& network) { return operators("device", network, false); }
+EnginePlan device_plan(const Network& network) {
+  const StagePlan stages = plan_stages(network);
+  if (!kernel_refusal(stages).empty()) return operators("device", network, false);
+  EnginePlan plan{.engine = "device",
+                  .sameness =
+                      "any number of ranks agrees within rounding; a resumed run goes on to the byte at the same ranks "
+                      "on GPUs of the same model"};
+  const DeviceKernelNames names(stages);
+  for_each_layer(network.layers, [&](const Layer& layer) { plan.kernels.push_back(names.of(layer)); });
+  return plan;
+}
+
+std::string device_kernel_refusal(const Network& network) { return kernel_refusal(plan_stages(network)); }
 
 std::vector<EnginePlan> engine_plans(const Network& network) {
   return {fused_plan(network), autograd_plan(network), device_plan(network)};

@@ -22,7 +22,10 @@ struct EnginePlan {
 
 [[nodiscard]] EnginePlan fused_plan(const Network& network);
 [[nodiscard]] EnginePlan autograd_plan(const Network& network);
+// By the device's own kernels where they can, else by LibTorch's operators. Never refused.
 [[nodiscard]] EnginePlan device_plan(const Network& network);
+// Why those kernels cannot, naming the layer; empty: they can. They need stages that match (network/stage_plan.h).
+[[nodiscard]] std::string device_kernel_refusal(const Network& network);
 
 // All of them, the engine that `auto` takes on a CPU first.
 [[nodiscard]] std::vector<EnginePlan> engine_plans(const Network& network);

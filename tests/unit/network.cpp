@@ -192,6 +192,37 @@ TEST(FusedPlan, SaysWhichLayerMatchesNoStage) {
               HasSubstr("layer 4 (dense) has units that are no multiple of 16"));
 }
 
+TEST(DevicePlan, NamesTheDevicesOwnKernelsWhereStagesMatch) {
+  const EnginePlan plan = device_plan(load_network("seed_cnn"));
+  EXPECT_THAT(plan.kernels, ElementsAre("image convolution", "bias + ReLU + pool", "in layer 2's", "normalization",
+                                        "convolution as a product", "bias + ReLU + pool", "in layer 6's",
+                                        "normalization", "rows of features", "dense as a product",
+                                        "bias + ReLU + dropout", "in layer 11's", "classifier"));
+  EXPECT_THAT(plan.sameness, HasSubstr("GPUs of the same model"));
+  const Network residual = with_layers(
+      R"({"convolution": 16}, {"batch_norm": {}}, {"relu": {}}, {"max_pool": 2},
+         {"residual": [{"convolution": 16, "padding": 1}, {"batch_norm": {}}]}, {"relu": {}}, {"average_pool": 2},
+         {"global_average_pool": {}}, {"dropout": 0.5}, {"dense": 16}, {"relu": {}}, {"dense": 7})");
+  EXPECT_THAT(device_plan(residual).kernels,
+              ElementsAre("image convolution", "normalization + ReLU + pool", "in layer 2's", "in layer 2's",
+                          "sum + ReLU", "convolution as a product", "in the residual's", "in layer 5's", "average pool",
+                          "rows of features", "dropout", "dense as a product", "bias + ReLU", "classifier"));
+}
+
+TEST(DevicePlan, TakesLibTorchsOperatorsForOtherTables) {
+  const Network network = with_layers(R"({"max_pool": 4}, {"flatten": {}}, {"dense": 7})");
+  EXPECT_EQ(device_plan(network).refusal, "");
+  EXPECT_THAT(device_plan(network).kernels, ElementsAre("max_pool2d", "view", "linear"));
+  EXPECT_EQ(device_kernel_refusal(network),
+            "the device's kernels have no stage for it: layer 1 (max_pool) reads the "
+            "image, which a convolution must");
+  const Network large = with_layers(
+      R"({"convolution": 32, "padding": 1}, {"relu": {}}, {"flatten": {}}, {"dropout": 0.5}, {"dense": 7})");
+  EXPECT_EQ(fused_plan(large).refusal, "");
+  EXPECT_THAT(device_kernel_refusal(large), HasSubstr("layer 4 (dropout) has 73728"));
+  EXPECT_THAT(device_plan(large).kernels.front(), "conv2d");
+}
+
 }  // namespace
 
 }  // namespace fer_ddp

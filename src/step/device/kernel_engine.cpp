@@ -25,8 +25,7 @@ at::Tensor values_for(Model& model, const DeviceKernels& kernels) {
 
 std::string KernelEngine::refusal(const Config& config, const Network& network) {
   if (!config.distill_from.empty()) return "the device's kernels learn from no teachers";
-  const std::string refusal = plan_stages(network).refusal;
-  return refusal.empty() ? "" : "the device's kernels have no stage for it: " + refusal;
+  return device_kernel_refusal(network);
 }
 
 KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbers& numbers, DeviceRuntime& runtime,
