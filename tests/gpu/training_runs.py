@@ -26,13 +26,15 @@ class Program:
     mpiexec: str
     folder: pathlib.Path
     keys: dict = field(default_factory=dict)  # of every run
+    variables: dict = field(default_factory=dict)  # of the environment of every run
     shards: dict = field(default_factory=dict)  # by the number of images
 
     def call(self, *arguments) -> str:
-        done = subprocess.run([str(self.fer_ddp), *map(str, arguments)], capture_output=True, text=True, env=ENVIRONMENT, timeout=600)
+        done = subprocess.run([str(self.fer_ddp), *map(str, arguments)], capture_output=True, text=True,
+                              env={**ENVIRONMENT, **self.variables}, timeout=600)
         if done.returncode != 0:
             raise CheckFailed(f"fer-ddp {arguments[0]} exited with {done.returncode}: {first_error(done.stderr)}")
-        return done.stderr
+        return done.stdout if "--json" in arguments else done.stderr
 
     def provide_shards(self, images: int) -> pathlib.Path:
         """Synthetic faces, 70 % of them for training."""
@@ -60,8 +62,8 @@ class Program:
                 *[word.format("second") for word in rank]]
 
     def train_two_ranks(self, name: str, images: int, **keys) -> "Run":
-        done = subprocess.run(self.words_for_two_ranks(self.experiment(name, images, **keys)), capture_output=True, text=True, env=ONE_GPU,
-                              timeout=600)
+        done = subprocess.run(self.words_for_two_ranks(self.experiment(name, images, **keys)), capture_output=True, text=True,
+                              env={**ONE_GPU, **self.variables}, timeout=600)
         if done.returncode != 0:
             raise CheckFailed(f"two ranks exited with {done.returncode}: {first_error(done.stderr)}")
         return Run(self.folder / name)
@@ -92,8 +94,11 @@ class Run:
         """Of the last epoch: the ones before warm up and record."""
         return float(self.history()[-1]["images_per_second"])
 
+    def result(self) -> dict:
+        return json.loads((self.folder / "result.json").read_text())
+
     def device(self) -> str:
-        return json.loads((self.folder / "result.json").read_text())["ranks"][0]["device"]
+        return self.result()["ranks"][0]["device"]
 
     def tensors(self) -> dict:
         data = (self.folder / "model.safetensors").read_bytes()
