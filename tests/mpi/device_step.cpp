@@ -11,6 +11,7 @@
 
 #include "data/sampler.h"
 #include "step/autograd/autograd_step.h"
+#include "tests/host_kernels.h"
 #include "tests/host_runtime.h"
 #include "tests/mpi/world.h"
 
@@ -49,7 +50,7 @@ struct Outcome {
   std::vector<at::Tensor> buffers;
 };
 
-enum class Kind { kAutograd, kDevice };
+enum class Kind { kAutograd, kDevice, kKernels };
 
 // What the test of fp64 does with the tensors of each operator: LibTorch calls functions without captures alone.
 std::function<void(const at::RecordFunction&, c10::ArrayRef<const c10::IValue>)> doubles_seen;
@@ -73,9 +74,15 @@ class WatchedReducer final : public Reducer {
   bool on_any_thread_ = false;
 };
 
-// Two epochs, over all ranks; `reload_after` steps, the step is thrown away and made anew from the host's state.
+struct Length {
+  int64_t rows = kRows;
+  int epochs = 2;
+  bool evaluates = true;
+};
+
+// Over all ranks; `reload_after` steps, the step is thrown away and made anew from the host's state.
 Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t reload_after = -1,
-                 bool evaluates = true) {
+                 const Length& length = {}) {
   Communicator& world = world_communicator();
   const Faces faces;
   const Dataset dataset = faces.dataset();
@@ -83,16 +90,17 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
   const auto optimizer = make_optimizer(config, model->store().layout());
   const auto make = [&]() -> std::unique_ptr<TrainingStep> {
     if (kind == Kind::kAutograd) return std::make_unique<AutogradStep>(*model, *optimizer, world, config);
-    return std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config);
+    return std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config, nullptr,
+                                        kind == Kind::kKernels ? make_host_kernels(config.precision) : nullptr);
   };
   std::unique_ptr<TrainingStep> step = make();
   Outcome outcome;
   int64_t done = 0;
-  for (int epoch = 0; epoch < 2; ++epoch) {
-    const std::vector<int32_t> order = epoch_order(kRows, true, 1, epoch);
+  for (int epoch = 0; epoch < length.epochs; ++epoch) {
+    const std::vector<int32_t> order = epoch_order(length.rows, true, 1, epoch);
     step->begin_epoch(epoch, order);
-    for (int64_t batch_index = 0; batch_index < steps_per_epoch(kRows, config.batch_size); ++batch_index) {
-      const PositionRange batch = global_batch(kRows, config.batch_size, batch_index);
+    for (int64_t batch_index = 0; batch_index < steps_per_epoch(length.rows, config.batch_size); ++batch_index) {
+      const PositionRange batch = global_batch(length.rows, config.batch_size, batch_index);
       const PositionRange mine = rank_share(batch, world.rank(), world.size());
       outcome.sums += step->run(
           {.images = dataset.split(Split::kTrain).images,
@@ -113,7 +121,7 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
     }
     outcome.sums += step->synchronize();
   }
-  if (evaluates) {
+  if (length.evaluates) {
     const PositionRange mine = rank_share({0, 9}, world.rank(), world.size());
     outcome.predictions.resize(static_cast<size_t>(mine.size()));
     outcome.validation = step->evaluate_each(dataset, Split::kValidation, mine, outcome.predictions);
@@ -126,9 +134,9 @@ Outcome train_on(HostRuntime& runtime, Kind kind, const Config& config, int64_t 
   return outcome;
 }
 
-Outcome train(Kind kind, const Config& config, int64_t reload_after = -1) {
+Outcome train(Kind kind, const Config& config, int64_t reload_after = -1, const Length& length = {}) {
   HostRuntime runtime(world_communicator());
-  return train_on(runtime, kind, config, reload_after);
+  return train_on(runtime, kind, config, reload_after, length);
 }
 
 // The largest difference, as a share of the largest value.
@@ -231,6 +239,14 @@ TEST_P(DeviceStepRules, TrainAsTheCpusStepDoes) {
 INSTANTIATE_TEST_SUITE_P(All, DeviceStepRules, ::testing::ValuesIn(rules()),
                          [](const auto& rule) { return std::string(rule.param.name); });
 
+// The study's network by the kernels' sources on the host, which take their time: eight images, then three, of which
+// the last of four ranks has none. Small networks are another test's (random_networks.cpp).
+TEST(DeviceKernels, TrainTheStudysNetworkAsTheCpusStepDoes) {
+  const Config config{.learning_rate = 1e-5, .batch_size = 8};
+  const Length length{.rows = 11, .epochs = 1, .evaluates = false};
+  expect_same(train(Kind::kAutograd, config, -1, length), train(Kind::kKernels, config, -1, length), 1e-3F);
+}
+
 TEST(DeviceStep, GoesOnFromTheHostsStateAsIfNothingHadHappened) {
   const Config config{.learning_rate = 1e-4, .batch_size = 8, .average_weights = 0.9};
   const Outcome whole = train(Kind::kDevice, config);
@@ -279,8 +295,8 @@ TEST(DeviceStep, ComputesNothingInFp64) {
                   .model = "vgg8_16",
                   .gradient_clip_norm = 1.0,
                   .average_weights = 0.9},
-                 -1, false);
-  (void)train_on(runtime, Kind::kDevice, augmented().config, -1, false);
+                 -1, {.evaluates = false});
+  (void)train_on(runtime, Kind::kDevice, augmented().config, -1, {.evaluates = false});
   at::removeCallback(handle);
   EXPECT_THAT(found, ::testing::IsEmpty());
 }

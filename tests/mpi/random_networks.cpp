@@ -12,6 +12,7 @@
 #include "step/device/device_step.h"
 #include "step/fused/stages/staged_step.h"
 #include "tests/faces.h"
+#include "tests/host_kernels.h"
 #include "tests/host_runtime.h"
 #include "tests/mpi/world.h"
 #include "tests/random_network.h"
@@ -21,6 +22,7 @@ namespace fer_ddp {
 namespace {
 
 constexpr int kNetworks = 10;
+constexpr int kKernelNetworks = 4;
 
 struct Trained {
   std::vector<float> gradients;     // of the first step
@@ -28,12 +30,14 @@ struct Trained {
   double loss = 0;                  // of the rank's share
 };
 
-enum class Engine { kAutograd, kDevice, kStages };
+enum class Engine { kAutograd, kDevice, kKernels, kStages };
 
-Trained train(Engine engine, Communicator& communicator, const Network& network, const Faces& faces) {
+Trained train(Engine engine, Communicator& communicator, const Network& network, const Faces& faces,
+              BatchNormScope batch_norm = BatchNormScope::kGlobal) {
   const Config config{.batch_size = static_cast<int>(faces.rows.size()),
                       .optimizer = OptimizerRule::kSgd,
                       .init = "uniform_fan_in",
+                      .batch_norm = batch_norm,
                       .momentum = 0.5};
   const auto model = make_model(network, config);
   const auto optimizer = make_optimizer(config, model->store().layout());
@@ -47,7 +51,8 @@ Trained train(Engine engine, Communicator& communicator, const Network& network,
   else if (engine == Engine::kStages)
     step = std::make_unique<StagedStep>(*model, *optimizer, communicator, config);
   else
-    step = std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config);
+    step = std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config, nullptr,
+                                        engine == Engine::kKernels ? make_host_kernels(config.precision) : nullptr);
   const auto count = static_cast<int64_t>(faces.rows.size());
   const PositionRange mine = rank_share({0, count}, communicator.rank(), communicator.size());
   step->begin_epoch(0, faces.rows);
@@ -77,22 +82,49 @@ double distance(const std::vector<float>& a, const std::vector<float>& b) {
   return difference / largest;
 }
 
+// Together as alone, and twice the same.
+void expect_world_not_to_matter(Engine engine, const Network& network, const Faces& faces) {
+  SCOPED_TRACE(network_to_json(network).dump());
+  Communicator& world = world_communicator();
+  const Trained together = train(engine, world, network, faces);
+  const Trained alone = train(engine, *make_identity_communicator(), network, faces);
+  std::array<double, 1> loss = {together.loss};
+  world.all_reduce(std::span<double>(loss), ReduceOperation::kSum);
+  EXPECT_NEAR(loss[0], alone.loss, 1e-5 * alone.loss);
+  EXPECT_LT(distance(together.gradients, alone.gradients), 1e-3);
+  EXPECT_LT(distance(together.statistics, alone.statistics), 1e-5);
+  EXPECT_EQ(train(engine, world, network, faces).gradients, together.gradients);
+}
+
 class RandomNetworksBy : public ::testing::TestWithParam<Engine> {};
 
 TEST_P(RandomNetworksBy, DoNotDependOnTheWorldSize) {
-  Communicator& world = world_communicator();
-  for (int i = 0; i < kNetworks; ++i) {
-    const Network network = RandomNetwork(static_cast<uint64_t>(i)).draw();
-    SCOPED_TRACE(network_to_json(network).dump());
-    const Faces faces = Faces::patches(3 + i % 7);
-    const Trained together = train(GetParam(), world, network, faces);
-    const Trained alone = train(GetParam(), *make_identity_communicator(), network, faces);
-    std::array<double, 1> loss = {together.loss};
-    world.all_reduce(std::span<double>(loss), ReduceOperation::kSum);
-    EXPECT_NEAR(loss[0], alone.loss, 1e-5 * alone.loss);
-    EXPECT_LT(distance(together.gradients, alone.gradients), 1e-3);
-    EXPECT_LT(distance(together.statistics, alone.statistics), 1e-5);
-    EXPECT_EQ(train(GetParam(), world, network, faces).gradients, together.gradients);
+  for (int i = 0; i < kNetworks; ++i)
+    expect_world_not_to_matter(GetParam(), RandomNetwork(static_cast<uint64_t>(i)).draw(), Faces::patches(3 + i % 7));
+}
+
+// By the kernels' sources on the host, which take their time: fewer networks, the first with three images.
+TEST(RandomKernels, DoNotDependOnTheWorldSize) {
+  for (int i = 0; i < kKernelNetworks; ++i)
+    expect_world_not_to_matter(Engine::kKernels, RandomNetwork(static_cast<uint64_t>(i)).draw_staged(),
+                               Faces::patches(3 + i % 7));
+}
+
+// Statistics of a rank's own images: those of LibTorch's operators on as many ranks, of which the last may have none.
+// Not drawn at random: a normalisation of one image's single position has nothing but rounding to decide by.
+TEST(DeviceKernels, TakeEachRanksOwnStatisticsWhereTheyAreLocal) {
+  const Network network = parse_network(
+      R"({"layers": [{"convolution": 16, "padding": 1}, {"relu": {}}, {"max_pool": 2}, {"batch_norm": {}},
+                     {"convolution": 32, "padding": 1, "stride": 2}, {"batch_norm": {}}, {"relu": {}},
+                     {"global_average_pool": {}}, {"dense": 7}]})",
+      "table");
+  for (const int images : {3, 5}) {
+    const Faces faces = Faces::patches(images);
+    const Trained kernels = train(Engine::kKernels, world_communicator(), network, faces, BatchNormScope::kLocal);
+    const Trained operators = train(Engine::kDevice, world_communicator(), network, faces, BatchNormScope::kLocal);
+    EXPECT_NEAR(kernels.loss, operators.loss, 1e-5 * operators.loss);
+    EXPECT_LT(distance(kernels.gradients, operators.gradients), 1e-3);
+    EXPECT_LT(distance(kernels.statistics, operators.statistics), 1e-5);
   }
 }
 
