@@ -78,7 +78,7 @@ std::shared_ptr<TrainOptions> add_options(CLI::App& command) {
   command.add_flag("--overwrite", options->overwrite, "Start anew in an output folder that already holds a run");
   command.add_flag("--print-config", options->print_config, "Print the resolved configuration as JSON and exit");
   command.add_flag("--profile", options->profile,
-                   "Print where the training steps' time went when the run ends (step fused)");
+                   "Print where the training steps' time went when the run ends (step fused, or a GPU)");
   return options;
 }
 

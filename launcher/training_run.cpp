@@ -20,6 +20,7 @@
 #include "core/text.h"
 #include "data/dataset.h"
 #include "launcher/device_selection.h"
+#include "launcher/kernel_profile.h"
 #include "launcher/one_run.h"
 #include "launcher/profile.h"
 #include "launcher/resume.h"
@@ -99,7 +100,11 @@ int conclude_interrupted(const TrainingState& state, const RunRequest& request, 
 }
 
 // On every rank alike, though rank 0 alone prints it: peak is measured under the same load.
-std::string profile_text(const Trainer& trainer) {
+std::string profile_text(const Trainer& trainer, DeviceRuntime* device, Precision precision) {
+  KernelClock* clock = device == nullptr ? nullptr : device->kernel_clock();
+  if (clock != nullptr)
+    return kernel_table(trainer.kernel_times(), trainer.steps_run(), clock->peaks(precision)) +
+           checkpoint_line(trainer.checkpoint_times());
   return profile_table(trainer.pass_times(), trainer.steps_run(), measured_peak()) +
          checkpoint_line(trainer.checkpoint_times());
 }
@@ -141,7 +146,7 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
   });
   const TrainingOutcome outcome = trainer.run();
   if (services) services->announce_end();
-  if (request.profile) session.log.info("profile", profile_text(trainer));
+  if (request.profile) session.log.info("profile", profile_text(trainer, device, config.precision));
   const RunResult result = result_of(trainer, outcome, model, places, started);
   int exit_code = 0;
   if (outcome.interrupted) {
@@ -179,6 +184,7 @@ int train_claimed_run(const Config& config, const RunRequest& request, const Net
                       const RunSurroundings& surroundings, Session& session) {
   Communicator& communicator = session.communicator();
   const RunDevice device = start_device(surroundings.share.gpu, config, communicator);
+  if (device.runtime && request.profile) device.runtime->keep_kernel_times();
   const int threads = config.threads > 0 ? config.threads : surroundings.share.threads;
   at::set_num_threads(threads);
   const std::vector<RankPlace> places = gather_places(communicator, device, threads);

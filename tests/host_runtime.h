@@ -14,6 +14,27 @@
 
 namespace fer_ddp {
 
+// Each call takes ten microseconds and is one kernel.
+class HostClock final : public KernelClock {
+ public:
+  static constexpr double kSeconds = 1e-5;
+
+  void begin(int64_t call) override { calls_.push_back(call); }
+  void end() override {
+    const int64_t call = calls_.back();
+    calls_.pop_back();
+    if (call == kStep) return;
+    ++times_.of_calls[call].launches;
+    times_.of_calls[call].seconds += kSeconds;
+  }
+  [[nodiscard]] Times times() override { return times_; }
+  [[nodiscard]] DevicePeaks peaks(Precision) const override { return {1e12, 1e13, 1e14}; }
+
+ private:
+  std::vector<int64_t> calls_{};
+  Times times_{};
+};
+
 class HostRuntime final : public DeviceRuntime {
  public:
   using MakeKernels = std::function<std::unique_ptr<DeviceKernels>(Precision)>;
@@ -26,6 +47,8 @@ class HostRuntime final : public DeviceRuntime {
   [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels(Precision precision) override {
     return make_kernels_ ? make_kernels_(precision) : nullptr;
   }
+  void keep_kernel_times() override { clock_ = std::make_unique<HostClock>(); }
+  [[nodiscard]] KernelClock* kernel_clock() override { return clock_.get(); }
   void close() override {}
   void run_repeatedly(int64_t key, const std::function<void()>& work) override {
     keys_.push_back(key);
@@ -50,6 +73,7 @@ class HostRuntime final : public DeviceRuntime {
 
   Reducer& reducer_;
   MakeKernels make_kernels_;
+  std::unique_ptr<HostClock> clock_{};
   std::vector<int64_t> keys_{};
 };
 

@@ -74,6 +74,8 @@ if(EXISTS ${FER_DDP_TORCH_ROOT}/nvidia/nccl/include/nccl.h AND EXISTS ${FER_DDP_
   # By full path, so that no toolkit in a system folder is taken instead.
   add_library(nvidia::cudart SHARED IMPORTED)
   set_target_properties(nvidia::cudart PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/nvidia/cu13/lib/libcudart.so.13)
+  add_library(nvidia::cupti SHARED IMPORTED)
+  set_target_properties(nvidia::cupti PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/nvidia/cu13/lib/libcupti.so.13)
   add_library(nvidia::nccl SHARED IMPORTED)
   set_target_properties(nvidia::nccl PROPERTIES IMPORTED_LOCATION ${FER_DDP_TORCH_ROOT}/nvidia/nccl/lib/libnccl.so.2)
 endif()

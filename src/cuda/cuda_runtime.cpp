@@ -63,7 +63,7 @@ CudaRuntime::CudaRuntime(Communicator& host, int device, std::chrono::duration<d
 }
 
 void CudaRuntime::run_repeatedly(int64_t key, const std::function<void()>& work) {
-  if (capture_) {
+  if (capture_ && !clock_) {
     recorder_.run(key, work);
   } else {
     work();

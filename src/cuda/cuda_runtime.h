@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "cuda/cupti_clock.h"
 #include "cuda/graph_recorder.h"
 #include "cuda/nccl_reducer.h"
 #include "step/device/device_runtime.h"
@@ -26,6 +27,8 @@ class CudaRuntime final : public DeviceRuntime {
   void run_repeatedly(int64_t key, const std::function<void()>& work) override;
   [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels(Precision precision) override;
   [[nodiscard]] std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) override;
+  void keep_kernel_times() override { clock_ = std::make_unique<CuptiClock>(device_); }
+  [[nodiscard]] KernelClock* kernel_clock() override { return clock_.get(); }
   void close() override { reducer_.close(); }
 
  private:
@@ -34,6 +37,7 @@ class CudaRuntime final : public DeviceRuntime {
   c10::cuda::CUDAStream stream_;
   c10::cuda::CUDAStreamGuard current_;
   GraphRecorder recorder_;
+  std::unique_ptr<CuptiClock> clock_;
   NcclReducer reducer_;  // asks the recorder for the end of its graphs when it leaves
 };
 

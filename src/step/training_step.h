@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/expressions.h"
+#include "core/kernel_time.h"
 #include "core/pass_clock.h"
 #include "core/prediction.h"
 #include "data/dataset.h"
@@ -62,6 +63,10 @@ class TrainingStep {
 
   // Where the time of all steps so far went on this rank; empty where the step does not count it.
   [[nodiscard]] virtual std::vector<PassTime> pass_times() const { return {}; }
+
+  // What a device's kernels had to do in all steps so far, and their times, which are waited for; empty where none are
+  // kept (DeviceRuntime::keep_kernel_times()). Throws Error (the machine's fault).
+  [[nodiscard]] virtual std::vector<KernelTime> kernel_times() const { return {}; }
 
   // Loss and confusion matrix of rows of a split, BatchNorm by its running statistics, no dropout. Collective, in
   // that every rank calls it; each gets the sums of its own rows.

@@ -81,6 +81,7 @@ class Trainer {
   [[nodiscard]] const KeptWeights& kept() const { return kept_; }
   [[nodiscard]] int64_t steps_run() const { return steps_run_; }  // by this process
   [[nodiscard]] std::vector<PassTime> pass_times() const { return step_->pass_times(); }
+  [[nodiscard]] std::vector<KernelTime> kernel_times() const { return step_->kernel_times(); }
   [[nodiscard]] CheckpointTimes checkpoint_times() const { return checkpoints_.times(); }  // rank 0's; after run()
   [[nodiscard]] double run_seconds() const;  // earlier parts of a resumed run included
 

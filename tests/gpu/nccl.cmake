@@ -11,6 +11,13 @@ if(TARGET fer_ddp_nccl)
     LINKS fer_ddp_core)
   target_include_directories(graph_recorder_test PRIVATE ${CMAKE_BINARY_DIR}/rooms/cuda)
 
+  # The times of kernels, over a double of CUPTI.
+  fer_ddp_test(cupti_clock_test
+    SOURCES ${TEST_DIR}/cupti_clock.cpp ${TEST_DIR}/doubles/cupti_double.cpp ${CMAKE_SOURCE_DIR}/src/cuda/cuda_error.cpp
+            ${CMAKE_SOURCE_DIR}/src/cuda/cupti_clock.cpp ${CMAKE_SOURCE_DIR}/src/cuda/kernel_records.cpp
+    LINKS fer_ddp_core fer_ddp_nccl_doubles)
+  target_include_directories(cupti_clock_test PRIVATE ${CMAKE_BINARY_DIR}/rooms/cuda ${CMAKE_BINARY_DIR}/rooms/step ${TEST_DIR})
+
   add_executable(nccl_scenario ${TEST_DIR}/nccl_scenario.cpp)
   target_link_libraries(nccl_scenario PRIVATE fer_ddp_nccl fer_ddp_nccl_doubles fer_ddp_comm fer_ddp_compile_options)
   target_include_directories(nccl_scenario PRIVATE ${CMAKE_SOURCE_DIR})

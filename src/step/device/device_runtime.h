@@ -13,6 +13,7 @@
 #include "comm/reducer.h"
 #include "core/choices.h"
 #include "step/device/device_kernels.h"
+#include "step/device/kernel_clock.h"
 
 namespace fer_ddp {
 
@@ -47,6 +48,12 @@ class DeviceRuntime {
   virtual void use_precision(Precision) {}
   // The device's own kernels, on the stream that its work runs on; null where it has none that fit it.
   [[nodiscard]] virtual std::unique_ptr<DeviceKernels> make_kernels(Precision) { return nullptr; }
+
+  // Before any work: the times of its kernels are kept. Nothing is recorded as a graph then, since a graph does not say
+  // which call a kernel of it came from. Throws Error (the machine's fault).
+  virtual void keep_kernel_times() {}
+  // Null where none are kept.
+  [[nodiscard]] virtual KernelClock* kernel_clock() { return nullptr; }
 
   // Collective; the last call. Ends the device's part in the world.
   virtual void close() = 0;

@@ -50,6 +50,11 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
       sums_(at::zeros({2}, model_->flat_buffers().options())) {
   runtime.use_precision(config.precision);
   DeviceWeights weights;
+  if (kernels_ && runtime.kernel_clock() != nullptr) {
+    auto timed = std::make_unique<TimedKernels>(std::move(kernels_), config.precision, *runtime.kernel_clock());
+    timed_ = timed.get();
+    kernels_ = std::move(timed);
+  }
   if (kernels_) {
     auto engine = std::make_unique<KernelEngine>(*model_, feed_, numbers_, runtime, *kernels_, config);
     weights = {kernels_.get(), engine->weight_values()};
@@ -69,6 +74,7 @@ BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
   if (pending_.size() >= kMostPending) finished = take_oldest();
   feed_.feed(share, numbers_);
   optimizer_->begin_step(learning_rate, ++steps_);
+  const TimedStep timed(runtime_.kernel_clock(), timed_);
   numbers_.upload();
   // Shares of one size may come from batches of two, on some ranks alone: the batch is what all ranks agree on.
   runtime_.run_repeatedly(share.global_images, [this, images, global_images = share.global_images] {
@@ -80,6 +86,12 @@ BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
   });
   pending_.push_back({runtime_.start_copy(sums_), images});
   return finished;
+}
+
+std::vector<KernelTime> DeviceStep::kernel_times() const {
+  if (timed_ != nullptr) return timed_->times();
+  KernelClock* clock = runtime_.kernel_clock();
+  return clock == nullptr ? std::vector<KernelTime>() : times_by_name(clock->times());
 }
 
 BatchSums DeviceStep::take_oldest() {

@@ -18,6 +18,7 @@
 #include "step/device/device_kernels.h"
 #include "step/device/device_optimizer.h"
 #include "step/device/device_runtime.h"
+#include "step/device/timed_kernels.h"
 #include "step/teachers.h"
 #include "step/training_step.h"
 
@@ -34,6 +35,7 @@ class DeviceStep final : public TrainingStep {
   BatchSums run(const BatchShare& share, double learning_rate) override;
   BatchSums synchronize() override;
   void reload() override;
+  [[nodiscard]] std::vector<KernelTime> kernel_times() const override;
   [[nodiscard]] EvaluationSums evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
                                              std::span<ImagePrediction> predictions) override;
   [[nodiscard]] std::vector<float> probabilities(const Dataset& dataset, Split split, PositionRange rows,
@@ -52,6 +54,7 @@ class DeviceStep final : public TrainingStep {
   StepNumbers numbers_;
   DeviceFeed feed_;
   std::unique_ptr<DeviceKernels> kernels_;  // may be null
+  TimedKernels* timed_ = nullptr;           // the same, where the runtime keeps times
   std::unique_ptr<DeviceEngine> engine_;
   std::unique_ptr<DeviceOptimizer> optimizer_;
   at::Tensor sums_;    // fp32 [2]: the step's loss and correct images

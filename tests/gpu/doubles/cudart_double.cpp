@@ -175,6 +175,21 @@ cudaError_t cudaSetDevice(int device) {
   return keep(device >= 0 && device < gpu_count() ? cudaSuccess : cudaErrorInvalidDevice);
 }
 
+cudaError_t cudaDeviceSynchronize() { return keep(readiness()); }
+
+// An H100's.
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
+  static const std::map<cudaDeviceAttr, int> all = {
+      {cudaDevAttrClockRate, 1'980'000},       {cudaDevAttrMultiProcessorCount, 132},
+      {cudaDevAttrComputeCapabilityMajor, 9},  {cudaDevAttrComputeCapabilityMinor, 0},
+      {cudaDevAttrMemoryClockRate, 2'619'000}, {cudaDevAttrGlobalMemoryBusWidth, 5120},
+  };
+  const auto found = all.find(attribute);
+  if (found == all.end()) return keep(cudaErrorInvalidValue);
+  *value = found->second;
+  return keep(readiness());
+}
+
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 
 const char* cudaGetErrorName(cudaError_t code) {
