@@ -98,6 +98,7 @@ T* shared_memory() {
 
 template <typename... Parameters, typename... Arguments>
 void launch(dim3 grid, dim3 block, size_t shared_bytes, Stream, void (*kernel)(Parameters...), Arguments... arguments) {
+  if (!cuda_on_host::runs({reinterpret_cast<const void*>(kernel), grid, block, shared_bytes})) return;
   cuda_on_host::run_grid(grid, block, shared_bytes, [&] { kernel(arguments...); });
 }
 

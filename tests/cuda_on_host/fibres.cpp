@@ -182,9 +182,22 @@ void run_block(const std::function<void()>& body) {
   if (kernel.failure) std::rethrow_exception(std::exchange(kernel.failure, nullptr));
 }
 
+std::function<void(const Launch&)>& launch_observer() {
+  static std::function<void(const Launch&)> observer;
+  return observer;
+}
+
 }  // namespace
 
 void set_order(uint64_t seed) { running().random.seed(seed); }
+
+void observe_launches(std::function<void(const Launch&)> observer) { launch_observer() = std::move(observer); }
+
+bool runs(const Launch& launch) {
+  if (!launch_observer()) return true;
+  launch_observer()(launch);
+  return false;
+}
 
 void run_grid(Extent grid, Extent block, size_t shared_bytes, const std::function<void()>& body) {
   Running& kernel = running();

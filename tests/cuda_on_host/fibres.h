@@ -24,6 +24,17 @@ void run_grid(Extent grid, Extent block, size_t shared_bytes, const std::functio
 // Kernels that were started so far.
 [[nodiscard]] int64_t launches();
 
+struct Launch {
+  const void* kernel;  // its function
+  Extent grid;
+  Extent block;
+  size_t shared_bytes;
+};
+// From now on each launch is shown to `observer` and not run; null: they run again.
+void observe_launches(std::function<void(const Launch&)> observer);
+// Whether it is to run.
+[[nodiscard]] bool runs(const Launch& launch);
+
 // Of the thread that runs.
 [[nodiscard]] const Extent& current_thread();
 [[nodiscard]] const Extent& current_block();
