@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import pathlib
+import re
 import shutil
 import struct
 import subprocess
@@ -54,6 +55,16 @@ class Program:
     def train(self, name: str, images: int, **keys) -> "Run":
         self.call("--config", self.experiment(name, images, **keys))
         return Run(self.folder / name)
+
+    def profile(self, name: str, images: int, **keys) -> str:
+        """What --profile says of the run's steps, a table."""
+        said = self.call("--profile", "--config", self.experiment(name, images, **keys))
+        found = re.search(r"\d+ steps .*", said, re.DOTALL)
+        lines = found.group(0).splitlines() if found else []
+        if len(lines) < 3:
+            raise CheckFailed(f"--profile left no table: {said[-300:]}")
+        end = next((i for i, line in enumerate(lines[2:], 2) if not re.search(r"\d%?\s*$", line)), len(lines))
+        return "\n".join(line.rstrip() for line in lines[:end])
 
     def words_for_two_ranks(self, experiment: pathlib.Path) -> list:
         """A call of mpiexec in which NCCL takes each rank's host for one of its own."""
