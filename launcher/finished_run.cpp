@@ -27,6 +27,10 @@ Config config_of_run(const fs::path& run) {
 Network network_with_weights(const fs::path& run, const std::optional<DeviceChoice>& device, Config& config) {
   config.init = weights_of_run(run).string();
   if (device) config.device = *device;
+  if (config.device == DeviceChoice::kCpu) {  // maybe of a run on a GPU, whose ways a CPU has not
+    config.step = config.step == StepChoice::kFused ? StepChoice::kAuto : config.step;
+    config.precision = config.precision == Precision::kTf32 ? Precision::kFp32 : config.precision;
+  }
   Network network = network_of_run(run, config);
   refuse_impossible_step(config, network);
   return network;

@@ -120,10 +120,15 @@ class DeviceKernelNames {
   std::map<std::string, std::string> names_;
 };
 
-constexpr int64_t kMostRowUnits = 65536;  // of a kernel that goes through rows of values on its own
+constexpr int64_t kMostImageChannels = 1024;  // of the convolution that reads the image: a block's threads share them
+constexpr int64_t kMostRowUnits = 65536;      // of a kernel that goes through rows of values on its own
 
 std::string kernel_refusal(const StagePlan& stages) {
   if (!stages.refusal.empty()) return "the device's kernels have no stage for it: " + stages.refusal;
+  for (const StageSpec& stage : stages.stages)
+    if (stage.input == StageSpec::kImages && stage.layer->output.channels > kMostImageChannels)
+      return fmt::format("the device's kernels read the image for at most {} channels: layer {} (convolution) has {}",
+                         kMostImageChannels, stage.layer->place, stage.layer->output.channels);
   for (const Layer* layer : stages.head)
     if (std::holds_alternative<layer::Dropout>(layer->kind) && layer->output.size() > kMostRowUnits)
       return fmt::format("the device's kernels are for at most {} values there: layer {} (dropout) has {}",

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/cpu_placement.h"
 #include "core/error.h"
@@ -22,6 +23,13 @@ namespace {
 Config fitted(Config config, const Dataset& dataset) {
   const int64_t rows = std::max<int64_t>(dataset.split(Split::kTrain).size(), 1);
   config.batch_size = static_cast<int>(std::min<int64_t>(config.batch_size, rows));
+  return config;
+}
+
+// The same for a rank's share of them, which is all that its device sees.
+Config fitted_share(Config config, const Dataset& dataset, const Communicator& communicator) {
+  config = fitted(std::move(config), dataset);
+  config.batch_size = (config.batch_size + communicator.size() - 1) / communicator.size();
   return config;
 }
 
@@ -50,9 +58,9 @@ std::string refusal_of_fused(const Config& config, const Network& network) {
 }  // namespace
 
 void refuse_impossible_step(const Config& config, const Network& network) {
-  if (config.precision == Precision::kTf32 && config.device != DeviceChoice::kCuda)
-    throw user_error("precision is tf32, which is a GPU's, but device is not cuda",
-                     "Set device to cuda, or precision to fp32.");
+  if (config.precision == Precision::kTf32 && config.device == DeviceChoice::kCpu)
+    throw user_error("precision is tf32, which is a GPU's, but device is cpu",
+                     "Set device to cuda or auto, or precision to fp32.");
   if (config.step != StepChoice::kFused) return;
   if (const std::string refusal = refusal_of_fused(config, network); !refusal.empty())
     throw user_error(fmt::format("step is fused, but {}", refusal),
@@ -63,8 +71,8 @@ std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& mo
                                                  const Dataset& dataset, Communicator& communicator,
                                                  DeviceRuntime* device, Teachers* teachers) {
   if (device != nullptr)
-    return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, fitted(config, dataset), teachers,
-                                        choose_kernels(config, model.network(), *device, communicator));
+    return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, fitted_share(config, dataset, communicator),
+                                        teachers, choose_kernels(config, model.network(), *device, communicator));
   std::unique_ptr<TrainingStep> step = make_cpu_step(config, model, optimizer, dataset, communicator);
   if (teachers == nullptr) return step;
   return make_distilling_step(std::move(step), *teachers, fitted(config, dataset));

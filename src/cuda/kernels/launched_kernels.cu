@@ -9,6 +9,12 @@ std::unique_ptr<DeviceKernels> make_launched_kernels(Precision precision, cudaSt
   check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
   const int capability = properties.major * 10 + properties.minor;
   if (capability < (precision == Precision::kFp32 ? 75 : 80)) return nullptr;
+  // A build for a few GPUs alone may hold nothing that this one runs.
+  cudaFuncAttributes found{};
+  if (cudaFuncGetAttributes(&found, cuda::sum_weight_parts) != cudaSuccess) {
+    static_cast<void>(cudaGetLastError());
+    return nullptr;
+  }
   const int multiprocessors = properties.multiProcessorCount;
   switch (precision) {
     case Precision::kFp32:

@@ -1,6 +1,6 @@
 // How a block multiplies its tiles: by fused multiply-adds in fp32, or by a warp's matrix instructions in TF32 or
 // bfloat16, always adding up in fp32. A tile lies in shared memory as its panel's vectors run: [rows][depth] or
-// [depth][rows], each line 16 bytes longer than it needs to be, which keeps the threads of a warp out of each other's
+// [depth][rows], each line a little longer than it needs to be, which keeps the threads of a warp out of each other's
 // banks.
 //
 // A block's output tile is kTileRows x kTileColumns; for_each_run() says which of its values a thread holds.
@@ -17,7 +17,7 @@ inline constexpr int kTileColumns = 64;
 // Where the values of a tile of `kRows` lie.
 template <typename T, int kRows, bool kDepthContiguous>
 struct TileLayout {
-  static constexpr int kLine = (kDepthContiguous ? kDepthOfStep<T> : kRows) + kVectorSize<T>;
+  static constexpr int kLine = kDepthContiguous ? kDepthOfStep<T> + kVectorSize<T> : kRows + 8;
   static constexpr int kSize = (kDepthContiguous ? kRows : kDepthOfStep<T>)*kLine;
 
   __device__ static int at(int row, int depth) { return kDepthContiguous ? row * kLine + depth : depth * kLine + row; }

@@ -4,9 +4,9 @@
 //
 // Pointers are of the device's memory. Activations and their gradients are "values": fp32 or bfloat16 as
 // value_bytes() says, [images][height][width][channels] with channels a multiple of 16, 16-byte aligned. All else is
-// fp32. No kernel adds floats by atomics, and sums are taken in an order that the shapes alone decide, so that the same
-// call gives the same bits. Calls throw Error (the machine's fault) where a kernel cannot start. No torch here, nor
-// CUDA.
+// fp32. No kernel adds floats by atomics, and sums are taken in an order that the shapes and the number of the device's
+// multiprocessors decide, so that on one model of device the same call gives the same bits. Calls throw Error (the
+// machine's fault) where a kernel cannot start. No torch here, nor CUDA.
 #pragma once
 
 #include <cstddef>
@@ -304,7 +304,8 @@ class DeviceKernels {
   [[nodiscard]] virtual int pooled_image_gradient_parts(const DeviceExtent& output) const = 0;
   virtual void pooled_image_convolution_gradient(const PooledImageConvolutionGradient& work) = 0;
 
-  // The depth of a product is cut where that makes more of it run at once; parts are to be added up.
+  // The depth of weights' gradients and of dense layers is cut where that makes more of it run at once; parts are to be
+  // added up.
   virtual void convolution(const DeviceConvolution& shape, const void* input, const void* weights, void* output) = 0;
   // add: to what is there.
   virtual void convolution_input_gradient(const DeviceConvolution& shape, const void* output_gradient,

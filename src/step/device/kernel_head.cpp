@@ -60,13 +60,13 @@ void KernelHead::add_operations(const std::vector<const Layer*>& layers) {
   }
   for (Operation& operation : operations_) {
     if (operation.dense == nullptr) continue;
-    int parts = 1;
+    int64_t part_rows = 1;
     int weight_parts = 1;
-    for (int images = 0; images <= around_.most_images; ++images) {
-      parts = std::max(parts, around_.kernels.dense_parts(shape(operation, images)));
+    for (int images = 1; images <= around_.most_images; ++images) {
+      part_rows = std::max(part_rows, int64_t{images} * around_.kernels.dense_parts(shape(operation, images)));
       weight_parts = std::max(weight_parts, around_.kernels.weight_gradient_parts(shape(operation, images)).count);
     }
-    operation.parts = around_.make_floats(parts * around_.most_images * operation.dense->output.size());
+    operation.parts = around_.make_floats(part_rows * operation.dense->output.size());
     operation.weight_parts = around_.make_floats(weight_parts * shape(operation, 0).weights());
   }
 }

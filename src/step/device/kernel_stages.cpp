@@ -150,8 +150,8 @@ int64_t ConvolutionKernels::most_parts() const {
     return input_ == nullptr ? around_.kernels.image_gradient_parts(extent(images))
                              : around_.kernels.weight_gradient_parts(shape(images)).count;
   };
-  int most = 0;
-  for (int images = 0; images <= around_.most_images; ++images) most = std::max(most, parts(images));
+  int most = 1;
+  for (int images = 1; images <= around_.most_images; ++images) most = std::max(most, parts(images));
   return most;
 }
 

@@ -1,11 +1,12 @@
 // The few numbers that change from step to step, in the device's memory, where recorded work reads them: set on the
-// host, and brought there by one copy before the work begins.
+// host, and brought there by one copy before the work begins. The copy may still read the host's memory when later
+// steps are begun: there is a place for each step that may be under way.
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
@@ -24,14 +25,22 @@ class StepNumbers {
     kNumbers
   };
 
+  static constexpr int64_t kMostSteps = 4;  // whose results are outstanding when the next is begun
+
   explicit StepNumbers(at::Device device)
-      : integers_(at::zeros({kNumbers}, at::TensorOptions(at::kInt).device(device))),
+      : places_(at::zeros({kMostSteps + 2, kNumbers}, at::TensorOptions(at::kInt).pinned_memory(device.is_cuda()))),
+        integers_(at::zeros({kNumbers}, at::TensorOptions(at::kInt).device(device))),
         floats_(integers_.view(at::kFloat)) {}
 
   void set(Number number, int32_t value) { host_[number] = value; }
   void set(Number number, float value) { host_[number] = std::bit_cast<int32_t>(value); }
-  // Not waited for: the numbers are read before this returns.
-  void upload() { integers_.copy_(at::from_blob(host_.data(), {kNumbers}, at::kInt), true); }
+  // Not waited for.
+  void upload() {
+    const at::Tensor place = places_.select(0, next_);
+    next_ = (next_ + 1) % places_.size(0);
+    std::copy(host_.begin(), host_.end(), place.data_ptr<int32_t>());
+    integers_.copy_(place, true);
+  }
 
   // [], of the device.
   [[nodiscard]] at::Tensor integer(Number number) const { return integers_.select(0, number); }
@@ -42,6 +51,8 @@ class StepNumbers {
 
  private:
   std::array<int32_t, kNumbers> host_{};
+  at::Tensor places_;  // page-locked where the device is a GPU
+  int64_t next_ = 0;
   at::Tensor integers_, floats_;  // the same memory
 };
 
