@@ -61,6 +61,8 @@ class DeviceKernelNames {
  public:
   explicit DeviceKernelNames(const StagePlan& plan) {
     for (const StageSpec& stage : plan.stages) add_stage(stage);
+    if (const StageSpec& last = plan.stages.back(); last.kind == StageSpec::Kind::kBatchNorm)
+      names_[last.layer->place] = within(*plan.head.front());
     add_head(plan.head);
   }
   [[nodiscard]] const std::string& of(const Layer& layer) const { return names_.at(layer.place); }
@@ -69,6 +71,7 @@ class DeviceKernelNames {
   void add_stage(const StageSpec& stage) {
     switch (stage.kind) {
       case StageSpec::Kind::kConvolution:
+        if (add_in_one_pass(stage)) break;
         names_[stage.layer->place] =
             stage.input == StageSpec::kImages ? "image convolution" : "convolution as a product";
         add_behind(stage);
@@ -91,6 +94,13 @@ class DeviceKernelNames {
     }
   }
 
+  bool add_in_one_pass(const StageSpec& stage) {
+    if (stage.input != StageSpec::kImages || stage.batch_norm != nullptr || stage.pool == nullptr) return false;
+    names_[stage.layer->place] = "image convolution + ReLU + pool";
+    for (const Layer* layer : {stage.relu, stage.pool}) names_[layer->place] = within(*stage.layer);
+    return true;
+  }
+
   void add_behind(const StageSpec& stage) {
     const std::string rest = stage.pool != nullptr ? "ReLU + pool" : "ReLU";
     if (stage.batch_norm != nullptr)
@@ -101,6 +111,7 @@ class DeviceKernelNames {
     if (stage.pool != nullptr) names_[stage.pool->place] = within(first);
   }
 
+  // The mean or the flattening also applies a normalization that stands last.
   void add_head(const std::vector<const Layer*>& layers) {
     const auto is_at = [&layers]<typename Kind>(size_t i, Kind) {
       return std::holds_alternative<Kind>(layers[i]->kind);

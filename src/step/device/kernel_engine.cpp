@@ -5,7 +5,6 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <span>
 
 #include "network/engine_plan.h"
 #include "network/gradient_memory.h"
