@@ -7,6 +7,7 @@
 #include "comm/identity_communicator.h"
 #include "launcher/kernel_profile.h"
 #include "step/device/device_step.h"
+#include "step/device/kernel_choice.h"
 #include "step/device/kernel_work.h"
 #include "tests/faces.h"
 #include "tests/host_kernels.h"
@@ -64,7 +65,8 @@ Trained train(bool keeps_times, StepChoice step_choice) {
   const auto communicator = make_identity_communicator();
   HostRuntime runtime(*communicator, [](Precision precision) { return make_host_kernels(precision); });
   if (keeps_times) runtime.keep_kernel_times();
-  DeviceStep step(*model, *optimizer, dataset, runtime, config);
+  DeviceStep step(*model, *optimizer, dataset, runtime, config, nullptr,
+                  choose_kernels(config, model->network(), runtime, *communicator));
   step.begin_epoch(0, trained.faces.rows);
   for (int i = 0; i < 2; ++i) {
     step.run(trained.faces.batch(), 0.001);

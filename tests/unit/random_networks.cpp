@@ -347,9 +347,9 @@ TEST(KernelNetworks, TakeTwentyKernelsForAStepOfTheStudysCnn) {
     const auto model = make_model(load_network("seed_cnn"), config);
     const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
-    HostRuntime runtime(*communicator, [](Precision asked) { return make_host_kernels(asked); });
+    HostRuntime runtime(*communicator);
     const Dataset dataset = dataset_of(faces);
-    DeviceStep step(*model, *optimizer, dataset, runtime, config);
+    DeviceStep step(*model, *optimizer, dataset, runtime, config, nullptr, make_host_kernels(precision));
     step.begin_epoch(0, faces.rows);
     const int64_t before = host_kernel_launches();
     step.run(faces.batch(), 0.001);

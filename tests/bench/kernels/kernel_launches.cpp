@@ -131,7 +131,7 @@ json log_step(const Config& config, const std::string& precision, int multiproce
   const auto communicator = make_identity_communicator();
   LaunchLog log;
   LoggingRuntime runtime(*communicator, log, multiprocessors);
-  DeviceStep step(*model, *optimizer, dataset, runtime, config);
+  DeviceStep step(*model, *optimizer, dataset, runtime, config, nullptr, runtime.make_kernels(config.precision));
   step.begin_epoch(0, faces.rows);
   const OperatorLog operators(log);
   cuda_on_host::observe_launches([&log](const cuda_on_host::Launch& launch) { log.add(launch); });
