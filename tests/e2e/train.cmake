@@ -8,7 +8,7 @@ endforeach()
 add_test(NAME build.is_told_apart COMMAND ${TEST_DIR}/build_hash $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE} $<TARGET_FILE:host_plugin>
   ${CMAKE_MAKE_PROGRAM})
 set_tests_properties(build.is_told_apart PROPERTIES TIMEOUT 200 PROCESSORS 2 ENVIRONMENT "${FER_DDP_MPI_TEST_ENVIRONMENT}")
-add_test(NAME train.keras_case COMMAND ${TEST_DIR}/train_keras_case $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
+add_test(NAME train.keras_case COMMAND ${TEST_DIR}/train_keras_case $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE} $<TARGET_FILE:host_plugin>)
 set_tests_properties(train.keras_case PROPERTIES TIMEOUT 600 PROCESSORS 2 SKIP_RETURN_CODE 77
   ENVIRONMENT "FER_DDP_GOLDEN_FOLDER=${CMAKE_SOURCE_DIR}/tests/golden;${FER_DDP_MPI_TEST_ENVIRONMENT}")
 add_test(NAME train.device COMMAND ${TEST_DIR}/train_device $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
