@@ -117,7 +117,7 @@ BatchSums DeviceStep::synchronize() {
     const at::Tensor values = copies[next++]->wait();
     std::copy_n(values.const_data_ptr<float>(), slot.values.size(), slot.values.data());
   }
-  for (at::Tensor buffers : {host_model_.flat_buffers(), host_model_.flat_averaged_buffers()})
+  for (const at::Tensor& buffers : {host_model_.flat_buffers(), host_model_.flat_averaged_buffers()})
     if (buffers.defined()) buffers.copy_(copies[next++]->wait());
   host_optimizer_.set_step_count(steps_);
   return sums;
