@@ -76,6 +76,8 @@ class Program:
         words = [self.path, model, str(batch), precision, str(MULTIPROCESSORS)]
         step = json.loads(subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout)
         launches = [launch for call in step["calls"] for launch in call["launches"]]
+        if not launches:
+            raise SystemExit(f"error: a step of {model} starts no kernels of src/cuda/kernels\n  `fer-ddp network {model}` says who can train it.")
         symbols = [self.symbol_at(launch["place"]) for launch in launches]
         names = demangled(symbols)
         for launch, symbol in zip(launches, symbols):

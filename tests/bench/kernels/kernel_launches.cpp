@@ -22,6 +22,7 @@
 #include "model/model.h"
 #include "network/table.h"
 #include "step/device/device_step.h"
+#include "step/device/kernel_choice.h"
 #include "tests/faces.h"
 #include "tests/host_kernels.h"
 #include "tests/host_runtime.h"
