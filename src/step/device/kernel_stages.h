@@ -35,6 +35,12 @@ class KernelStage {
   KernelValues left_;
 };
 
+// What they read and `around` outlive them.
+[[nodiscard]] std::unique_ptr<KernelStage> make_pool_kernels(const StageSpec& spec, KernelValues& input,
+                                                             KernelSurroundings& around);
+[[nodiscard]] std::unique_ptr<KernelStage> make_residual_kernels(const StageSpec& spec, KernelValues& body,
+                                                                 KernelValues& shortcut, KernelSurroundings& around);
+
 // Stages in the order of the plan, which is without those that only write values out and outlives them, as `around`
 // does.
 [[nodiscard]] std::vector<std::unique_ptr<KernelStage>> make_kernel_stages(const StagePlan& plan,
