@@ -30,8 +30,6 @@ struct ChannelGrid {
   [[nodiscard]] dim3 blocks() const { return {static_cast<unsigned>(parts), static_cast<unsigned>(tiles), 1}; }
 };
 
-inline int rounded_up_share(int64_t total, int64_t each) { return static_cast<int>((total + each - 1) / each); }
-
 // thread_rows: as many as a thread reads at once.
 template <typename T>
 ChannelGrid channel_grid(int64_t rows, int channels, int thread_rows, int multiprocessors) {

@@ -118,8 +118,8 @@ struct ChannelLane {
   int channel, lane, at_once;
 
   __device__ explicit ChannelLane(int channels) {
-    const int groups = channels / kVectorSize<T>;
-    channel = static_cast<int>(threadIdx.x) % groups * kVectorSize<T>;
+    const int groups = channels / kLanes<T>;
+    channel = static_cast<int>(threadIdx.x) % groups * kLanes<T>;
     lane = static_cast<int>(threadIdx.x) / groups;
     at_once = kImageThreads / groups;
   }
@@ -129,7 +129,7 @@ struct ChannelLane {
 
 template <typename T>
 __global__ void __launch_bounds__(kImageThreads) image_convolution(ImageConvolution work, int strips, int rows) {
-  constexpr int kVector = kVectorSize<T>;
+  constexpr int kVector = kLanes<T>;
   const Strip strip(work.output, strips, rows, static_cast<int>(blockIdx.x));
   const float* lines = strip.load(work.source, work.padding, shared_memory<float>());
   const ChannelLane<T> own(work.output.channels);
@@ -173,7 +173,7 @@ void launch_image_convolution(const LaunchContext& context, const ImageConvoluti
 template <typename T>
 __global__ void __launch_bounds__(kImageThreads)
     image_convolution_gradient(ImageConvolutionGradient work, int strips, int rows, int strip_size) {
-  constexpr int kVector = kVectorSize<T>;
+  constexpr int kVector = kLanes<T>;
   const Strip strip(work.output, strips, rows, static_cast<int>(blockIdx.x));
   const float* lines = strip.load(work.source, work.padding, shared_memory<float>());
   __syncthreads();
@@ -224,7 +224,7 @@ void launch_image_convolution_gradient(const LaunchContext& context, const Image
   if (work.output.images == 0) return;
   const int strips = strips_of(work.output, context.multiprocessors);
   const int rows = rows_of_strip(work.output, strips);
-  const int lanes = kImageThreads / (work.output.channels / kVectorSize<T>);
+  const int lanes = kImageThreads / (work.output.channels / kLanes<T>);
   const size_t shared =
       sizeof(float) * (static_cast<size_t>(strip_floats(rows)) + static_cast<size_t>(lanes) * work.output.channels);
   launch(dim3(static_cast<unsigned>(image_gradient_parts(context, work.output))), dim3(kImageThreads), shared,

@@ -66,7 +66,7 @@ __device__ void start_copies(const Panel& panel, const Cursor& cursor, typename 
     T* to = nullptr;
     if constexpr (Panel::kDepthContiguous) {
       to = tile + Tile::at(static_cast<int>(threadIdx.x) / 4 + i * (kProductThreads / 4),
-                           static_cast<int>(threadIdx.x) % 4 * kVectorSize<T>);
+                           static_cast<int>(threadIdx.x) % 4 * kLanes<T>);
     } else {
       to = tile + Tile::at(Cursor::Vectors::row(), Cursor::Vectors::depth(i));
     }
@@ -114,13 +114,11 @@ __global__ void __launch_bounds__(kProductThreads, 2)
       [&](int row, int column, const auto& run) { output.put(part, first_row + row, first_column + column, run); });
 }
 
-inline int tiles_of(int64_t extent, int tile) { return static_cast<int>((extent + tile - 1) / tile); }
-
 // Parts of the depth for which all multiprocessors have two blocks, each of at least `kFewestSteps`.
 template <typename T>
 int parts_of(int64_t rows, int64_t columns, int64_t depth, int multiprocessors) {
   constexpr int kFewestSteps = 8;
-  const int64_t tiles = int64_t{tiles_of(rows, kTileRows)} * tiles_of(columns, kTileColumns);
+  const int64_t tiles = int64_t{rounded_up_share(rows, kTileRows)} * rounded_up_share(columns, kTileColumns);
   const int64_t most = depth / (int64_t{kFewestSteps} * kDepthOfStep<T>);
   const int64_t wanted = 2 * multiprocessors / (tiles > 0 ? tiles : 1);
   const int64_t parts = wanted < most ? wanted : most;
@@ -132,11 +130,11 @@ void launch_product(const LaunchContext& context, const PanelA& a, const PanelB&
                     int parts) {
   using T = typename PanelA::Value;
   if (output.rows == 0 || output.columns == 0) return;
-  const int steps = tiles_of(depth, kDepthOfStep<T>);
-  const int depth_of_part = tiles_of(steps, parts) * kDepthOfStep<T>;
+  const int steps = rounded_up_share(depth, kDepthOfStep<T>);
+  const int depth_of_part = rounded_up_share(steps, parts) * kDepthOfStep<T>;
   const size_t shared = sizeof(T) * kProductStages * (TileA<PanelA, PanelB>::kSize + TileB<PanelA, PanelB>::kSize);
-  const dim3 grid(static_cast<unsigned>(tiles_of(output.rows, kTileRows)),
-                  static_cast<unsigned>(tiles_of(output.columns, kTileColumns)), static_cast<unsigned>(parts));
+  const dim3 grid(static_cast<unsigned>(rounded_up_share(output.rows, kTileRows)),
+                  static_cast<unsigned>(rounded_up_share(output.columns, kTileColumns)), static_cast<unsigned>(parts));
   launch(grid, dim3(kProductThreads), shared, context.stream, product<Math, PanelA, PanelB, Output>, a, b, output,
          depth, depth_of_part);
 }

@@ -17,7 +17,7 @@ inline constexpr int kTileColumns = 64;
 // Where the values of a tile of `kRows` lie.
 template <typename T, int kRows, bool kDepthContiguous>
 struct TileLayout {
-  static constexpr int kLine = kDepthContiguous ? kDepthOfStep<T> + kVectorSize<T> : kRows + 8;
+  static constexpr int kLine = kDepthContiguous ? kDepthOfStep<T> + kLanes<T> : kRows + 8;
   static constexpr int kSize = (kDepthContiguous ? kRows : kDepthOfStep<T>)*kLine;
 
   __device__ static int at(int row, int depth) { return kDepthContiguous ? row * kLine + depth : depth * kLine + row; }

@@ -9,6 +9,7 @@
 // memory does (kDepthContiguous), else along the rows. Channels are multiples of 16, so that no vector crosses a tap.
 #pragma once
 
+#include "cuda/kernels/vectors.cuh"
 #include "device_words.h"
 #include "step/device/device_kernels.h"
 
@@ -18,10 +19,8 @@ inline constexpr int kProductThreads = 256;
 inline constexpr int kDepthBytes = 64;  // of a row in one step of the sum
 
 template <typename T>
-inline constexpr int kVectorSize = 16 / static_cast<int>(sizeof(T));
-template <typename T>
 struct alignas(16) Vector {
-  T values[kVectorSize<T>];
+  T values[kLanes<T>];
 };
 template <typename T>
 inline constexpr int kDepthOfStep = kDepthBytes / static_cast<int>(sizeof(T));
@@ -71,7 +70,7 @@ struct PatchRows {
     static constexpr int kVectors = kRows * kDepthBytes / 16 / kProductThreads;
 
     __device__ Cursor(const PatchRows& panel, int first_row, int depth)
-        : channel_(depth + static_cast<int>(threadIdx.x) % 4 * kVectorSize<T>), tap_(channel_ / panel.channels) {
+        : channel_(depth + static_cast<int>(threadIdx.x) % 4 * kLanes<T>), tap_(channel_ / panel.channels) {
       channel_ -= tap_ * panel.channels;
       for (int i = 0; i < kVectors; ++i) {
         const int row = first_row + static_cast<int>(threadIdx.x) / 4 + i * (kProductThreads / 4);
@@ -124,7 +123,7 @@ struct WeightRows {
 
     __device__ Cursor(const WeightRows&, int first_row, int depth)
         : row_(first_row + static_cast<int>(threadIdx.x) / 4),
-          depth_(depth + static_cast<int>(threadIdx.x) % 4 * kVectorSize<T>) {}
+          depth_(depth + static_cast<int>(threadIdx.x) % 4 * kLanes<T>) {}
     __device__ const T* address(const WeightRows& panel, int i, bool& there) const {
       const int row = row_ + i * (kProductThreads / 4);
       there = row < panel.row_count && depth_ < panel.depth;
@@ -140,12 +139,12 @@ struct WeightRows {
 // A thread's vectors where they run along the rows: all of one row group, several depths.
 template <typename T, int kRows>
 struct ColumnVectors {
-  static constexpr int kGroups = kRows / kVectorSize<T>;           // vectors a depth
+  static constexpr int kGroups = kRows / kLanes<T>;                // vectors a depth
   static constexpr int kDepthsAtOnce = kProductThreads / kGroups;  // depths that all threads take at once
   static constexpr int kVectors = kDepthOfStep<T> / kDepthsAtOnce;
   static_assert(kVectors * kDepthsAtOnce == kDepthOfStep<T>);
 
-  __device__ static int row() { return static_cast<int>(threadIdx.x) % kGroups * kVectorSize<T>; }
+  __device__ static int row() { return static_cast<int>(threadIdx.x) % kGroups * kLanes<T>; }
   __device__ static int depth(int i) { return static_cast<int>(threadIdx.x) / kGroups + i * kDepthsAtOnce; }
 };
 

@@ -70,6 +70,9 @@ __device__ inline bool is_larger(float candidate, float largest) {
   return candidate > largest || candidate != candidate;
 }
 
+// Shares of at most `each` that a total is cut into.
+inline int rounded_up_share(int64_t total, int64_t each) { return static_cast<int>((total + each - 1) / each); }
+
 // Division by a number that is known when a kernel starts, as a multiplication.
 class Divisor {
  public:

@@ -119,7 +119,7 @@ struct ValueGradient {
 // the first alone. Gradients of the map's parameters are those sums, and go where they are asked for.
 struct GradientSums {
   ValueGradient of{};
-  float* sums = nullptr;            // [2][channels]
+  float* sums = nullptr;            // [2][channels]; null: not asked for
   float* gamma_gradient = nullptr;  // sums[1] * inverse_deviation; null: not trained
   float* beta_gradient = nullptr;   // sums[0]: of beta, or of a bias without a normalisation
 };

@@ -38,7 +38,7 @@ at::Tensor decay_mask(const ParameterLayout& layout, bool vectors_decay, at::Dev
                       [](const ParameterPlace& place) { return place.kind == ParameterKind::kVector ? 0.0 : 1.0; });
 }
 
-class DeviceAdam final : public DeviceOptimizer {
+class DeviceAdam : public DeviceOptimizer {
  public:
   DeviceAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device,
              StepNumbers& numbers)
@@ -65,30 +65,20 @@ class DeviceAdam final : public DeviceOptimizer {
     weights.sub_(change);
   }
 
+ protected:
   double weight_decay_;
   at::Tensor mask_;
 };
 
 // The same as one kernel, averages with it.
-class KernelAdam final : public DeviceOptimizer {
+class KernelAdam final : public DeviceAdam {
  public:
   KernelAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device,
              StepNumbers& numbers, const DeviceWeights& device_weights)
-      : DeviceOptimizer(numbers),
-        weight_decay_(weight_decay),
-        mask_(decay_mask(layout, vectors_decay, device)),
-        device_weights_(device_weights) {
-    slots_ = {zeros(layout.size, device), zeros(layout.size, device)};
-  }
+      : DeviceAdam(layout, weight_decay, vectors_decay, device, numbers), device_weights_(device_weights) {}
   [[nodiscard]] bool renews_values() const override { return true; }
 
  private:
-  void prepare(double learning_rate, int64_t step) override {
-    const AdamFactors factors = adam_factors(learning_rate, weight_decay_, step);
-    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(factors.rate));
-    numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(factors.keep));
-  }
-
   void apply(at::Tensor& weights, const at::Tensor& gradient) override {
     device_weights_.kernels->adam({.size = weights.numel(),
                                    .weights = weights.data_ptr<float>(),
@@ -106,8 +96,6 @@ class KernelAdam final : public DeviceOptimizer {
   }
   [[nodiscard]] bool averages() const override { return true; }
 
-  double weight_decay_;
-  at::Tensor mask_;
   DeviceWeights device_weights_;
 };
 

@@ -15,21 +15,22 @@ class PoolKernels final : public KernelStage {
       : input_(input), around_(around), averages_(spec.kind == StageSpec::Kind::kAveragePool) {
     left_.shape = spec.output;
     y_ = around.make_values(around.most_images * spec.output.size());
-    winners_ = at::zeros({around.most_images * spec.output.size()}, y_.options());
+    if (!averages_) winners_ = at::zeros({around.most_images * spec.output.size()}, y_.options());
     left_.values = y_.data_ptr();
   }
 
   void forward(const KernelBatch& batch) override {
     left_.has_gradient = false;
-    around_.kernels.pool(shape(batch), input_.values, left_.values, winners_.data_ptr<uint8_t>());
+    around_.kernels.pool(shape(batch), input_.values, left_.values, places());
   }
   void backward(const KernelBatch& batch) override {
     const bool adds = std::exchange(input_.has_gradient, true);
-    around_.kernels.pool_gradient(shape(batch), left_.gradient, winners_.const_data_ptr<uint8_t>(), input_.gradient,
-                                  adds);
+    around_.kernels.pool_gradient(shape(batch), left_.gradient, places(), input_.gradient, adds);
   }
 
  private:
+  // Of the winners; of means there are none.
+  [[nodiscard]] uint8_t* places() const { return averages_ ? nullptr : winners_.data_ptr<uint8_t>(); }
   [[nodiscard]] Pooling shape(const KernelBatch& batch) const { return {input_.extent(batch.images), averages_}; }
 
   KernelValues& input_;

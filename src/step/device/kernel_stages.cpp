@@ -53,7 +53,7 @@ class ConvolutionKernels final : public KernelStage {
   const float* bias_;
   std::unique_ptr<KernelNormalization> normalization_;
   BatchNormKernels* behind_ = nullptr;
-  at::Tensor z_, y_, winners_, parts_, bias_sums_;
+  at::Tensor z_, y_, winners_, parts_;
 };
 
 class BatchNormKernels final : public KernelStage {
@@ -139,7 +139,6 @@ ConvolutionKernels::ConvolutionKernels(const StageSpec& spec, KernelValues* inpu
     if (spec.pool != nullptr) winners_ = at::zeros({around.most_images * spec.output.size()}, y_.options());
   }
   left_.values = writes_out() ? y_.data_ptr() : z_.data_ptr();
-  bias_sums_ = around.make_floats(2 * left_.shape.channels);
   parts_ = around.make_floats(most_parts() * (shape(0).weights() + left_.shape.channels));
 }
 
@@ -272,8 +271,7 @@ const void* ConvolutionKernels::gradient_of_values(const KernelBatch& batch) {
   void* to = around_.value_gradient.data_ptr();
   float* bias_gradient = around_.gradient(name_ + ".bias");
   if (!normalization_ && !writes_out()) {
-    if (bias_gradient != nullptr)
-      around_.kernels.gradient_sums({.of = of, .sums = bias_sums_.data_ptr<float>(), .beta_gradient = bias_gradient});
+    if (bias_gradient != nullptr) around_.kernels.gradient_sums({.of = of, .beta_gradient = bias_gradient});
     // A residual's body shares its memory with what it reads, where that goes round it: a product cannot work in place.
     if (input_ == nullptr || of.gradient != input_->gradient) return of.gradient;
     around_.kernels.pass_values(of.input.size(), of.gradient, to, false);

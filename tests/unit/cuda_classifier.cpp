@@ -1,0 +1,209 @@
+// The CUDA kernels at the end of a network and behind it, on the host against fp64: the classifier, sums of weights'
+// gradients and Adam's step.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "cuda/kernels/classify.cuh"
+#include "cuda/kernels/weights.cuh"
+#include "unit/cuda_kernel_memory.h"
+
+namespace fer_ddp::cuda {
+
+namespace {
+
+using ValueTypes = ::testing::Types<float, Bf16>;
+
+// A classifier's numbers in fp64.
+struct ClassifyReference {
+  Doubles logits, logit_gradient, row_gradient, results;
+
+  ClassifyReference(int images, int inputs, const Doubles& rows, const Doubles& weights, const Doubles& bias,
+                    const Doubles& targets, const std::vector<int32_t>& labels, double scale) {
+    for (int n = 0; n < images; ++n) {
+      Doubles own = bias;
+      for (int k = 0; k < kClasses; ++k)
+        for (int i = 0; i < inputs; ++i)
+          own[static_cast<size_t>(k)] +=
+              rows[static_cast<size_t>(n * inputs + i)] * weights[static_cast<size_t>(k * inputs + i)];
+      double sum = 0;
+      for (const double logit : own) sum += std::exp(logit);
+      double loss = 0;
+      Doubles slope(kClasses);
+      for (size_t k = 0; k < kClasses; ++k) {
+        const double target = targets[static_cast<size_t>(n) * kClasses + k];
+        loss -= target * (own[k] - std::log(sum));
+        slope[k] = (std::exp(own[k]) / sum - target) * scale;
+      }
+      const auto called = std::max_element(own.begin(), own.end()) - own.begin();
+      results.push_back(loss);
+      results.push_back(called == labels[static_cast<size_t>(n)] ? 1 : 0);
+      logits.insert(logits.end(), own.begin(), own.end());
+      logit_gradient.insert(logit_gradient.end(), slope.begin(), slope.end());
+      for (int i = 0; i < inputs; ++i) {
+        double gradient = 0;
+        for (int k = 0; k < kClasses; ++k)
+          gradient += slope[static_cast<size_t>(k)] * weights[static_cast<size_t>(k * inputs + i)];
+        row_gradient.push_back(gradient);
+      }
+    }
+  }
+};
+
+template <typename T>
+class CudaClassifier : public ::testing::Test {};
+TYPED_TEST_SUITE(CudaClassifier, ValueTypes);
+
+TYPED_TEST(CudaClassifier, ComputesWhatFp64Does) {
+  for (const int images : {0, 1, 9})
+    for (const int inputs : {16, 80})
+      for (const bool has_targets : {false, true}) {
+        const float smoothing = 0.1F;
+        const std::vector<TypeParam> rows = as_values<TypeParam>(random_numbers(images * inputs, 1));
+        Doubles row_numbers;
+        for (const TypeParam& value : rows) row_numbers.push_back(number(value));
+        const Doubles weights = random_numbers(kClasses * inputs, 2, 0.3);
+        const Doubles bias = random_numbers(kClasses, 3);
+        std::vector<int32_t> labels;
+        Doubles targets;
+        for (int n = 0; n < images; ++n) {
+          labels.push_back(n % kClasses);
+          for (int k = 0; k < kClasses; ++k)
+            targets.push_back(has_targets ? (k + 1) / 28.0
+                                          : (k == labels.back() ? 1.0 - smoothing : 0.0) + smoothing / kClasses);
+        }
+        KernelMemory memory;
+        const bool through_relu = has_targets;
+        auto* weight_gradient = memory.output<float>(kClasses * inputs);
+        auto* bias_gradient = memory.output<float>(kClasses);
+        auto* row_bias_gradient = memory.output<float>(inputs);
+        auto* sums = memory.output<float>(2);
+        auto* row_gradient = memory.output<TypeParam>(images * inputs);
+        const Classify work{.images = images,
+                            .inputs = inputs,
+                            .rows = memory.input(rows),
+                            .weights = memory.input(as_values<float>(weights)),
+                            .bias = memory.input(as_values<float>(bias)),
+                            .logits = memory.output<float>(images * kClasses),
+                            .labels = memory.input(labels),
+                            .targets = has_targets ? memory.input(as_values<float>(targets)) : nullptr,
+                            .label_smoothing = smoothing,
+                            .gradient_scale = memory.input<float>({0.25F}),
+                            .logit_gradient = memory.output<float>(images * kClasses),
+                            .row_gradient = row_gradient,
+                            .image_results = memory.output<float>(images * 2),
+                            .through_relu = through_relu,
+                            .kept_scale = 2};
+        memory.run([&] {
+          launch_classify<TypeParam>({}, work);
+          launch_classify_gradient<TypeParam>({}, work, {weight_gradient, bias_gradient, row_bias_gradient, sums});
+        });
+        ClassifyReference expected(images, inputs, row_numbers, weights, bias, targets, labels, 0.25);
+        Doubles of_row_bias(static_cast<size_t>(inputs));
+        for (size_t i = 0; i < expected.row_gradient.size(); ++i) {
+          if (through_relu) expected.row_gradient[i] *= row_numbers[i] > 0 ? 2 : 0;
+          of_row_bias[i % static_cast<size_t>(inputs)] += number(row_gradient[i]);
+        }
+        expect_values(row_bias_gradient, of_row_bias, "rows' bias' gradient", 4);
+        expect_values(work.logits, expected.logits, "logits", 10);
+        expect_values(work.logit_gradient, expected.logit_gradient, "logits' gradient");
+        expect_values(row_gradient, expected.row_gradient, "rows' gradient");
+        expect_values(work.image_results, expected.results, "results", 4);
+        Doubles of_weights(static_cast<size_t>(kClasses * inputs));
+        Doubles of_bias(kClasses);
+        Doubles of_results(2);
+        for (int n = 0; n < images; ++n)
+          for (int k = 0; k < kClasses; ++k) {
+            const double slope = expected.logit_gradient[static_cast<size_t>(n * kClasses + k)];
+            of_bias[static_cast<size_t>(k)] += slope;
+            for (int i = 0; i < inputs; ++i)
+              of_weights[static_cast<size_t>(k * inputs + i)] +=
+                  slope * row_numbers[static_cast<size_t>(n * inputs + i)];
+          }
+        for (size_t i = 0; i < expected.results.size(); ++i) of_results[i % 2] += expected.results[i];
+        expect_values(weight_gradient, of_weights, "weights' gradient", 4);
+        expect_values(bias_gradient, of_bias, "bias' gradient", 4);
+        expect_values(sums, of_results, "sums", 10);
+      }
+}
+
+TEST(CudaWeights, AddUpThePartsOfManyLayersAtOnce) {
+  KernelMemory memory;
+  std::vector<WeightParts> all;
+  std::vector<Doubles> numbers;
+  for (int layer = 0; layer < 70; ++layer) {
+    const int rows = 1 + layer % 5;
+    const int columns = 16 * (1 + layer % 3);
+    const int part_count = layer % 20;
+    numbers.push_back(random_numbers(int64_t{part_count} * rows * columns, static_cast<unsigned>(layer)));
+    all.push_back({memory.input(as_values<float>(numbers.back())), part_count, rows * columns, rows, columns,
+                   memory.output<float>(rows * columns)});
+  }
+  memory.run([&] { launch_sum_weight_parts({}, all); });
+  for (size_t layer = 0; layer < all.size(); ++layer) {
+    const WeightParts& work = all[layer];
+    const auto size = static_cast<size_t>(work.rows * work.columns);
+    Doubles expected(size);
+    for (size_t i = 0; i < numbers[layer].size(); ++i) {
+      const size_t place = i % size;
+      const size_t row = place / static_cast<size_t>(work.columns);
+      expected[place % static_cast<size_t>(work.columns) * static_cast<size_t>(work.rows) + row] += numbers[layer][i];
+    }
+    expect_values(work.output, expected, "sum", 20);
+  }
+}
+
+template <typename T>
+class CudaAdam : public ::testing::Test {};
+TYPED_TEST_SUITE(CudaAdam, ValueTypes);
+
+TYPED_TEST(CudaAdam, StepsAsItsFormulaSays) {
+  constexpr int kSize = 1040;
+  const double rate = 0.01;
+  const double keep = 0.9;
+  const double share = 0.3;
+  const Doubles w = random_numbers(kSize, 1), g = random_numbers(kSize, 2), m = random_numbers(kSize, 3),
+                average = random_numbers(kSize, 5);
+  Doubles v = random_numbers(kSize, 4);
+  Doubles mask;
+  for (double& each : v) each = each * each;
+  for (int i = 0; i < kSize; ++i) mask.push_back(i % 3 == 0 ? 1 : 0);
+  for (const bool decays : {false, true})
+    for (const bool averages : {false, true}) {
+      KernelMemory memory;
+      const auto floats = [&](const Doubles& numbers) { return memory.output(as_values<float>(numbers)); };
+      auto* values = memory.output<TypeParam>(kSize);
+      const AdamStep work{.size = kSize,
+                          .weights = floats(w),
+                          .gradient = memory.input(as_values<float>(g)),
+                          .m = floats(m),
+                          .v = floats(v),
+                          .new_share1 = 0.1F,
+                          .new_share2 = 0.001F,
+                          .epsilon = 1e-7F,
+                          .numbers = memory.input(as_values<float>({rate, keep, share})),
+                          .decay_mask = decays ? memory.input(as_values<float>(mask)) : nullptr,
+                          .decays = decays,
+                          .average = averages ? floats(average) : nullptr,
+                          .weight_values = averages ? values : nullptr};
+      memory.run([&] { launch_adam<TypeParam>({}, work); });
+      Doubles new_m, new_v, new_w, new_average;
+      for (size_t i = 0; i < kSize; ++i) {
+        new_m.push_back(m[i] + (g[i] - m[i]) * 0.1);
+        new_v.push_back(v[i] + (g[i] * g[i] - v[i]) * 0.001);
+        const double kept = decays && mask[i] == 1 ? w[i] * keep : w[i];
+        new_w.push_back(kept - new_m[i] * rate / (std::sqrt(new_v[i]) + 1e-7));
+        new_average.push_back(average[i] + share * (new_w[i] - average[i]));
+      }
+      expect_values(work.m, new_m, "m");
+      expect_values(work.v, new_v, "v");
+      expect_values(work.weights, new_w, "weights");
+      if (!averages) continue;
+      expect_values(work.average, new_average, "average");
+      expect_values(values, new_w, "values");
+    }
+}
+
+}  // namespace
+
+}  // namespace fer_ddp::cuda
