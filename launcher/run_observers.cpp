@@ -26,8 +26,8 @@ class HistoryFile final : public TrainingObserver {
   }
   // Whoever is told after this one writes to the folder at once: only where it still is this run's.
   void on_epoch(const TrainingState& state, const EpochDecision&) override {
-    if (check_) check_();
     writer_.add([path = path_, history = state.history, check = check_] { write_history(path, history, check); });
+    if (check_) check_();  // behind add(), which may wait for the disk
   }
 
  private:

@@ -81,7 +81,9 @@ void write_file_atomically(const fs::path& path, const ByteSource& content, cons
   struct stat written {};
   try {
     {
-      const FileDescriptor file(aside, O_WRONLY | O_CREAT | O_TRUNC);
+      // A file of its own, never a leftover's: whoever was halted as they wrote that one may go on writing to it.
+      static_cast<void>(::unlink(aside.c_str()));
+      const FileDescriptor file(aside, O_WRONLY | O_CREAT | O_EXCL);
       static_cast<void>(::fstat(file.get(), &written));
       content([&](std::span<const std::byte> bytes) { write_all(file, bytes, path); });
       if (::fsync(file.get()) != 0)

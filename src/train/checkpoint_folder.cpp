@@ -161,6 +161,7 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
   const fs::path checkpoint = folder_ / checkpoint_name(position);
   if (is_complete(checkpoint)) {
     if (is_undamaged(checkpoint)) return;
+    if (check_) check_();
     move_aside(position, "damaged");
   }
   if (check_) check_();
@@ -194,6 +195,7 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
   for (const CheckpointPosition& candidate : newest_first()) {
     const fs::path path = folder_ / checkpoint_name(candidate);
     const bool is_later = is_complete(path) && candidate > position;
+    if (check_) check_();  // what is later may be of the one who has taken the folder over meanwhile
     if (is_later) {
       move_aside(candidate, "superseded");
     } else if (!is_complete(path) || ++kept > keep_) {

@@ -42,7 +42,7 @@ struct StoredCheckpoint {
 
 class CheckpointFolder {
  public:
-  // `keep`: how many complete checkpoints stay. `check` is asked before anything takes its final name.
+  // `keep`: how many complete checkpoints stay. `check` is asked before anything takes its final name or is removed.
   CheckpointFolder(std::filesystem::path folder, int keep, PublishCheck check = {})
       : folder_(std::move(folder)), keep_(keep), check_(std::move(check)) {}
 

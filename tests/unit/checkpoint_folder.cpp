@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "core/atomic_file.h"
+#include "core/error.h"
 #include "temporary_folder.h"
 
 namespace fer_ddp {
@@ -44,6 +45,20 @@ TEST_F(Checkpoints, OnlyTheNewestAreKept) {
   for (int epoch = 0; epoch < 5; ++epoch) folder_.write(epoch, 0, state("a"));
   EXPECT_FALSE(fs::exists(at("epoch-00002-step-00000000")));
   EXPECT_TRUE(fs::exists(at("epoch-00003-step-00000000")));
+}
+
+// Halted as it has just finished a checkpoint, while another process takes the run over and writes newer ones.
+TEST_F(Checkpoints, OneThatHasLostTheFolderRemovesNothingOld) {
+  for (int epoch = 0; epoch < 2; ++epoch) folder_.write(epoch, 0, state("a"));
+  const CheckpointFolder halted(temporary_.path() / "checkpoints", 2, [&] {
+    if (!fs::exists(at("epoch-00002-step-00000000") / "COMPLETE")) return;
+    CheckpointFolder(temporary_.path() / "checkpoints", 4).write(3, 0, state("b"));
+    throw machine_error("taken over");
+  });
+  EXPECT_THROW(halted.write(2, 0, state("a")), Error);
+  for (const char* name : {"epoch-00000", "epoch-00001", "epoch-00002", "epoch-00003"})
+    EXPECT_TRUE(fs::exists(at((std::string(name) + "-step-00000000").c_str()) / "COMPLETE")) << name;
+  EXPECT_EQ(newest(), (CheckpointFiles{{"state", "b"}}));
 }
 
 // A note of the user's, say, or a picture drawn from the weights.

@@ -125,6 +125,26 @@ TEST(AtomicFile, WithoutLeaveToPublishNothingIsWrittenAside) {
   EXPECT_EQ(read_file(partial_path(path)), "another process's");
 }
 
+// As after a process was halted in the middle and another one has taken its place.
+TEST(AtomicFile, WhatIsHalfWrittenIsNeverPublishedByTheNextWriterNorWrittenIntoItsFile) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "a";
+  bool taken_over = false;
+  const ByteSource halted = [&](const ByteSink& to) {
+    to(std::as_bytes(std::span(std::string_view("halted"))));
+    write_file_atomically(path, std::string_view("the next one's"));
+    taken_over = true;
+    to(std::as_bytes(std::span(std::string_view(" and gone on"))));
+  };
+  EXPECT_THROW(write_file_atomically(path, halted,
+                                     [&] {
+                                       if (taken_over) throw machine_error("taken over");
+                                     }),
+               Error);
+  EXPECT_EQ(read_file(path), "the next one's");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
 }  // namespace
 
 }  // namespace fer_ddp
