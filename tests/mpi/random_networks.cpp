@@ -32,8 +32,24 @@ struct Trained {
 
 enum class Engine { kAutograd, kDevice, kKernels, kStages };
 
+// The world's sums; of those of gradients, how large they are and which kernels were started before.
+class WatchedSums final : public Reducer {
+ public:
+  void all_reduce(std::span<double> values, ReduceOperation operation) override {
+    world_communicator().all_reduce(values, operation);
+  }
+  [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float> values) override {
+    sizes.push_back(values.size());
+    kernels_before.push_back(host_kernel_launches());
+    return world_communicator().start_sum(values);
+  }
+
+  std::vector<size_t> sizes{};
+  std::vector<int64_t> kernels_before{};
+};
+
 Trained train(Engine engine, Communicator& communicator, const Network& network, const Faces& faces,
-              BatchNormScope batch_norm = BatchNormScope::kGlobal) {
+              BatchNormScope batch_norm = BatchNormScope::kGlobal, Reducer* sums_by = nullptr) {
   const Config config{.batch_size = static_cast<int>(faces.rows.size()),
                       .optimizer = OptimizerRule::kSgd,
                       .init = "uniform_fan_in",
@@ -41,7 +57,7 @@ Trained train(Engine engine, Communicator& communicator, const Network& network,
                       .momentum = 0.5};
   const auto model = make_model(network, config);
   const auto optimizer = make_optimizer(config, model->store().layout());
-  HostRuntime runtime(communicator);
+  HostRuntime runtime(sums_by != nullptr ? *sums_by : static_cast<Reducer&>(communicator));
   PerSplit<SplitView> splits;
   splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
   const Dataset dataset{Manifest{}, "faces", "", splits};
@@ -126,6 +142,25 @@ TEST(DeviceKernels, TakeEachRanksOwnStatisticsWhereTheyAreLocal) {
     EXPECT_LT(distance(kernels.gradients, operators.gradients), 1e-3);
     EXPECT_LT(distance(kernels.statistics, operators.statistics), 1e-5);
   }
+}
+
+// Its dense layer alone is more than the smallest bucket.
+TEST(DeviceKernels, SumTheLastLayersGradientsOverTheRanksWhileBackwardRuns) {
+  const Network network = parse_network(
+      R"({"layers": [{"convolution": 16, "padding": 1}, {"relu": {}}, {"max_pool": 2},
+                     {"convolution": 16, "padding": 1}, {"relu": {}},
+                     {"flatten": {}}, {"dense": 256}, {"relu": {}}, {"dense": 7}]})",
+      "table");
+  const Faces faces = Faces::patches(3);
+  WatchedSums sums;
+  static_cast<void>(train(Engine::kKernels, world_communicator(), network, faces, BatchNormScope::kGlobal, &sums));
+  const int64_t kernels = host_kernel_launches();
+  ASSERT_EQ(sums.sizes.size(), 2U);
+  EXPECT_GT(sums.sizes[0], size_t{24 * 24 * 16 * 256});
+  EXPECT_LT(sums.sizes[1], size_t{16 * 16 * 9 * 2});
+  EXPECT_GT(sums.kernels_before[1], sums.kernels_before[0] + 3) << "backward was over";
+  EXPECT_EQ(kernels, sums.kernels_before[1]) << "backward went on behind the last sum";
+  expect_world_not_to_matter(Engine::kKernels, network, faces);
 }
 
 // At 1, 2, 4 and 8 ranks the stages add up the same numbers in the same order.

@@ -1,9 +1,12 @@
 #include "step/autograd/gradient_buckets.h"
 
+#include <utility>
+
 namespace fer_ddp {
 
-GradientBuckets::GradientBuckets(ParameterStore& store, Reducer& reducer, size_t smallest_bucket)
-    : reducer_(reducer), bucket_of_parameter_(store.parameters().size()) {
+GradientBuckets::GradientBuckets(ParameterStore& store, Reducer& reducer, size_t smallest_bucket,
+                                 std::function<void()> before_sums)
+    : reducer_(reducer), before_sums_(std::move(before_sums)), bucket_of_parameter_(store.parameters().size()) {
   const std::span<float> gradients = store.gradients();
   size_t begin = 0;
   size_t end = 0;
@@ -29,6 +32,7 @@ void GradientBuckets::mark_ready(size_t parameter) {
 }
 
 void GradientBuckets::start_ready_buckets() {
+  if (before_sums_ && started_ < buckets_.size() && buckets_[started_].missing == 0) before_sums_();
   for (; started_ < buckets_.size() && buckets_[started_].missing == 0; ++started_)
     buckets_[started_].reduction = reducer_.start_sum(buckets_[started_].values);
 }

@@ -4,6 +4,7 @@
 // wait.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -19,8 +20,10 @@ inline constexpr size_t kSmallestGradientBucket = (size_t{1} << 20) / sizeof(flo
 
 class GradientBuckets {
  public:
-  // `smallest_bucket` in elements: parameters are gathered until a bucket holds that many.
-  GradientBuckets(ParameterStore& store, Reducer& reducer, size_t smallest_bucket);
+  // `smallest_bucket` in elements: parameters are gathered until a bucket holds that many. `before_sums` is called
+  // before buckets start, for a backward pass that keeps parts of gradients until somebody needs their sums.
+  GradientBuckets(ParameterStore& store, Reducer& reducer, size_t smallest_bucket,
+                  std::function<void()> before_sums = {});
 
   // The gradient of store.parameters()[parameter] is complete for this step.
   void mark_ready(size_t parameter);
@@ -42,6 +45,7 @@ class GradientBuckets {
   void start_ready_buckets();
 
   Reducer& reducer_;
+  std::function<void()> before_sums_;
   std::vector<Bucket> buckets_;
   std::vector<size_t> bucket_of_parameter_;
   size_t started_ = 0;

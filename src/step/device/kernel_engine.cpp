@@ -14,10 +14,23 @@ namespace fer_ddp {
 namespace {
 
 constexpr int64_t kFewestEvaluated = 128;  // images at once, for a device to have enough
+// In elements, 8 MiB: each bucket costs a kernel and an all-reduce, so that small networks have one alone.
+constexpr size_t kSmallestKernelBucket = (size_t{8} << 20) / sizeof(float);
 
 at::Tensor values_for(Model& model, const DeviceKernels& kernels) {
   if (kernels.value_bytes() == 4) return {};
   return model.store().flat_weights().detach().to(at::kBFloat16);
+}
+
+// The parameters of these layers, as places in the model's list.
+std::vector<size_t> parameters_of(const Model& model, const std::vector<const Layer*>& layers) {
+  std::vector<size_t> found;
+  const auto& all = model.store().parameters();
+  for (size_t i = 0; i < all.size(); ++i)
+    for (const Layer* layer : layers)
+      if (layer != nullptr && (all[i].name == layer->name + ".weight" || all[i].name == layer->name + ".bias"))
+        found.push_back(i);
+  return found;
 }
 
 }  // namespace
@@ -41,7 +54,14 @@ KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbe
               .next_statistics = at::empty_like(model.flat_buffers()),
               .sum_statistics = statistics_sum(runtime.reducer(), config),
               .most_images = std::max<int64_t>(config.batch_size, kFewestEvaluated)},
-      buckets_(model.store(), runtime.reducer(), kSmallestGradientBucket) {
+      buckets_(model.store(), runtime.reducer(), kSmallestKernelBucket,
+               [this] {
+                 around_.kernels.sum_weight_parts(around_.weight_parts);
+                 around_.weight_parts.clear();
+               }),
+      parameters_of_head_(parameters_of(model, plan_.head)) {
+  for (const StageSpec& spec : plan_.stages)
+    parameters_of_stage_.push_back(parameters_of(model, {spec.layer, spec.batch_norm}));
   zero_ = at::zeros({1}, model.flat_buffers().options().dtype(at::kInt));
   labels_ = at::zeros({around_.most_images}, zero_.options());
   model.store().flat_gradients().zero_();  // nobody writes those of a bias that a normalisation takes away again
@@ -93,14 +113,26 @@ void KernelEngine::compute(int64_t images, int64_t global_images, at::Tensor& su
   for (const auto& stage : stages_) stage->forward(batch);
   around_.weight_parts.clear();
   head_->step(batch, truth, sums.data_ptr<float>());
-  for (size_t i = stages_.size(); i-- > 0;) stages_[i]->backward(batch);
-  // The statistics behind the step, which nothing of it reads any more, take the place of those before with it.
+  backward(batch);
+}
+
+void KernelEngine::mark_ready(const std::vector<size_t>& parameters) {
+  for (const size_t parameter : parameters) buckets_.mark_ready(parameter);
+}
+
+void KernelEngine::backward(const KernelBatch& batch) {
+  mark_ready(parameters_of_head_);
+  for (size_t i = stages_.size(); i-- > 1;) {
+    stages_[i]->backward(batch);
+    mark_ready(parameters_of_stage_[i]);
+  }
+  stages_[0]->backward(batch);
+  // The statistics behind the step, which nothing of it reads any more, take the place of those before with the last.
   around_.add_weight_parts({.parts = around_.next_statistics.const_data_ptr<float>(),
                             .part_count = 1,
                             .rows = 1,
                             .columns = static_cast<int>(around_.next_statistics.numel()),
                             .output = model_.flat_buffers().data_ptr<float>()});
-  around_.kernels.sum_weight_parts(around_.weight_parts);
   buckets_.wait();
 }
 

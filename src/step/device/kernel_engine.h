@@ -1,7 +1,8 @@
 // A device's gradients by this project's own kernels (device_kernels.h): any table that network/stage_plan.h matches,
 // as the fused engine's on a CPU. Weights and statistics are the device's model's, and so is the flat gradient;
 // weights' gradients are summed over the images in parts, and the parts of all layers added up by one kernel behind
-// backward.
+// backward; or, where a network is so large that its gradients are summed over the ranks in several buckets, by one for
+// each bucket, whose sum over the ranks then runs beside the rest of backward.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -43,6 +44,8 @@ class KernelEngine final : public DeviceEngine {
 
  private:
   void share_gradients();
+  void backward(const KernelBatch& batch);
+  void mark_ready(const std::vector<size_t>& parameters);
 
   Model& model_;
   const DeviceFeed& feed_;
@@ -58,6 +61,8 @@ class KernelEngine final : public DeviceEngine {
   std::unique_ptr<KernelHead> head_;
   std::vector<at::Tensor> gradients_;
   GradientBuckets buckets_;
+  std::vector<std::vector<size_t>> parameters_of_stage_;  // by place in the model's
+  std::vector<size_t> parameters_of_head_;
 };
 
 }  // namespace fer_ddp
