@@ -133,6 +133,8 @@ int run_trainer(const Config& config, const RunRequest& request, const Dataset& 
                    .device = device,
                    .teachers = teachers});
   if (request.existing == ExistingRun::kResume) resume_training(trainer, config, check, session);
+  if (const std::string engine = trainer.computed_by(); !engine.empty())
+    session.log.info("engine", "the step is computed by " + engine);
   std::optional<RunServices> services;
   run_on_rank_0(communicator, [&] {
     services.emplace(config, board);

@@ -47,6 +47,10 @@ class HostRuntime final : public DeviceRuntime {
   [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels(Precision precision) override {
     return make_kernels_ ? make_kernels_(precision) : nullptr;
   }
+  [[nodiscard]] std::string name() const override { return "host"; }
+  [[nodiscard]] double seconds_of(const std::function<void()>& work) override { return timer_(work); }
+  // What it says of work, which it runs; 0 else.
+  void time_by(std::function<double(const std::function<void()>&)> timer) { timer_ = std::move(timer); }
   void keep_kernel_times() override { clock_ = std::make_unique<HostClock>(); }
   [[nodiscard]] KernelClock* kernel_clock() override { return clock_.get(); }
   void close() override {}
@@ -73,6 +77,10 @@ class HostRuntime final : public DeviceRuntime {
 
   Reducer& reducer_;
   MakeKernels make_kernels_;
+  std::function<double(const std::function<void()>&)> timer_ = [](const std::function<void()>& work) {
+    work();
+    return 0.0;
+  };
   std::unique_ptr<HostClock> clock_{};
   std::vector<int64_t> keys_{};
 };

@@ -28,6 +28,19 @@ class CudaGraph final : public WorkGraph {
   at::cuda::CUDAGraph graph_;
 };
 
+class TimedEvent {
+ public:
+  TimedEvent() { check_cuda(cudaEventCreate(&event_), "cudaEventCreate"); }
+  TimedEvent(const TimedEvent&) = delete;
+  TimedEvent& operator=(const TimedEvent&) = delete;
+  ~TimedEvent() { cudaEventDestroy(event_); }
+  void record(cudaStream_t stream) const { check_cuda(cudaEventRecord(event_, stream), "cudaEventRecord"); }
+  [[nodiscard]] cudaEvent_t get() const { return event_; }
+
+ private:
+  cudaEvent_t event_ = nullptr;
+};
+
 // Page-locked memory on the host, and an event behind the copy.
 class PendingCopy final : public PendingValues {
  public:
@@ -75,9 +88,28 @@ std::unique_ptr<DeviceKernels> CudaRuntime::make_kernels(Precision precision) {
 }
 
 void CudaRuntime::use_precision(Precision precision) {
+  at::globalContext().setDeterministicCuDNN(true);
   const bool allows_tf32 = precision == Precision::kTf32;
   at::globalContext().setAllowTF32CuDNN(allows_tf32);
   at::globalContext().setAllowTF32CuBLAS(allows_tf32);
+}
+
+std::string CudaRuntime::name() const {
+  cudaDeviceProp properties{};
+  check_cuda(cudaGetDeviceProperties(&properties, device_), "cudaGetDeviceProperties");
+  return properties.name;
+}
+
+double CudaRuntime::seconds_of(const std::function<void()>& work) {
+  const TimedEvent begin;
+  const TimedEvent end;
+  begin.record(stream_.stream());
+  work();
+  end.record(stream_.stream());
+  reducer_.wait_for(end.get(), "measured kernels");
+  float milliseconds = 0;
+  check_cuda(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()), "cudaEventElapsedTime");
+  return static_cast<double>(milliseconds) / 1000;
 }
 
 std::unique_ptr<PendingValues> CudaRuntime::start_copy(const at::Tensor& values) {

@@ -27,6 +27,8 @@ class CudaRuntime final : public DeviceRuntime {
   void run_repeatedly(int64_t key, const std::function<void()>& work) override;
   [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels(Precision precision) override;
   [[nodiscard]] std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) override;
+  [[nodiscard]] std::string name() const override;
+  [[nodiscard]] double seconds_of(const std::function<void()>& work) override;
   void keep_kernel_times() override { clock_ = std::make_unique<CuptiClock>(device_); }
   [[nodiscard]] KernelClock* kernel_clock() override { return clock_.get(); }
   void close() override { reducer_.close(); }

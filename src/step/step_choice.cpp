@@ -70,9 +70,11 @@ void refuse_impossible_step(const Config& config, const Network& network) {
 std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                  const Dataset& dataset, Communicator& communicator,
                                                  DeviceRuntime* device, Teachers* teachers) {
-  if (device != nullptr)
-    return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, fitted_share(config, dataset, communicator),
-                                        teachers, choose_kernels(config, model.network(), *device, communicator));
+  if (device != nullptr) {
+    const Config of_share = fitted_share(config, dataset, communicator);
+    return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, of_share, teachers,
+                                        choose_kernels(of_share, model.network(), *device, communicator));
+  }
   std::unique_ptr<TrainingStep> step = make_cpu_step(config, model, optimizer, dataset, communicator);
   if (teachers == nullptr) return step;
   return make_distilling_step(std::move(step), *teachers, fitted(config, dataset));

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/expressions.h"
@@ -60,6 +61,15 @@ class TrainingStep {
 
   // Not collective. The model or the optimizer were changed from outside: the next step starts from what they hold now.
   virtual void reload() = 0;
+
+  // What was chosen on this machine of ways to compute that differ in their last bits, as text, alike on all ranks;
+  // empty: there was nothing to choose. A run that goes on takes over what it began with, if that is of such a machine;
+  // not collective, before the first step.
+  [[nodiscard]] virtual std::string choices() const { return {}; }
+  virtual void use_choices(const std::string& /*choices*/) {}
+
+  // What computes the step, as words behind "the step is computed by"; empty: as the configuration lets expect.
+  [[nodiscard]] virtual std::string computed_by() const { return {}; }
 
   // Where the time of all steps so far went on this rank; empty where the step does not count it.
   [[nodiscard]] virtual std::vector<PassTime> pass_times() const { return {}; }

@@ -134,6 +134,7 @@ CheckpointContent encode_checkpoint(const Checkpointed& parts, const std::shared
                               .data_checksum = parts.data_checksum,
                               .network = network_hash(parts.model.network()),
                               .teachers = parts.teachers,
+                              .device_choices = parts.device_choices,
                               .kept = KeptEpochs{.lowest_loss = epoch_of(parts.kept.lowest_loss),
                                                  .highest_accuracy = epoch_of(parts.kept.highest_accuracy)}};
   copy_weights(parts.model, memory->weights);

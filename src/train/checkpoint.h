@@ -27,7 +27,8 @@ struct Checkpointed {
   DecisionMaker& decisions;
   KeptWeights& kept;
   const std::string& data_checksum;
-  std::optional<std::string> teachers{};  // Teachers::hash()
+  std::optional<std::string> teachers{};        // Teachers::hash()
+  std::optional<std::string> device_choices{};  // TrainingStep::choices(); none: there were none
 };
 
 // Where a checkpoint's weights and slots are copied to.

@@ -229,6 +229,7 @@ std::string checkpoint_state_text(const CheckpointState& state) {
                    {"data_checksum", state.data_checksum ? Json(*state.data_checksum) : Json(nullptr)},
                    {"network", state.network ? Json(*state.network) : Json(nullptr)}};
   if (state.teachers) document["teachers"] = *state.teachers;
+  if (state.device_choices) document["device_choices"] = *state.device_choices;
   if (state.kept)
     document["kept_epochs"] = {{"lowest_loss", optional_to_json(state.kept->lowest_loss)},
                                {"highest_accuracy", optional_to_json(state.kept->highest_accuracy)}};
@@ -254,6 +255,7 @@ CheckpointState parse_checkpoint_state(std::string_view text, const std::string&
     const Value network = value["network"];
     if (!network.is_null()) state.network = network.text();
     if (value.holds("teachers")) state.teachers = value["teachers"].text();
+    if (value.holds("device_choices")) state.device_choices = value["device_choices"].text();
     if (value.holds("kept_epochs")) state.kept = read_kept(value["kept_epochs"], state.training.epoch);
   }
   return state;

@@ -2,8 +2,8 @@
 // is looked at number by number, so that a file that was damaged or written by hand ends in one message, whatever is in
 // it.
 //
-// Format 2 added data_checksum and network; format 1 is read as well, without them. Of format 2 some have teachers, and
-// all but those of earlier versions kept_epochs, which readers may pass over.
+// Format 2 added data_checksum and network; format 1 is read as well, without them. Of format 2 some have teachers or
+// device_choices, and all but those of earlier versions kept_epochs; readers may pass over the last two.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +26,11 @@ struct CheckpointState {
   TrainingState training{};
   DecisionState decisions{};
   int64_t optimizer_steps = 0;
-  std::optional<std::string> data_checksum{};  // Dataset::checksum() of what the run is trained on; none: format 1
-  std::optional<std::string> network{};        // network_hash() of what is trained; none: format 1
-  std::optional<std::string> teachers{};       // Teachers::hash() of what it learns from; none: nothing
-  std::optional<KeptEpochs> kept{};            // none: written before there was such a thing
+  std::optional<std::string> data_checksum{};   // Dataset::checksum() of what the run is trained on; none: format 1
+  std::optional<std::string> network{};         // network_hash() of what is trained; none: format 1
+  std::optional<std::string> teachers{};        // Teachers::hash() of what it learns from; none: nothing
+  std::optional<std::string> device_choices{};  // TrainingStep::choices(); none: there were none
+  std::optional<KeptEpochs> kept{};             // none: written before there was such a thing
 };
 
 [[nodiscard]] std::string checkpoint_state_text(const CheckpointState& state);

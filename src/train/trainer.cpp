@@ -82,6 +82,7 @@ void Trainer::resume(const StoredCheckpoint& checkpoint) {
   require_position(checkpoint, found.training);
   decode_checkpoint(checkpoint, found, parts());
   state_.stop_reason = decisions_.stop_reason_of(state_);
+  if (found.device_choices) step_->use_choices(*found.device_choices);
   step_->reload();
 }
 
@@ -337,7 +338,8 @@ void Trainer::save_checkpoint() {
     TrainingState saved = state_;
     saved.earlier_seconds = run_seconds();
     Checkpointed all = parts();
-    checkpoints_.take({saved, all.model, all.optimizer, all.decisions, all.kept, all.data_checksum, all.teachers});
+    checkpoints_.take({saved, all.model, all.optimizer, all.decisions, all.kept, all.data_checksum, all.teachers,
+                       all.device_choices});
   });
   vote_.checkpoint_taken();
   if (state_.stop_reason == StopReason::kNone) announce(TrainingPhase::kTraining);
@@ -380,7 +382,11 @@ double Trainer::run_seconds() const {
 }
 
 Checkpointed Trainer::parts() {
-  return {state_, model_, *optimizer_, decisions_, kept_, surroundings_.dataset.checksum(), teachers_hash()};
+  const std::string choices = step_->choices();
+  return {state_,          model_,
+          *optimizer_,     decisions_,
+          kept_,           surroundings_.dataset.checksum(),
+          teachers_hash(), choices.empty() ? std::nullopt : std::optional(choices)};
 }
 
 }  // namespace fer_ddp

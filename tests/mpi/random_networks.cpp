@@ -10,6 +10,7 @@
 #include "data/sampler.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
+#include "step/device/kernel_choice.h"
 #include "step/fused/stages/staged_step.h"
 #include "tests/faces.h"
 #include "tests/host_kernels.h"
@@ -142,6 +143,26 @@ TEST(DeviceKernels, TakeEachRanksOwnStatisticsWhereTheyAreLocal) {
     EXPECT_LT(distance(kernels.gradients, operators.gradients), 1e-3);
     EXPECT_LT(distance(kernels.statistics, operators.statistics), 1e-5);
   }
+}
+
+// Each rank measures; where they differ, rank 0's holds.
+TEST(DeviceKernels, AreChosenAlikeOnAllRanks) {
+  Communicator& world = world_communicator();
+  HostRuntime runtime(world, [](Precision precision) { return make_host_kernels(precision); });
+  const bool library_is_quicker = world.rank() % 2 == 0;
+  runtime.time_by([&](const std::function<void()>& work) {
+    const int64_t before = host_kernel_launches();
+    work();
+    return (host_kernel_launches() > before) == library_is_quicker ? 2.0 : 1.0;
+  });
+  const Network network = parse_network(
+      R"({"layers": [{"convolution": 16}, {"relu": {}}, {"max_pool": 2}, {"convolution": 16, "stride": 2}, {"relu": {}},
+                     {"global_average_pool": {}}, {"dense": 7}]})",
+      "table");
+  const auto kernels = choose_kernels(Config{.batch_size = 1}, network, runtime, world, 0);
+  EXPECT_EQ(kernels->choices(),
+            "host, fp32\nforward 23x23x16 to 11x11x16, 3x3 by 2\ninput gradient 23x23x16 to 11x11x16, 3x3 by 2\n"
+            "weight gradient 23x23x16 to 11x11x16, 3x3 by 2");
 }
 
 // Its dense layer alone is more than the smallest bucket.

@@ -75,6 +75,15 @@ TEST(CheckpointState, NamesTeachersWhereThereAreAny) {
   EXPECT_THAT(refusal(with("/teachers", 3)), HasSubstr("teachers is 3, expected a text"));
 }
 
+TEST(CheckpointState, HoldsWhatADeviceHasChosen) {
+  CheckpointState state = made_state();
+  EXPECT_FALSE(Json::parse(checkpoint_state_text(state)).contains("device_choices"));
+  EXPECT_FALSE(parse_checkpoint_state(checkpoint_state_text(state), "state.json").device_choices.has_value());
+  state.device_choices = "NVIDIA H100, fp32\nforward 48x48x64 to 48x48x64, 3x3 by 1";
+  EXPECT_EQ(parse_checkpoint_state(checkpoint_state_text(state), "state.json").device_choices, state.device_choices);
+  EXPECT_THAT(refusal(with("/device_choices", 3)), HasSubstr("device_choices is 3, expected a text"));
+}
+
 TEST(CheckpointState, NamesTheEpochsWhoseWeightsAreKept) {
   CheckpointState state = made_state();
   EXPECT_FALSE(parse_checkpoint_state(checkpoint_state_text(state), "state.json").kept.has_value());

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "core/pixel_scale.h"
 
@@ -347,6 +348,11 @@ class DeviceKernels {
   virtual void classify_gradient(const Classify& work, const ClassifySums& sums) = 0;
 
   virtual void adam(const AdamStep& work) = 0;
+
+  // What was chosen on this device of ways that differ in their last bits, as lines of text, and the same of an earlier
+  // run; empty: there was nothing to choose.
+  [[nodiscard]] virtual std::string choices() const { return {}; }
+  virtual void use_choices(const std::string& /*choices*/) {}
 };
 
 }  // namespace fer_ddp

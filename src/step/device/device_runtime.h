@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "comm/reducer.h"
 #include "core/choices.h"
@@ -48,6 +49,11 @@ class DeviceRuntime {
   virtual void use_precision(Precision) {}
   // The device's own kernels, on the stream that its work runs on; null where it has none that fit it.
   [[nodiscard]] virtual std::unique_ptr<DeviceKernels> make_kernels(Precision) { return nullptr; }
+
+  // What tells models of the device apart, such as "NVIDIA H100 80GB HBM3".
+  [[nodiscard]] virtual std::string name() const = 0;
+  // Runs work and waits for it: the seconds that the device took.
+  [[nodiscard]] virtual double seconds_of(const std::function<void()>& work) = 0;
 
   // Before any work: the times of its kernels are kept. Nothing is recorded as a graph then, since a graph does not say
   // which call a kernel of it came from. Throws Error (the machine's fault).

@@ -8,6 +8,7 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
@@ -42,27 +43,41 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
     : host_model_(model),
       host_optimizer_(optimizer),
       runtime_(runtime),
-      label_smoothing_(config.label_smoothing),
+      config_(config),
+      teachers_(teachers),
       model_(std::make_unique<Model>(model.network(), config, runtime.device())),
       numbers_(runtime.device()),
       feed_(dataset, model, config, scales_of(model, teachers), runtime.device()),
       kernels_(std::move(kernels)),
       sums_(at::zeros({2}, model_->flat_buffers().options())) {
   runtime.use_precision(config.precision);
-  DeviceWeights weights;
   if (kernels_ && runtime.kernel_clock() != nullptr) {
     auto timed = std::make_unique<TimedKernels>(std::move(kernels_), config.precision, *runtime.kernel_clock());
     timed_ = timed.get();
     kernels_ = std::move(timed);
   }
+  make_engine();
+  reload();
+}
+
+void DeviceStep::make_engine() {
+  DeviceWeights weights;
   if (kernels_) {
-    auto engine = std::make_unique<KernelEngine>(*model_, feed_, numbers_, runtime, *kernels_, config);
+    auto engine = std::make_unique<KernelEngine>(*model_, feed_, numbers_, runtime_, *kernels_, config_);
     weights = {kernels_.get(), engine->weight_values()};
     engine_ = std::move(engine);
   } else {
-    engine_ = std::make_unique<AutogradEngine>(*model_, feed_, numbers_, runtime, config, teachers);
+    engine_ = std::make_unique<AutogradEngine>(*model_, feed_, numbers_, runtime_, config_, teachers_);
   }
-  optimizer_ = make_device_optimizer(config, model.store().layout(), runtime.device(), numbers_, weights);
+  optimizer_ = make_device_optimizer(config_, model_->store().layout(), runtime_.device(), numbers_, weights);
+}
+
+// Engines size their memory by what their kernels say.
+void DeviceStep::use_choices(const std::string& choices) {
+  if (choices == this->choices() || !kernels_) return;
+  kernels_->use_choices(choices);
+  engine_.reset();
+  make_engine();
   reload();
 }
 
@@ -86,6 +101,22 @@ BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
   });
   pending_.push_back({runtime_.start_copy(sums_), images});
   return finished;
+}
+
+std::string DeviceStep::computed_by() const {
+  if (kernels_) {
+    const std::string chosen = choices();
+    const auto librarys = std::count(chosen.begin(), chosen.end(), '\n');  // a line each, behind the device's
+    return librarys == 0 ? "this project's kernels"
+                         : fmt::format(
+                               "this project's kernels, but for {} pass{} of large convolutions by LibTorch's "
+                               "operators, which were measured quicker",
+                               librarys, librarys == 1 ? "" : "es");
+  }
+  if (config_.step == StepChoice::kAutograd) return "LibTorch's operators, as step asks for";
+  const std::string refusal = KernelEngine::refusal(config_, model_->network());
+  return fmt::format("LibTorch's operators: {}",
+                     refusal.empty() ? "there are no kernels for this GPU at this precision" : refusal);
 }
 
 std::vector<KernelTime> DeviceStep::kernel_times() const {
@@ -151,7 +182,7 @@ EvaluationSums DeviceStep::evaluate_each(const Dataset&, Split split, PositionRa
     const int64_t count = std::min(kImagesEvaluatedAtOnce, rows.end - begin);
     const at::Tensor labels = images.labels.narrow(0, begin, count);
     const at::Tensor logits = engine_->logits(images.images.narrow(0, begin, count));
-    loss.add_(summed_loss(logits, labels, label_smoothing_).to(at::kDouble));
+    loss.add_(summed_loss(logits, labels, config_.label_smoothing).to(at::kDouble));
     const at::Tensor called = logits.argmax(1);
     const at::Tensor cells = labels * kExpressionCount + called;
     confusion.index_add_(0, cells, at::ones({count}, sums.options()));

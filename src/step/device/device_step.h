@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <memory>
+#include <string>
 
 #include "data/dataset.h"
 #include "model/model.h"
@@ -35,6 +36,9 @@ class DeviceStep final : public TrainingStep {
   BatchSums run(const BatchShare& share, double learning_rate) override;
   BatchSums synchronize() override;
   void reload() override;
+  [[nodiscard]] std::string choices() const override { return kernels_ ? kernels_->choices() : std::string(); }
+  void use_choices(const std::string& choices) override;
+  [[nodiscard]] std::string computed_by() const override;
   [[nodiscard]] std::vector<KernelTime> kernel_times() const override;
   [[nodiscard]] EvaluationSums evaluate_each(const Dataset& dataset, Split split, PositionRange rows,
                                              std::span<ImagePrediction> predictions) override;
@@ -45,11 +49,13 @@ class DeviceStep final : public TrainingStep {
 
  private:
   [[nodiscard]] BatchSums take_oldest();
+  void make_engine();
 
   Model& host_model_;
   Optimizer& host_optimizer_;
   DeviceRuntime& runtime_;
-  double label_smoothing_;
+  const Config config_;
+  const Teachers* teachers_;  // may be null
   std::unique_ptr<Model> model_;
   StepNumbers numbers_;
   DeviceFeed feed_;

@@ -1,5 +1,6 @@
 // Whether a run computes a device's gradients by this project's own kernels (device_kernels.h) or by LibTorch's
-// operators. All of its ranks decide alike: the two sum different things over the ranks.
+// operators; and which passes of large convolutions are LibTorch's among those kernels. All of its ranks decide alike:
+// the engines sum different things over the ranks, and a checkpoint holds one choice for all.
 #pragma once
 
 #include <memory>
@@ -7,14 +8,18 @@
 #include "comm/communicator.h"
 #include "core/config.h"
 #include "network/network.h"
+#include "step/device/chosen_kernels.h"
 #include "step/device/device_runtime.h"
 
 namespace fer_ddp {
 
 // Collective over the run's ranks. Null: LibTorch's operators, since the configuration asks for them, the kernels match
-// no such network, or some rank's device has none. Throws AgreedError: the user's fault where step is fused and a
-// device has none, the machine's where they cannot be made.
+// no such network, or some rank's device has none. Convolutions that take `fewest_measured` operations for the
+// configuration's batch_size, which is a rank's share, are measured; what rank 0 finds holds for all on such devices.
+// Throws AgreedError: the user's fault where step is fused and a device has none, the machine's where they cannot be
+// made or measured.
 [[nodiscard]] std::unique_ptr<DeviceKernels> choose_kernels(const Config& config, const Network& network,
-                                                            DeviceRuntime& runtime, Communicator& communicator);
+                                                            DeviceRuntime& runtime, Communicator& communicator,
+                                                            double fewest_measured = kFewestMeasuredOperations);
 
 }  // namespace fer_ddp

@@ -5,7 +5,7 @@
 namespace fer_ddp {
 
 TimedKernels::TimedKernels(std::unique_ptr<DeviceKernels> kernels, Precision precision, KernelClock& clock)
-    : kernels_(std::move(kernels)),
+    : ForwardedKernels(std::move(kernels)),
       clock_(clock),
       kind_{.bytes = kernels_->value_bytes(), .on_matrix_units = precision != Precision::kFp32} {}
 

@@ -9,21 +9,19 @@
 #include <vector>
 
 #include "core/choices.h"
-#include "step/device/device_kernels.h"
+#include "step/device/forwarded_kernels.h"
 #include "step/device/kernel_clock.h"
 #include "step/device/kernel_work.h"
 
 namespace fer_ddp {
 
-class TimedKernels final : public DeviceKernels {
+class TimedKernels final : public ForwardedKernels {
  public:
   // `clock` outlives this.
   TimedKernels(std::unique_ptr<DeviceKernels> kernels, Precision precision, KernelClock& clock);
 
   // The rows in the order of their first call. Waits for the device.
   [[nodiscard]] std::vector<KernelTime> times() const;
-
-  [[nodiscard]] int value_bytes() const override { return kernels_->value_bytes(); }
 
   void image_convolution(const ImageConvolution& work) override;
   void pooled_image_convolution(const PooledImageConvolution& work) override;
@@ -72,7 +70,6 @@ class TimedKernels final : public DeviceKernels {
   void time(const WorkOf& work_of_call, const Call& call);
   [[nodiscard]] int64_t row_of(KernelWork work);
 
-  std::unique_ptr<DeviceKernels> kernels_;
   KernelClock& clock_;
   ValueKind kind_;
   bool in_step_ = false;

@@ -74,6 +74,8 @@ class LoggingRuntime final : public DeviceRuntime {
   [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels(Precision precision) override {
     return host_.make_kernels(precision);
   }
+  [[nodiscard]] std::string name() const override { return host_.name(); }
+  [[nodiscard]] double seconds_of(const std::function<void()>& work) override { return host_.seconds_of(work); }
   [[nodiscard]] KernelClock* kernel_clock() override { return &log_; }
   void close() override {}
   [[nodiscard]] std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) override {
