@@ -105,15 +105,14 @@ HWY_INLINE Floats bilinear(const int32_t* quads, Floats column, Floats row) {
   return interpolate(upper, lower, below);
 }
 
-void sample(const uint8_t* pixels, const double* source, float gain, float offset, float* image) {
+void sample(const uint8_t* pixels, const SampleLines& lines, float gain, float offset, float* image) {
   HWY_ALIGN int32_t quads[kImagePixels];
   pair_neighbours(pixels, quads);
-  const Floats column_step = broadcast(static_cast<float>(source[0]));
-  const Floats row_step = broadcast(static_cast<float>(source[3]));
+  const Floats column_step = broadcast(lines.column_step);
+  const Floats row_step = broadcast(lines.row_step);
   for (int y = 0; y < kImageSide; ++y) {
-    // Where the row begins, from the image's edges.
-    const Floats first_column = broadcast(static_cast<float>(source[1] * y + source[2] + 0.5));
-    const Floats first_row = broadcast(static_cast<float>(source[4] * y + source[5] + 0.5));
+    const Floats first_column = broadcast(lines.first_column[static_cast<size_t>(y)]);
+    const Floats first_row = broadcast(lines.first_row[static_cast<size_t>(y)]);
     for (int x = 0; x < kImageSide; x += kLanes) {
       const Floats along = floats_of(hn::Iota(IntTag(), x));
       const Floats column = reflect(hn::Add(first_column, hn::Mul(column_step, along)));
@@ -166,8 +165,19 @@ void scale_pixels(const uint8_t* pixels, float gain, float offset, float* image)
   HWY_DYNAMIC_DISPATCH(scale)(pixels, gain, offset, image);
 }
 
-void sample_pixels(const uint8_t* pixels, const std::array<double, 6>& source, float gain, float offset, float* image) {
-  HWY_DYNAMIC_DISPATCH(sample)(pixels, source.data(), gain, offset, image);
+SampleLines sample_lines(const std::array<double, 6>& source) {
+  SampleLines lines;
+  for (int y = 0; y < kImageSide; ++y) {
+    lines.first_column[static_cast<size_t>(y)] = static_cast<float>(source[1] * y + source[2] + 0.5);
+    lines.first_row[static_cast<size_t>(y)] = static_cast<float>(source[4] * y + source[5] + 0.5);
+  }
+  lines.column_step = static_cast<float>(source[0]);
+  lines.row_step = static_cast<float>(source[3]);
+  return lines;
+}
+
+void sample_pixels(const uint8_t* pixels, const SampleLines& lines, float gain, float offset, float* image) {
+  HWY_DYNAMIC_DISPATCH(sample)(pixels, lines, gain, offset, image);
 }
 
 void blend_images(float weight, const float* image, const float* partner, float* blended) {

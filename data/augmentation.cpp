@@ -5,7 +5,6 @@
 #include <numbers>
 
 #include "core/random.h"
-#include "data/affine_sample.h"
 
 namespace fer_ddp {
 
@@ -127,14 +126,18 @@ ImageChange draw_image_change(const AugmentationOptions& options, uint64_t seed,
   return change;
 }
 
+PixelMap changed_map(const ImageChange& change, const PixelMap& scaling) {
+  return {scaling.gain * change.contrast, scaling.offset * change.contrast + change.brightness};
+}
+
 void change_image(const ImageChange& change, PixelScale scale, const uint8_t* pixels, float* image) {
-  const PixelMap normal = pixel_map(scale, pixels);
-  const auto gain = static_cast<float>(normal.gain * change.contrast);
-  const auto offset = static_cast<float>(normal.offset * change.contrast + change.brightness);
+  const PixelMap map = changed_map(change, pixel_map(scale, pixels));
+  const auto gain = static_cast<float>(map.gain);
+  const auto offset = static_cast<float>(map.offset);
   if (change.source == ImageChange{}.source)
     scale_pixels(pixels, gain, offset, image);
   else
-    sample_pixels(pixels, change.source, gain, offset, image);
+    sample_pixels(pixels, sample_lines(change.source), gain, offset, image);
   for_each_row(change.erased, [&](int begin, int count) { std::fill_n(image + begin, count, 0.0F); });
 }
 

@@ -17,6 +17,7 @@
 #include "core/augmentation_options.h"
 #include "core/expressions.h"
 #include "core/pixel_scale.h"
+#include "data/affine_sample.h"
 
 namespace fer_ddp {
 
@@ -40,6 +41,10 @@ struct ImageChange {
 // `position`: the image's, in the epoch's order.
 [[nodiscard]] ImageChange draw_image_change(const AugmentationOptions& options, uint64_t seed, int epoch,
                                             int64_t position);
+
+// What a changed image's samples are multiplied by and what is added: its contrast and brightness upon the network's
+// own scaling of that image.
+[[nodiscard]] PixelMap changed_map(const ImageChange& change, const PixelMap& scaling);
 
 // pixels: 48 x 48 bytes; writes as many floats.
 void change_image(const ImageChange& change, PixelScale scale, const uint8_t* pixels, float* image);

@@ -19,23 +19,34 @@ ShareImages::ShareImages(const BatchShare& share, PixelScale scale, double label
     throw machine_error("there are teachers, but not what they say of each image");
 }
 
-void ShareImages::write_unmixed(int64_t row, int64_t place, float* pixels) const {
-  const uint8_t* bytes = share_.images.data() + row * kImagePixels;
-  if (!changes_images_) {
-    scale_image(scale_, bytes, pixels);
-    return;
-  }
+ShareImages::DrawnImage ShareImages::drawn_at(int64_t row, int64_t place) const {
+  if (!changes_images_) return {.row = row};
   const ImageRecipe& recipe = share_.recipe;
-  change_image(draw_image_change(recipe.augmentation, recipe.seed, share_.epoch, share_.batch_position + place), scale_,
-               bytes, pixels);
+  return {row, draw_image_change(recipe.augmentation, recipe.seed, share_.epoch, share_.batch_position + place)};
+}
+
+ShareImages::DrawnImage ShareImages::drawn(int64_t index) const {
+  return drawn_at(share_.rows[static_cast<size_t>(index)], place_of(index));
+}
+
+ShareImages::DrawnImage ShareImages::drawn_partner(int64_t index) const {
+  const int64_t partner = partner_of(place_of(index));
+  return drawn_at(share_.batch_rows[static_cast<size_t>(partner)], partner);
+}
+
+void ShareImages::write_unmixed(const DrawnImage& image, float* pixels) const {
+  const uint8_t* bytes = share_.images.data() + image.row * kImagePixels;
+  if (changes_images_)
+    change_image(image.change, scale_, bytes, pixels);
+  else
+    scale_image(scale_, bytes, pixels);
 }
 
 void ShareImages::write(int64_t index, float* pixels) const {
-  write_unmixed(share_.rows[static_cast<size_t>(index)], place_of(index), pixels);
+  write_unmixed(drawn(index), pixels);
   if (!mixing_.is_on()) return;
-  const int64_t partner = partner_of(place_of(index));
   std::array<float, kImagePixels> other;  // NOLINT(cppcoreguidelines-pro-type-member-init): all of it is written
-  write_unmixed(share_.batch_rows[static_cast<size_t>(partner)], partner, other.data());
+  write_unmixed(drawn_partner(index), other.data());
   mix_images(mixing_, pixels, other.data(), pixels);
 }
 

@@ -47,6 +47,17 @@ class ShareImages {
   // The share's image at `index`: 48 x 48 fp32.
   void write(int64_t index, float* pixels) const;
 
+  // What write() is to do, for those that do it elsewhere: the image's row of the split and what is drawn for it, and
+  // the same of the image that it is mixed with where is_mixed().
+  struct DrawnImage {
+    int64_t row = 0;
+    ImageChange change{};
+  };
+  [[nodiscard]] DrawnImage drawn(int64_t index) const;
+  [[nodiscard]] DrawnImage drawn_partner(int64_t index) const;
+  // Whether single images are change_image()'s, not scale_image()'s.
+  [[nodiscard]] bool changes_images() const { return changes_images_; }
+
   // Its expression, as accuracy is counted: where two images are mixed, that of the one with the larger weight.
   [[nodiscard]] int label(int64_t index) const;
 
@@ -75,7 +86,8 @@ class ShareImages {
   [[nodiscard]] int64_t partner_of(int64_t place) const { return (place == 0 ? share_.global_images : place) - 1; }
   [[nodiscard]] int label_at(int64_t place) const;
   void add_teachers(int64_t index, float* probabilities) const;
-  void write_unmixed(int64_t row, int64_t place, float* pixels) const;
+  [[nodiscard]] DrawnImage drawn_at(int64_t row, int64_t place) const;
+  void write_unmixed(const DrawnImage& image, float* pixels) const;
 
   const BatchShare& share_;
   PixelScale scale_;
