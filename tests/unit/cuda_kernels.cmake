@@ -10,10 +10,11 @@ add_library(cuda_on_host STATIC ${CMAKE_SOURCE_DIR}/tests/cuda_on_host/fibres.cp
 target_include_directories(cuda_on_host PUBLIC ${CMAKE_SOURCE_DIR}/tests/cuda_on_host)
 target_include_directories(cuda_on_host SYSTEM PRIVATE ${FER_DDP_BOOST_CONTEXT_INCLUDE})
 target_link_libraries(cuda_on_host PRIVATE ${FER_DDP_BOOST_CONTEXT} fer_ddp_compile_options)
-target_compile_options(cuda_on_host PUBLIC -Wno-unknown-pragmas)  # nvcc's
+# The first are nvcc's. What a kernel does not fuse itself, GCC would on processors that have such instructions.
+target_compile_options(cuda_on_host PUBLIC -Wno-unknown-pragmas -ffp-contract=off)
 
 fer_ddp_test(cuda_kernels_test
-  SOURCES ${TEST_DIR}/cuda_on_host.cpp ${TEST_DIR}/cuda_channels.cpp ${TEST_DIR}/cuda_channel_gradients.cpp
+  SOURCES ${TEST_DIR}/cuda_on_host.cpp ${TEST_DIR}/cuda_changed_images.cpp ${TEST_DIR}/cuda_channels.cpp ${TEST_DIR}/cuda_channel_gradients.cpp
           ${TEST_DIR}/cuda_plain_layers.cpp ${TEST_DIR}/cuda_images.cpp ${TEST_DIR}/cuda_classifier.cpp ${TEST_DIR}/cuda_products.cpp
   LINKS cuda_on_host fer_ddp_core)
 # By path, not by room: no library of the plug-in is linked.

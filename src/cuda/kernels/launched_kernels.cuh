@@ -1,6 +1,7 @@
 // DeviceKernels by the kernels of this folder, for one kind of arithmetic.
 #pragma once
 
+#include "cuda/kernels/changed_images.cuh"
 #include "cuda/kernels/channel_sums.cuh"
 #include "cuda/kernels/classify.cuh"
 #include "cuda/kernels/images.cuh"
@@ -24,6 +25,7 @@ class LaunchedKernels final : public DeviceKernels {
 
   [[nodiscard]] int value_bytes() const override { return static_cast<int>(sizeof(T)); }
 
+  void change_images(const ChangedImages& work) override { launch_change_images(context_, work); }
   void image_convolution(const ImageConvolution& work) override { launch_image_convolution<T>(context_, work); }
   void pooled_image_convolution(const PooledImageConvolution& work) override {
     launch_pooled_image_convolution<T>(context_, work);

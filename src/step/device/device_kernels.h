@@ -15,6 +15,7 @@
 #include <string>
 
 #include "core/pixel_scale.h"
+#include "step/device/changed_images.h"
 
 namespace fer_ddp {
 
@@ -298,6 +299,7 @@ class DeviceKernels {
 
   [[nodiscard]] virtual int value_bytes() const = 0;  // 4: fp32, 2: bfloat16
 
+  virtual void change_images(const ChangedImages& work) = 0;
   virtual void image_convolution(const ImageConvolution& work) = 0;
   virtual void pooled_image_convolution(const PooledImageConvolution& work) = 0;
   [[nodiscard]] virtual int image_gradient_parts(const DeviceExtent& output) const = 0;

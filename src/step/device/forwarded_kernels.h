@@ -13,6 +13,7 @@ class ForwardedKernels : public DeviceKernels {
  public:
   [[nodiscard]] int value_bytes() const override { return kernels_->value_bytes(); }
 
+  void change_images(const ChangedImages& work) override { kernels_->change_images(work); }
   void image_convolution(const ImageConvolution& work) override { kernels_->image_convolution(work); }
   void pooled_image_convolution(const PooledImageConvolution& work) override {
     kernels_->pooled_image_convolution(work);

@@ -80,6 +80,12 @@ std::string text_of(const ValueGradient& of) {
 
 }  // namespace
 
+KernelWork work_of(const ChangedImages& call) {
+  return {.kernel = "changed images",
+          .shape = fmt::format("{} x {} x {}", call.images, kImageSide, kImageSide),
+          .bytes = as_double(call.images) * ((1 + kFloat) * kImagePixels + sizeof(ImageChangeRecord))};
+}
+
 KernelWork work_of(const ImageConvolution& call, ValueKind kind) {
   return {.kernel = "image convolution",
           .shape = text_of(call.output),

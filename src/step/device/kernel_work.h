@@ -14,6 +14,8 @@ struct ValueKind {
   bool on_matrix_units = false;  // whether the precision has its products done there
 };
 
+// Of a batch that is mixed, partners are among the images.
+[[nodiscard]] KernelWork work_of(const ChangedImages& call);
 [[nodiscard]] KernelWork work_of(const ImageConvolution& call, ValueKind kind);
 [[nodiscard]] KernelWork work_of(const PooledImageConvolution& call, ValueKind kind);
 [[nodiscard]] KernelWork work_of(const ImageConvolutionGradient& call, int part_count, ValueKind kind);

@@ -59,6 +59,10 @@ std::vector<KernelTime> TimedKernels::times() const {
   return all;
 }
 
+void TimedKernels::change_images(const ChangedImages& work) {
+  time([&] { return work_of(work); }, [&] { kernels_->change_images(work); });
+}
+
 void TimedKernels::image_convolution(const ImageConvolution& work) {
   time([&] { return work_of(work, kind_); }, [&] { kernels_->image_convolution(work); });
 }

@@ -23,6 +23,7 @@ class TimedKernels final : public ForwardedKernels {
   // The rows in the order of their first call. Waits for the device.
   [[nodiscard]] std::vector<KernelTime> times() const;
 
+  void change_images(const ChangedImages& work) override;
   void image_convolution(const ImageConvolution& work) override;
   void pooled_image_convolution(const PooledImageConvolution& work) override;
   [[nodiscard]] int image_gradient_parts(const DeviceExtent& output) const override;
