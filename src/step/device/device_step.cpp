@@ -24,7 +24,7 @@ namespace {
 
 // Steps whose sums may be outstanding: enough that the device never waits for the host, few enough that a device that
 // has stopped is noticed.
-constexpr size_t kMostPending = StepNumbers::kMostSteps;
+constexpr size_t kMostPending = StepUpload::kMostSteps;
 constexpr int64_t kImagesEvaluatedAtOnce = 512;
 
 std::vector<PixelScale> scales_of(const Model& model, const Teachers* teachers) {

@@ -1,15 +1,15 @@
 // The few numbers that change from step to step, in the device's memory, where recorded work reads them: set on the
-// host, and brought there by one copy before the work begins. The copy may still read the host's memory when later
-// steps are begun: there is a place for each step that may be under way.
+// host, and brought there by one copy before the work begins.
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/zeros.h>
 
-#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstdint>
+#include <cstring>
+
+#include "step/device/step_upload.h"
 
 namespace fer_ddp {
 
@@ -25,21 +25,17 @@ class StepNumbers {
     kNumbers
   };
 
-  static constexpr int64_t kMostSteps = 4;  // whose results are outstanding when the next is begun
-
   explicit StepNumbers(at::Device device)
-      : places_(at::zeros({kMostSteps + 2, kNumbers}, at::TensorOptions(at::kInt).pinned_memory(device.is_cuda()))),
-        integers_(at::zeros({kNumbers}, at::TensorOptions(at::kInt).device(device))),
+      : upload_(sizeof(host_), device),
+        integers_(upload_.arrived().view(at::kInt)),
         floats_(integers_.view(at::kFloat)) {}
 
   void set(Number number, int32_t value) { host_[number] = value; }
   void set(Number number, float value) { host_[number] = std::bit_cast<int32_t>(value); }
   // Not waited for.
   void upload() {
-    const at::Tensor place = places_.select(0, next_);
-    next_ = (next_ + 1) % places_.size(0);
-    std::copy(host_.begin(), host_.end(), place.data_ptr<int32_t>());
-    integers_.copy_(place, true);
+    std::memcpy(upload_.place(), host_.data(), sizeof(host_));
+    upload_.send(sizeof(host_));
   }
 
   // [], of the device.
@@ -51,8 +47,7 @@ class StepNumbers {
 
  private:
   std::array<int32_t, kNumbers> host_{};
-  at::Tensor places_;  // page-locked where the device is a GPU
-  int64_t next_ = 0;
+  StepUpload upload_;
   at::Tensor integers_, floats_;  // the same memory
 };
 
