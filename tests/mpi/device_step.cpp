@@ -247,6 +247,15 @@ TEST(DeviceKernels, TrainTheStudysNetworkAsTheCpusStepDoes) {
   expect_same(train(Kind::kAutograd, config, -1, length), train(Kind::kKernels, config, -1, length), 1e-3F);
 }
 
+// By the kernel that makes them: each rank's share with its first image's partner, which is another rank's.
+TEST(DeviceKernels, TrainOnChangedImagesAsTheCpusStepDoes) {
+  const Config config = augmented().config;
+  const ImageRecipe recipe = image_recipe(config, 0);
+  EXPECT_TRUE(draw_batch_mixing(recipe.augmentation, recipe.seed, 0, 0).is_on());
+  const Length length{.rows = 11, .epochs = 1, .evaluates = false};
+  expect_same(train(Kind::kAutograd, config, -1, length), train(Kind::kKernels, config, -1, length), 1e-3F);
+}
+
 TEST(DeviceStep, GoesOnFromTheHostsStateAsIfNothingHadHappened) {
   const Config config{.learning_rate = 1e-4, .batch_size = 8, .average_weights = 0.9};
   const Outcome whole = train(Kind::kDevice, config);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "comm/identity_communicator.h"
+#include "core/augmentation_options.h"
 #include "step/device/device_step.h"
 #include "step/device/kernel_engine.h"
 #include "tests/host_kernels.h"
@@ -107,21 +108,29 @@ TEST_P(KernelNetworks, TheDevicesKernelsComputeWhatFp64Does) {
 }
 
 // What a GPU starts for a step: no more kernels than its graph has nodes for.
+int64_t kernels_of_a_step(const Config& config) {
+  const Faces faces = Faces::patches(2);
+  const auto model = make_model(load_network("seed_cnn"), config);
+  const auto optimizer = make_optimizer(config, model->store().layout());
+  const auto communicator = make_identity_communicator();
+  HostRuntime runtime(*communicator);
+  const Dataset dataset = dataset_of(faces);
+  DeviceStep step(*model, *optimizer, dataset, runtime, config, nullptr, make_host_kernels(config.precision));
+  step.begin_epoch(0, faces.rows);
+  BatchShare share = faces.batch();
+  share.recipe = image_recipe(config, 0);
+  const int64_t before = host_kernel_launches();
+  step.run(share, 0.001);
+  return host_kernel_launches() - before;
+}
+
 TEST(KernelNetworks, TakeTwentyKernelsForAStepOfTheStudysCnn) {
-  for (const Precision precision : {Precision::kFp32, Precision::kTf32, Precision::kBf16}) {
-    const Config config{.batch_size = 2, .precision = precision};
-    const Faces faces = Faces::patches(2);
-    const auto model = make_model(load_network("seed_cnn"), config);
-    const auto optimizer = make_optimizer(config, model->store().layout());
-    const auto communicator = make_identity_communicator();
-    HostRuntime runtime(*communicator);
-    const Dataset dataset = dataset_of(faces);
-    DeviceStep step(*model, *optimizer, dataset, runtime, config, nullptr, make_host_kernels(precision));
-    step.begin_epoch(0, faces.rows);
-    const int64_t before = host_kernel_launches();
-    step.run(faces.batch(), 0.001);
-    EXPECT_EQ(host_kernel_launches() - before, 20);
-  }
+  for (const Precision precision : {Precision::kFp32, Precision::kTf32, Precision::kBf16})
+    EXPECT_EQ(kernels_of_a_step({.batch_size = 2, .precision = precision}), 20);
+}
+
+TEST(KernelNetworks, TakeOneKernelMoreWhereImagesAreChanged) {
+  EXPECT_EQ(kernels_of_a_step({.batch_size = 2, .augment = AugmentPreset::kFull}), 21);
 }
 
 }  // namespace

@@ -41,6 +41,12 @@ TEST(KernelWork, OfAdamIsSevenFloatsAWeightAndTheirCopyAsValues) {
   EXPECT_EQ(work_of(AdamStep{.size = 160, .average = &value, .weight_values = &value}, kBf16).bytes, 160 * 38);
 }
 
+TEST(KernelWork, OfChangedImagesIsTheirBytesAndRecordsAndTheFloatsWritten) {
+  const KernelWork work = work_of(ChangedImages{.images = 100});
+  EXPECT_EQ(work.shape, "100 x 48 x 48");
+  EXPECT_EQ(work.bytes, 100 * (2304 + 412 + 9216));
+}
+
 TEST(KernelWork, TakesTheLongerOfMovingAndComputing) {
   const KernelWork work{.bytes = 1e6, .operations = 1e9, .on_matrix_units = true};
   EXPECT_DOUBLE_EQ(work.least_seconds({.bytes_per_second = 1e12, .tensor_operations_per_second = 1e12}), 1e-3);
@@ -53,9 +59,10 @@ struct Trained {
   Faces faces = Faces::patches(6);
 };
 
-// Two steps of four images, with an evaluation between.
+// Two steps of six images, with an evaluation between.
 Trained train(bool keeps_times, StepChoice step_choice) {
-  const Config config{.batch_size = 4, .device = DeviceChoice::kCuda, .step = step_choice};
+  const Config config{
+      .batch_size = 6, .augment = AugmentPreset::kFull, .device = DeviceChoice::kCuda, .step = step_choice};
   Trained trained;
   PerSplit<SplitView> splits;
   splits[Split::kTrain] = {.images = trained.faces.images, .labels = trained.faces.labels};
@@ -86,6 +93,7 @@ TEST(KernelTimes, AreThoseOfTheStepsCallsAlone) {
   EXPECT_EQ(find("convolution")->calls, 2);
   EXPECT_EQ(find("convolution")->launches, 2);
   EXPECT_DOUBLE_EQ(find("convolution")->seconds, 2 * HostClock::kSeconds);
+  EXPECT_EQ(find("changed images")->launches, 2);
   EXPECT_EQ(find("Adam")->calls, 2);
   EXPECT_EQ(find("classify, logits alone"), times.end()) << "evaluation was counted";
   for (const KernelTime& row : times) {

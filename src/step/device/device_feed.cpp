@@ -24,12 +24,14 @@ at::Tensor bytes_on(at::Device device, std::span<const uint8_t> bytes, at::IntAr
 }  // namespace
 
 DeviceFeed::DeviceFeed(const Dataset& dataset, const Model& model, const Config& config, std::vector<PixelScale> scales,
-                       at::Device device)
+                       at::Device device, bool has_kernels)
     : model_(model),
       config_(config),
       device_(device),
       scales_(std::move(scales)),
-      feeds_images_(has_image_recipe(config)) {
+      changes_images_(has_image_recipe(config)),
+      has_kernels_(has_kernels),
+      training_(dataset.split(fer_ddp::Split::kTrain)) {
   for (const fer_ddp::Split split : kSplits) {
     const SplitView& view = dataset.split(split);
     const at::Tensor labels = bytes_on(device, view.labels, {view.size()});
@@ -44,11 +46,7 @@ void DeviceFeed::begin_epoch(int epoch, std::span<const int32_t> order) {
     const auto of_type = [this](at::ScalarType type) { return at::TensorOptions(type).device(device_); };
     order_ = at::empty({rows}, of_type(at::kInt));
     const int64_t most = std::min<int64_t>(config_.batch_size, rows);
-    if (feeds_images_) {
-      for (const PixelScale scale : scales_) fed_pixels_[scale] = at::zeros({most, kImagePixels}, of_type(at::kFloat));
-      fed_targets_ = at::zeros({most, kExpressionCount}, of_type(at::kFloat));
-      fed_labels_ = at::zeros({most}, of_type(at::kLong));
-    }
+    if (changes_images_) make_room_for_images(most);
     if (const int64_t units = model_.dropped_units(); units > 0) {
       const int64_t room = std::clamp(kKeptUnitsBytes / units, most, rows);
       kept_units_ = at::empty({room, units}, of_type(at::kByte));
@@ -59,9 +57,22 @@ void DeviceFeed::begin_epoch(int epoch, std::span<const int32_t> order) {
   kept_range_ = {0, 0};
 }
 
+void DeviceFeed::make_room_for_images(int64_t most) {
+  if (has_kernels_) {
+    changed_images_ = std::make_unique<ChangedImageFeed>(training_, splits_[fer_ddp::Split::kTrain].images,
+                                                         model_.network().input, config_.label_smoothing, most);
+    return;
+  }
+  const auto floats = at::TensorOptions(at::kFloat).device(device_);
+  for (const PixelScale scale : scales_) fed_pixels_[scale] = at::zeros({most, kImagePixels}, floats);
+  fed_targets_ = at::zeros({most, kExpressionCount}, floats);
+  fed_labels_ = at::zeros({most}, floats.dtype(at::kLong));
+}
+
 void DeviceFeed::feed(const BatchShare& share, StepNumbers& numbers) {
   provide_kept_units(share.first_position, static_cast<int64_t>(share.rows.size()));
-  if (feeds_images_) feed_images(share);
+  if (changed_images_) changed_images_->feed(share);
+  if (feeds_images()) feed_images(share);
   numbers.set(StepNumbers::kPosition, static_cast<int32_t>(share.first_position));
   numbers.set(StepNumbers::kKeptRow, static_cast<int32_t>(share.first_position - kept_range_.begin));
   numbers.set(StepNumbers::kLossScale, static_cast<float>(1.0 / static_cast<double>(share.global_images)));

@@ -1,11 +1,12 @@
 // What a step reads, in a device's memory: all images and labels, the epoch's order, which values dropout keeps, and
-// where images are augmented or mixed, the share's images and targets as the host makes them. Dropout that takes much
-// memory comes a part of an epoch at a time.
+// where images are augmented or mixed, what the device's own kernels make the share's of, or without such, the images
+// and targets as the host makes them. Dropout that takes much memory comes a part of an epoch at a time.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -15,6 +16,7 @@
 #include "data/sampler.h"
 #include "data/share_images.h"
 #include "model/model.h"
+#include "step/device/changed_image_feed.h"
 #include "step/device/step_numbers.h"
 
 namespace fer_ddp {
@@ -27,10 +29,10 @@ class DeviceFeed {
     at::Tensor label_bytes;  // uint8 [n]
   };
 
-  // `scales`: how the networks take their images in. The model, on the host, draws what dropout keeps; it outlives
-  // this.
+  // `scales`: how the networks take their images in; has_kernels: the device's own change them, for the model's network
+  // alone. The model, on the host, draws what dropout keeps; it and the dataset outlive this.
   DeviceFeed(const Dataset& dataset, const Model& model, const Config& config, std::vector<PixelScale> scales,
-             at::Device device);
+             at::Device device, bool has_kernels);
 
   // Recorded work knows the tensors' places: their content is replaced, never they themselves.
   void begin_epoch(int epoch, std::span<const int32_t> order);
@@ -39,9 +41,11 @@ class DeviceFeed {
 
   [[nodiscard]] const Split& split(fer_ddp::Split which) const { return splits_[which]; }
   [[nodiscard]] const at::Tensor& order() const { return order_; }  // int32 [rows]: the epoch's row at each position
+  // Where the device's kernels change a step's images; null: they do not, or the images stay as they are.
+  [[nodiscard]] const ChangedImageFeed* changed_images() const { return changed_images_.get(); }
   // Whether the host makes a step's images; then they are here: fp32 [a share's most, 48 * 48], as a network takes them
   // in, with targets fp32 [a share's most, 7] and labels int64 [a share's most].
-  [[nodiscard]] bool feeds_images() const { return feeds_images_; }
+  [[nodiscard]] bool feeds_images() const { return changes_images_ && !has_kernels_; }
   [[nodiscard]] const at::Tensor& fed_pixels(PixelScale scale) const { return fed_pixels_.at(scale); }
   [[nodiscard]] const at::Tensor& fed_targets() const { return fed_targets_; }
   [[nodiscard]] const at::Tensor& fed_labels() const { return fed_labels_; }
@@ -49,6 +53,7 @@ class DeviceFeed {
   [[nodiscard]] const at::Tensor& kept_units() const { return kept_units_; }
 
  private:
+  void make_room_for_images(int64_t most);
   void feed_images(const BatchShare& share);
   void provide_kept_units(int64_t first_position, int64_t images);
 
@@ -56,9 +61,12 @@ class DeviceFeed {
   Config config_;
   at::Device device_;
   std::vector<PixelScale> scales_;
-  bool feeds_images_;
+  bool changes_images_;
+  bool has_kernels_;
+  SplitView training_;  // on the host
   PerSplit<Split> splits_;
   at::Tensor order_;
+  std::unique_ptr<ChangedImageFeed> changed_images_;
   std::map<PixelScale, at::Tensor> fed_pixels_;
   at::Tensor fed_targets_, fed_labels_;
   int epoch_ = 0;

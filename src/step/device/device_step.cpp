@@ -47,7 +47,7 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
       teachers_(teachers),
       model_(std::make_unique<Model>(model.network(), config, runtime.device())),
       numbers_(runtime.device()),
-      feed_(dataset, model, config, scales_of(model, teachers), runtime.device()),
+      feed_(dataset, model, config, scales_of(model, teachers), runtime.device(), kernels != nullptr),
       kernels_(std::move(kernels)),
       sums_(at::zeros({2}, model_->flat_buffers().options())) {
   runtime.use_precision(config.precision);

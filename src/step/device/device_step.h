@@ -1,10 +1,10 @@
 // The training step on a device, of any network: weights, optimizer, images, the epoch's order and dropout live there,
 // and nothing but a step's few numbers (where it begins, its learning rate) goes there in a step, unless its images are
-// changed, which the host does. No step computes in fp64. Gradients come from an engine (device_engine.h): this
-// project's own kernels where the device has them and the network matches, else LibTorch's autograd. The work is
-// recorded and replayed where the runtime does so; loss and accuracy come back some steps later, so that the host never
-// stops the device. The host's model and optimizer hold the state whenever synchronize() has returned: checkpoints and
-// evaluation at the end of a run know nothing of devices.
+// changed, which the host draws and, where the device has no kernels for it, does. No step computes in fp64. Gradients
+// come from an engine (device_engine.h): this project's own kernels where the device has them and the network matches,
+// else LibTorch's autograd. The work is recorded and replayed where the runtime does so; loss and accuracy come back
+// some steps later, so that the host never stops the device. The host's model and optimizer hold the state whenever
+// synchronize() has returned: checkpoints and evaluation at the end of a run know nothing of devices.
 #pragma once
 
 #include <deque>

@@ -63,7 +63,6 @@ KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbe
   for (const StageSpec& spec : plan_.stages)
     parameters_of_stage_.push_back(parameters_of(model, {spec.layer, spec.batch_norm}));
   zero_ = at::zeros({1}, model.flat_buffers().options().dtype(at::kInt));
-  labels_ = at::zeros({around_.most_images}, zero_.options());
   model.store().flat_gradients().zero_();  // nobody writes those of a bias that a normalisation takes away again
   int64_t most_sums = 0;
   for (const StageSpec& spec : plan_.stages) {
@@ -99,10 +98,10 @@ void KernelEngine::compute(int64_t images, int64_t global_images, at::Tensor& su
   const KernelBatch batch{.images = static_cast<int>(images),
                           .statistics_images = statistics_are_global_ ? global_images : images};
   KernelHead::Truth truth;
-  if (feed_.feeds_images()) {
-    around_.source = {.pixels = feed_.fed_pixels(model_.network().input).const_data_ptr<float>()};
-    labels_.narrow(0, 0, images).copy_(feed_.fed_labels().narrow(0, 0, images));
-    truth = {.labels = labels_.const_data_ptr<int32_t>(), .targets = feed_.fed_targets().const_data_ptr<float>()};
+  if (const ChangedImageFeed* changed = feed_.changed_images(); changed != nullptr) {
+    around_.kernels.change_images(changed->work(images));
+    around_.source = {.pixels = changed->pixels()};
+    truth = {.labels = changed->labels(), .targets = changed->targets()};
   } else {
     around_.source = {.split_images = split.images.const_data_ptr<uint8_t>(),
                       .order = feed_.order().const_data_ptr<int32_t>(),

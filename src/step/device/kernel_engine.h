@@ -54,7 +54,6 @@ class KernelEngine final : public DeviceEngine {
   StagePlan plan_;
   at::Tensor values_;  // bfloat16 [as the flat weights]
   at::Tensor zero_;    // int32 [1]
-  at::Tensor labels_;  // int32 [images]
   at::Tensor sum_parts_;
   KernelSurroundings around_;
   std::vector<std::unique_ptr<KernelStage>> stages_;
