@@ -89,7 +89,8 @@ std::unique_ptr<DeviceKernels> CudaRuntime::make_kernels(Precision precision) {
 
 void CudaRuntime::use_precision(Precision precision) {
   at::globalContext().setDeterministicCuDNN(true);
-  const bool allows_tf32 = precision == Precision::kTf32;
+  // With bf16 as well: what is left in fp32 then, such as Muon's products, asks for no more.
+  const bool allows_tf32 = precision != Precision::kFp32;
   at::globalContext().setAllowTF32CuDNN(allows_tf32);
   at::globalContext().setAllowTF32CuBLAS(allows_tf32);
 }
