@@ -43,7 +43,7 @@ void draw_parameters(Model& model, Initialization initialization, uint64_t rando
 at::Tensor make_buffers(const Network& network, const at::TensorOptions& options, std::vector<Buffer>& buffers) {
   int64_t size = 0;
   for (const NetworkTensor& tensor : network_tensors(network)) size += tensor.trained ? 0 : tensor.size();
-  const at::Tensor flat = at::empty({size}, options);
+  at::Tensor flat = at::empty({size}, options);
   int64_t begin = 0;
   for (const NetworkTensor& tensor : network_tensors(network)) {
     if (tensor.trained) continue;

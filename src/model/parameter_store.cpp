@@ -57,8 +57,9 @@ const at::Tensor& ParameterStore::operator[](const std::string& name) const {
 
 ParameterLayout ParameterStore::layout() const {
   ParameterLayout layout{.size = size()};
-  for (auto parameter = parameters_.rbegin(); parameter != parameters_.rend(); ++parameter)
-    layout.places.push_back(parameter_place(parameter->name, parameter->value.sizes().vec(), parameter->offset));
+  for (size_t i = parameters_.size(); i-- > 0;)
+    layout.places.push_back(
+        parameter_place(parameters_[i].name, parameters_[i].value.sizes().vec(), parameters_[i].offset));
   return layout;
 }
 

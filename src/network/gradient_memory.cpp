@@ -54,6 +54,7 @@ GradientMemory plan_gradient_memory(const StagePlan& plan) {
     group.stages.push_back(i);
   }
   std::vector<Group> groups;
+  groups.reserve(by_stage.size());
   for (const auto& [stage, group] : by_stage) groups.push_back(group);
   // In the order in which backward comes to them.
   std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) { return a.end > b.end; });

@@ -166,7 +166,7 @@ void KernelHead::step(const KernelBatch& batch, const Truth& truth, float* sums)
   }
   around_.kernels.classify(work);
   around_.kernels.classify_gradient(work, gradients);
-  for (auto operation = operations_.rbegin(); operation != operations_.rend(); ++operation) backward(batch, *operation);
+  for (size_t i = operations_.size(); i-- > 0;) backward(batch, operations_[i]);
   around_.kernels.features_gradient({input_.extent(batch.images), averages_}, rows_[0].gradient.data_ptr(),
                                     input_.gradient);
   input_.has_gradient = true;
