@@ -79,7 +79,7 @@ int evaluate_run(const EvaluationRequest& request, Session& session) {
   const Split split = parse_split(request.split);
   Evaluation evaluation;
   compute_as_the_run(
-      config, network, [&] { return dataset_to_evaluate(request, shards, split, communicator); },
+      request.run, config, network, [&] { return dataset_to_evaluate(request, shards, split, communicator); },
       [&](TrainingStep& step, const Dataset& dataset) {
         evaluation = evaluate_views(step, dataset, split, communicator, config);
       },

@@ -36,18 +36,33 @@ Network network_with_weights(const fs::path& run, const std::optional<DeviceChoi
   return network;
 }
 
-void compute_as_the_run(const Config& config, const Network& network, const std::function<Dataset()>& data,
+namespace {
+
+// What was chosen on the device that trained the run; empty: nothing.
+std::string choices_of(const fs::path& run) {
+  if (!fs::exists(run / run_file::kResult)) return {};
+  return read_result(run).device_choices.value_or("");
+}
+
+}  // namespace
+
+void compute_as_the_run(const fs::path& run, const Config& config, const Network& network,
+                        const std::function<Dataset()>& data,
                         const std::function<void(TrainingStep&, const Dataset&)>& use, Communicator& communicator) {
   const ProcessShare share = take_process_share({&config, 1}, communicator);  // before anything uses LibTorch
   const RunDevice device = start_device(share.gpu, config, communicator);
   at::set_num_threads(config.threads > 0 ? config.threads : share.threads);
   std::unique_ptr<Model> model;
-  run_together(communicator, [&] { model = make_model(network, config); });
+  std::string choices;
+  run_together(communicator, [&] {
+    model = make_model(network, config);
+    choices = choices_of(run);
+  });
   const Dataset dataset = data();
   const std::unique_ptr<Optimizer> optimizer = make_optimizer(config, model->store().layout());
   {
     const std::unique_ptr<TrainingStep> step =
-        make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get());
+        make_training_step(config, *model, *optimizer, dataset, communicator, device.runtime.get(), nullptr, choices);
     use(*step, dataset);
   }
   if (device.runtime) device.runtime->close();

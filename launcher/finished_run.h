@@ -23,8 +23,10 @@ namespace fer_ddp {
 [[nodiscard]] Network network_with_weights(const std::filesystem::path& run, const std::optional<DeviceChoice>& device,
                                            Config& config);
 
-// Collective. Calls `use` with the step and what `data` gives, which is collective too.
-void compute_as_the_run(const Config& config, const Network& network, const std::function<Dataset()>& data,
+// Collective. Calls `use` with the step and what `data` gives, which is collective too. The step is the one that
+// trained the run of this folder.
+void compute_as_the_run(const std::filesystem::path& run, const Config& config, const Network& network,
+                        const std::function<Dataset()>& data,
                         const std::function<void(TrainingStep&, const Dataset&)>& use, Communicator& communicator);
 
 }  // namespace fer_ddp

@@ -140,12 +140,13 @@ std::vector<Probabilities> probabilities_of(TrainingStep& step, const Dataset& d
   return all;
 }
 
-std::vector<Probabilities> predict_by_step(const Config& config, const Network& network, const std::string& faces,
+std::vector<Probabilities> predict_by_step(const std::filesystem::path& run, const Config& config,
+                                           const Network& network, const std::string& faces,
                                            Communicator& communicator) {
   const std::vector<uint8_t> labels(faces.size() / kImagePixels);  // of no account
   std::vector<Probabilities> probabilities;
   compute_as_the_run(
-      config, network, [&] { return dataset_of(faces, labels); },
+      run, config, network, [&] { return dataset_of(faces, labels); },
       [&](TrainingStep& step, const Dataset& dataset) {
         probabilities = probabilities_of(step, dataset, config, communicator);
       },
@@ -249,7 +250,7 @@ int predict_pictures(const PredictionRequest& request, Session& session) {
   std::array<int64_t, 1> broken = {static_cast<int64_t>(pictures.broken.size())};
   communicator.broadcast(std::as_writable_bytes(std::span(broken)), 0);
   std::vector<Probabilities> probabilities;
-  if (!faces.empty()) probabilities = predict_by_step(config, network, faces, communicator);
+  if (!faces.empty()) probabilities = predict_by_step(request.run, config, network, faces, communicator);
   run_on_rank_0(communicator, [&] { publish(request, pictures, probabilities, session.log); });
   return broken[0] > 0 ? static_cast<int>(Fault::kUser) : 0;
 }

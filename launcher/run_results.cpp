@@ -137,6 +137,7 @@ RunResult result_of(const Trainer& trainer, const TrainingOutcome& outcome, cons
                    .ranks = places,
                    .started = started,
                    .finished = timestamp_now()};
+  if (const std::string choices = trainer.device_choices(); !choices.empty()) result.device_choices = choices;
   if (!outcome.candidates.empty()) add_candidates(state, outcome.candidates, result);
   return result;
 }

@@ -47,6 +47,14 @@ void write_all(const FileDescriptor& file, std::span<const std::byte> bytes, con
   }
 }
 
+// Whether the path is that of this very file.
+bool is_file(const FileDescriptor& file, const fs::path& path) {
+  struct stat own {};
+  struct stat found {};
+  return ::fstat(file.get(), &own) == 0 && ::stat(path.c_str(), &found) == 0 && found.st_dev == own.st_dev &&
+         found.st_ino == own.st_ino;
+}
+
 Error reading_failed(const fs::path& path) {
   return machine_error(fmt::format("{}: reading failed: {}", path.string(), errno_text(errno)));
 }
@@ -78,24 +86,22 @@ void write_file_atomically(const fs::path& path, const ByteSource& content, cons
   // Also before anything is written: whoever took the folder over may be writing under the same name aside.
   if (check) check();
   const fs::path aside = partial_path(path);
-  struct stat written {};
+  // A file of its own, never a leftover's: whoever was halted as they wrote that one may go on writing to it.
+  static_cast<void>(::unlink(aside.c_str()));
+  const FileDescriptor file(aside, O_WRONLY | O_CREAT | O_EXCL);  // open to the end, so that no other has its number
   try {
-    {
-      // A file of its own, never a leftover's: whoever was halted as they wrote that one may go on writing to it.
-      static_cast<void>(::unlink(aside.c_str()));
-      const FileDescriptor file(aside, O_WRONLY | O_CREAT | O_EXCL);
-      static_cast<void>(::fstat(file.get(), &written));
-      content([&](std::span<const std::byte> bytes) { write_all(file, bytes, path); });
-      if (::fsync(file.get()) != 0)
-        throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
-    }
-    publish(path, check);
+    content([&](std::span<const std::byte> bytes) { write_all(file, bytes, path); });
+    if (::fsync(file.get()) != 0)
+      throw machine_error(fmt::format("{}: fsync failed: {}", path.string(), errno_text(errno)));
+    publish(path, [&] {
+      if (check) check();
+      if (!is_file(file, aside))
+        throw machine_error(fmt::format("{}: another process writes the same file", path.string()),
+                            "Does another program use this folder?");
+    });
   } catch (...) {
-    struct stat found {};
-    const bool is_ours =
-        ::stat(aside.c_str(), &found) == 0 && found.st_dev == written.st_dev && found.st_ino == written.st_ino;
     std::error_code ignored;
-    if (is_ours) fs::remove(aside, ignored);
+    if (is_file(file, aside)) fs::remove(aside, ignored);
     throw;
   }
 }

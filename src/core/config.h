@@ -82,6 +82,7 @@ struct Config {
 
   DeviceChoice device = DeviceChoice::kAuto;
   Precision precision = Precision::kFp32;
+  ConvolutionChoice convolutions = ConvolutionChoice::kAuto;
   StepChoice step = StepChoice::kAuto;
   bool cuda_graph = true;
   int threads = 0;

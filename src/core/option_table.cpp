@@ -155,7 +155,13 @@ std::span<const Option> option_table() {
                       "always of the image itself"}),
       free_on_resume({"comment", &Config::comment, "free text, which nothing reads"}),
       free_on_resume({"device", &Config::device, "auto: a GPU where there is one"}),
-      {"precision", &Config::precision, "of the convolutions and dense layers; weights and updates stay fp32"},
+      {"precision", &Config::precision,
+       "of the convolutions and dense layers; weights and updates stay fp32, but Muon's products on a GPU are TF32 "
+       "unless this is fp32"},
+      {"convolutions", &Config::convolutions,
+       "of the fused step on a GPU: this project's kernels (own) or cuDNN's; auto: own, but for passes of large ones "
+       "in "
+       "which cuDNN is found quicker at the start; a run's checkpoints hold what was found"},
       free_on_resume({"step", &Config::step,
                       "fused: this project's own kernels, a GPU's where device is cuda, else the CPU's; autograd: "
                       "LibTorch's; auto: "

@@ -44,26 +44,29 @@ std::vector<RankPlace> ranks_from_json(const Json& document) {
 
 Json run_result_to_json(const RunResult& result) {
   const Json test = result.test ? evaluation_to_json(*result.test) : Json(nullptr);
-  return {{"stop_reason", result.stop_reason},
-          {"best_epoch_by_loss", epoch_or_null(result.best_epoch_by_loss)},
-          {"best_epoch_by_accuracy", epoch_or_null(result.best_epoch_by_accuracy)},
-          {"final_epoch", epoch_or_null(result.final_epoch)},
-          {"restored_epoch", epoch_or_null(result.restored_epoch)},
-          {"model", result.has_weights ? Json(kWeightsFile) : Json(nullptr)},
-          {"test_loss", result.test ? test.at("loss") : Json(nullptr)},
-          {"test_accuracy", result.test ? test.at("accuracy") : Json(nullptr)},
-          {"test_accuracy_without_copies",
-           result.test && result.test->without_copies ? test.at("without_copies").at("accuracy") : Json(nullptr)},
-          {"candidates", candidates_to_json(result.candidates)},
-          {"comparisons", comparisons_to_json(result.comparisons)},
-          {"seconds", result.seconds},
-          {"world_size", result.world_size},
-          {"epochs_run", result.epochs_run},
-          {"parameters", result.parameters},
-          {"test", test},
-          {"ranks", ranks_to_json(result.ranks)},
-          {"started", result.started},
-          {"finished", result.finished}};
+  Json document = {
+      {"stop_reason", result.stop_reason},
+      {"best_epoch_by_loss", epoch_or_null(result.best_epoch_by_loss)},
+      {"best_epoch_by_accuracy", epoch_or_null(result.best_epoch_by_accuracy)},
+      {"final_epoch", epoch_or_null(result.final_epoch)},
+      {"restored_epoch", epoch_or_null(result.restored_epoch)},
+      {"model", result.has_weights ? Json(kWeightsFile) : Json(nullptr)},
+      {"test_loss", result.test ? test.at("loss") : Json(nullptr)},
+      {"test_accuracy", result.test ? test.at("accuracy") : Json(nullptr)},
+      {"test_accuracy_without_copies",
+       result.test && result.test->without_copies ? test.at("without_copies").at("accuracy") : Json(nullptr)},
+      {"candidates", candidates_to_json(result.candidates)},
+      {"comparisons", comparisons_to_json(result.comparisons)},
+      {"seconds", result.seconds},
+      {"world_size", result.world_size},
+      {"epochs_run", result.epochs_run},
+      {"parameters", result.parameters},
+      {"test", test},
+      {"ranks", ranks_to_json(result.ranks)},
+      {"started", result.started},
+      {"finished", result.finished}};
+  if (result.device_choices) document["device_choices"] = *result.device_choices;
+  return document;
 }
 
 namespace {
@@ -104,6 +107,7 @@ RunResult run_result_from_json(const Json& document, const std::string& where) {
                      .ranks = ranks_from_json(document.at("ranks")),
                      .started = document.at("started").get<std::string>(),
                      .finished = document.at("finished").get<std::string>()};
+    if (document.contains("device_choices")) result.device_choices = document.at("device_choices").get<std::string>();
     if (document.contains("candidates")) result.candidates = candidates_from_json(document.at("candidates"));
     if (document.contains("comparisons")) result.comparisons = comparisons_from_json(document.at("comparisons"));
     if (!document.at("test").is_null()) result.test = evaluation_from_json(document.at("test"), where);

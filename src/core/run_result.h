@@ -35,7 +35,8 @@ struct RunResult {
   int world_size = 1;
   int64_t parameters = 0;  // trained ones and BatchNorm statistics alike
   std::vector<RankPlace> ranks{};
-  std::string started{};  // as timestamp_now() writes it
+  std::optional<std::string> device_choices{};  // TrainingStep::choices(); none: there were none
+  std::string started{};                        // as timestamp_now() writes it
   std::string finished{};
 };
 

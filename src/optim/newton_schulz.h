@@ -4,7 +4,7 @@
 //   X = G / (|G| + 1e-7), |G| the root of the sum of squares; three times
 //   A = X X^T;  X = 3.4445 X + (-4.7750 A + 2.0315 A A) X
 //
-// of G^T where G has more rows than columns. In fp32.
+// of G^T where G has more rows than columns. In fp32; on a GPU the products are TF32 unless `precision` is fp32.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -69,11 +69,12 @@ void refuse_impossible_step(const Config& config, const Network& network) {
 
 std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                  const Dataset& dataset, Communicator& communicator,
-                                                 DeviceRuntime* device, Teachers* teachers) {
+                                                 DeviceRuntime* device, Teachers* teachers,
+                                                 const std::optional<std::string>& choices) {
   if (device != nullptr) {
     const Config of_share = fitted_share(config, dataset, communicator);
     return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, of_share, teachers,
-                                        choose_kernels(of_share, model.network(), *device, communicator));
+                                        choose_kernels(of_share, model.network(), *device, communicator, choices));
   }
   std::unique_ptr<TrainingStep> step = make_cpu_step(config, model, optimizer, dataset, communicator);
   if (teachers == nullptr) return step;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "comm/communicator.h"
 #include "core/config.h"
@@ -19,9 +21,11 @@ namespace fer_ddp {
 void refuse_impossible_step(const Config& config, const Network& network);
 
 // Collective over the run's ranks. device: null on the CPU. teachers: null where the step learns from none, as to
-// evaluate. All outlives the step.
+// evaluate. choices: TrainingStep::choices() of the run that is computed with once more; none: nothing was chosen yet.
+// All but the choices outlives the step.
 [[nodiscard]] std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                                const Dataset& dataset, Communicator& communicator,
-                                                               DeviceRuntime* device, Teachers* teachers = nullptr);
+                                                               DeviceRuntime* device, Teachers* teachers = nullptr,
+                                                               const std::optional<std::string>& choices = {});
 
 }  // namespace fer_ddp

@@ -80,6 +80,7 @@ class Trainer {
   [[nodiscard]] const TrainingState& state() const { return state_; }
   [[nodiscard]] const KeptWeights& kept() const { return kept_; }
   [[nodiscard]] int64_t steps_run() const { return steps_run_; }  // by this process
+  [[nodiscard]] std::string device_choices() const { return step_->choices(); }
   [[nodiscard]] std::string computed_by() const { return step_->computed_by(); }
   [[nodiscard]] std::vector<PassTime> pass_times() const { return step_->pass_times(); }
   [[nodiscard]] std::vector<KernelTime> kernel_times() const { return step_->kernel_times(); }

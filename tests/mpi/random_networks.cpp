@@ -145,7 +145,7 @@ TEST(DeviceKernels, TakeEachRanksOwnStatisticsWhereTheyAreLocal) {
   }
 }
 
-// Each rank measures; where they differ, rank 0's holds.
+// Each rank measures: what is quicker for all of them together holds for all.
 TEST(DeviceKernels, AreChosenAlikeOnAllRanks) {
   Communicator& world = world_communicator();
   HostRuntime runtime(world, [](Precision precision) { return make_host_kernels(precision); });
@@ -159,10 +159,12 @@ TEST(DeviceKernels, AreChosenAlikeOnAllRanks) {
       R"({"layers": [{"convolution": 16}, {"relu": {}}, {"max_pool": 2}, {"convolution": 16, "stride": 2}, {"relu": {}},
                      {"global_average_pool": {}}, {"dense": 7}]})",
       "table");
-  const auto kernels = choose_kernels(Config{.batch_size = 1}, network, runtime, world, 0);
-  EXPECT_EQ(kernels->choices(),
-            "host, fp32\nforward 23x23x16 to 11x11x16, 3x3 by 2\ninput gradient 23x23x16 to 11x11x16, 3x3 by 2\n"
-            "weight gradient 23x23x16 to 11x11x16, 3x3 by 2");
+  const auto kernels = choose_kernels(Config{.batch_size = 1}, network, runtime, world, {}, 0);
+  const bool library_is_quicker_for_most = world.size() % 2 == 1;
+  EXPECT_EQ(kernels->choices(), library_is_quicker_for_most ? "host, fp32\nforward 23x23x16 to 11x11x16, 3x3 by 2\n"
+                                                              "input gradient 23x23x16 to 11x11x16, 3x3 by 2\n"
+                                                              "weight gradient 23x23x16 to 11x11x16, 3x3 by 2"
+                                                            : "host, fp32");
 }
 
 // Its dense layer alone is more than the smallest bucket.

@@ -102,13 +102,15 @@ auto timer(double seconds_of_own) {
 // A run on a device of its own.
 class DeviceRun {
  public:
-  explicit DeviceRun(double seconds_of_own, double fewest_measured = 0) {
+  explicit DeviceRun(double seconds_of_own, double fewest_measured = 0, const std::optional<std::string>& choices = {},
+                     ConvolutionChoice convolutions = ConvolutionChoice::kAuto) {
+    config_.convolutions = convolutions;
     runtime_.time_by(timer(seconds_of_own));
     splits_[Split::kTrain] = {.images = faces_.images, .labels = faces_.labels};
     dataset_ = std::make_unique<Dataset>(Manifest{}, "faces", "", splits_);
     step_ = std::make_unique<DeviceStep>(
         *model_, *optimizer_, *dataset_, runtime_, config_, nullptr,
-        choose_kernels(config_, model_->network(), runtime_, *communicator_, fewest_measured));
+        choose_kernels(config_, model_->network(), runtime_, *communicator_, choices, fewest_measured));
   }
 
   [[nodiscard]] DeviceStep& step() { return *step_; }
@@ -174,6 +176,41 @@ TEST(ChosenKernels, KeepTheirOwnChoiceWhereAnotherDevicesIsGiven) {
     run.step().use_choices(other);
     EXPECT_EQ(run.step().choices(), own) << other;
   }
+}
+
+TEST(ChosenKernels, AreThoseOfAnEarlierRunWithoutBeingMeasured) {
+  DeviceRun first(2.0);
+  DeviceRun again(1.0, 0, first.step().choices());
+  EXPECT_EQ(again.step().choices(), first.step().choices());
+  EXPECT_TRUE(at::equal(again.train(), first.train()));
+  EXPECT_EQ(DeviceRun(2.0, 0, "").step().choices(), "host, fp32") << "that one had chosen nothing";
+}
+
+TEST(ChosenKernels, AreAllOfOneKindWhereTheConfigurationSaysSo) {
+  DeviceRun own(2.0, 0, {}, ConvolutionChoice::kOwn);
+  EXPECT_EQ(own.step().choices(), "");
+  EXPECT_TRUE(at::equal(own.train(), DeviceRun(1.0).train()));
+  DeviceRun librarys(1.0, kNone, {}, ConvolutionChoice::kCudnn);
+  EXPECT_EQ(librarys.step().choices(), "");
+  EXPECT_THAT(librarys.step().computed_by(), HasSubstr("but for convolutions by LibTorch's operators"));
+  EXPECT_TRUE(at::equal(librarys.train(), DeviceRun(2.0).train())) << "large ones are all there are";
+}
+
+TEST(ChosenKernels, AreThisProjectsWhereTheLibraryCannotRunThem) {
+  const auto communicator = make_identity_communicator();
+  HostRuntime runtime(*communicator, [](Precision precision) { return make_host_kernels(precision); });
+  runtime.time_by([](const std::function<void()>& work) -> double {
+    const int64_t before = host_kernel_launches();
+    work();
+    if (host_kernel_launches() == before) TORCH_CHECK(false, "unable to find an engine to execute this computation");
+    return 1.0;
+  });
+  EXPECT_EQ(choose_kernels(Config{.batch_size = 1}, network(), runtime, *communicator, {}, 0)->choices(), "host, fp32");
+}
+
+TEST(ChosenKernels, LeaveTheLibraryOnlyWhatItIsClearlyQuickerIn) {
+  EXPECT_EQ(DeviceRun(1.04).step().choices(), "host, fp32");
+  EXPECT_NE(DeviceRun(1.07).step().choices(), "host, fp32");
 }
 
 }  // namespace

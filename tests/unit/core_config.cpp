@@ -194,21 +194,21 @@ TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
   const auto resolved = config_to_json(Config{});
   for (const auto& [key, value] : resolved.items()) keys.push_back(key);
   EXPECT_THAT(
-      keys,
-      ::testing::ElementsAre(
-          "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
-          "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
-          "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
-          "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
-          "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
-          "nesterov", "weight_decay", "decay_biases", "gradient_clip_norm", "other_learning_rate", "other_momentum",
-          "other_weight_decay", "average_weights", "random_seed", "augment", "augment_flip", "augment_rotation",
-          "augment_scale", "augment_aspect", "augment_shift", "augment_contrast", "augment_brightness",
-          "augment_erase_side", "augment_erase_share", "augment_mixup", "augment_cutmix", "finish_epochs",
-          "distill_from", "distill_weight", "distill_temperature", "test_time_augmentation", "comment", "device",
-          "precision", "step", "cuda_graph", "threads", "collective_timeout_seconds", "checkpoint_every_epochs",
-          "checkpoint_every_seconds", "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key",
-          "status_tls_client_ca", "status_token_file", "metrics_address", "metrics_in_the_clear"));
+      keys, ::testing::ElementsAre(
+                "learning_rate", "loss", "epochs", "batch_size", "early_stopping_patience", "lr_patience",
+                "lr_reduction_factor", "optimizer", "num_classes", "input_shape", "shuffle", "restore_best_weights",
+                "monitor", "early_stopping_min_delta", "early_stopping_start_from_epoch", "lr_min_delta", "lr_cooldown",
+                "min_learning_rate", "schedule", "warm_up_epochs", "final_learning_rate", "terminate_on_nan", "name",
+                "output", "data", "split", "model", "dropout", "init", "batch_norm", "label_smoothing", "momentum",
+                "nesterov", "weight_decay", "decay_biases", "gradient_clip_norm", "other_learning_rate",
+                "other_momentum", "other_weight_decay", "average_weights", "random_seed", "augment", "augment_flip",
+                "augment_rotation", "augment_scale", "augment_aspect", "augment_shift", "augment_contrast",
+                "augment_brightness", "augment_erase_side", "augment_erase_share", "augment_mixup", "augment_cutmix",
+                "finish_epochs", "distill_from", "distill_weight", "distill_temperature", "test_time_augmentation",
+                "comment", "device", "precision", "convolutions", "step", "cuda_graph", "threads",
+                "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds", "keep_checkpoints",
+                "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
+                "status_token_file", "metrics_address", "metrics_in_the_clear"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {

@@ -2,11 +2,13 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/rand.h>
+#include <c10/util/Exception.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <functional>
+#include <limits>
+#include <map>
 #include <utility>
 
 #include "core/text.h"
@@ -15,7 +17,8 @@ namespace fer_ddp {
 
 namespace {
 
-constexpr int kMeasurements = 3;  // of which the shortest counts, behind one that is not measured
+constexpr double kClearlyQuicker = 0.95;  // of the other's time
+constexpr int kPasses = 3;
 
 double operations_of(const DeviceConvolution& shape) {
   return 2.0 * static_cast<double>(shape.output.positions()) * static_cast<double>(shape.weights());
@@ -34,12 +37,69 @@ DeviceConvolution convolution_of(const Layer& layer, int images) {
           .padding = static_cast<int>(options.padding)};
 }
 
-double shortest(DeviceRuntime& runtime, const std::function<void()>& work) {
-  static_cast<void>(runtime.seconds_of(work));
-  double best = runtime.seconds_of(work);
-  for (int i = 1; i < kMeasurements; ++i) best = std::min(best, runtime.seconds_of(work));
-  return best;
+// Infinite where LibTorch has no way to run it here: a library of cuDNN's that is not there, or too little memory.
+double seconds_of_library(DeviceRuntime& runtime, const std::function<void()>& work) {
+  try {
+    return runtime.seconds_of(work);
+  } catch (const c10::Error&) {
+    return std::numeric_limits<double>::infinity();
+  }
 }
+
+// The passes of one convolution, both ways.
+class MeasuredPasses {
+ public:
+  MeasuredPasses(const DeviceConvolution& shape, DeviceKernels& kernels, const LibraryConvolutions& library,
+                 DeviceRuntime& runtime)
+      : shape_(shape), kernels_(kernels), library_(library), runtime_(runtime) {
+    const at::TensorOptions floats = at::TensorOptions(at::kFloat).device(runtime.device());
+    const at::ScalarType type = kernels.value_bytes() == 2 ? at::kBFloat16 : at::kFloat;
+    // Random: a GPU is quicker on zeros.
+    const auto values = [&](int64_t count) { return at::rand({count}, floats).to(type); };
+    x_ = values(shape.input.size());
+    y_ = values(shape.output.size());
+    w_ = values(shape.weights());
+    gradient_ = at::empty({shape.weights()}, floats);
+    parts_ = at::empty({kernels.weight_gradient_parts(shape).count * shape.weights()}, floats);
+  }
+
+  // As ChosenKernels::measure() says, forward, input gradient, weight gradient.
+  void add_to(std::vector<double>& seconds) const {
+    const auto measure = [&](const std::function<void()>& own, const std::function<void()>& librarys) {
+      seconds.push_back(runtime_.seconds_of(own));
+      seconds.push_back(seconds_of_library(runtime_, librarys));
+    };
+    measure([&] { kernels_.convolution(shape_, x_.data_ptr(), w_.data_ptr(), y_.data_ptr()); },
+            [&] { library_.convolution(shape_, x_.data_ptr(), w_.data_ptr(), y_.data_ptr()); });
+    measure([&] { kernels_.convolution_input_gradient(shape_, y_.data_ptr(), w_.data_ptr(), x_.data_ptr(), false); },
+            [&] { library_.input_gradient(shape_, y_.data_ptr(), w_.data_ptr(), x_.data_ptr(), false); });
+    measure([&] { weight_gradient(); },
+            [&] { library_.weight_gradient(shape_, x_.data_ptr(), y_.data_ptr(), gradient_.data_ptr<float>()); });
+  }
+
+ private:
+  // With the sum of its parts, where a step has them.
+  void weight_gradient() const {
+    kernels_.convolution_weight_gradient(shape_, x_.data_ptr(), y_.data_ptr(), parts_.data_ptr<float>());
+    const WeightGradientParts parts = kernels_.weight_gradient_parts(shape_);
+    if (parts.count == 1 && !parts.is_turned) return;
+    const auto size = static_cast<int>(shape_.weights());
+    const int rows = parts.is_turned ? size / shape_.output.channels : 1;
+    const WeightParts sum{.parts = parts_.const_data_ptr<float>(),
+                          .part_count = parts.count,
+                          .part_stride = size,
+                          .rows = rows,
+                          .columns = size / rows,
+                          .output = gradient_.data_ptr<float>()};
+    kernels_.sum_weight_parts({&sum, 1});
+  }
+
+  const DeviceConvolution& shape_;
+  DeviceKernels& kernels_;
+  const LibraryConvolutions& library_;
+  DeviceRuntime& runtime_;
+  at::Tensor x_, y_, w_, gradient_, parts_;
+};
 
 }  // namespace
 
@@ -66,68 +126,52 @@ std::string ChosenKernels::name_of(Pass pass, const DeviceConvolution& shape) {
                      shape.output.channels, shape.kernel, shape.kernel, shape.stride);
 }
 
-bool ChosenKernels::is_librarys(Pass pass, const DeviceConvolution& shape) const {
-  return !librarys_.empty() && librarys_.contains(name_of(pass, shape));
+// What the head computes as convolutions of images of one position stays this project's.
+bool ChosenKernels::is_library_pass(Pass pass, const DeviceConvolution& shape) const {
+  if (has_library_all_) return shape.input.height * shape.input.width > 1;
+  return !library_passes_.empty() && library_passes_.contains(name_of(pass, shape));
 }
 
-void ChosenKernels::measure(std::span<const DeviceConvolution> shapes, DeviceRuntime& runtime) {
-  std::set<std::string> known;
-  for (const DeviceConvolution& shape : shapes)
-    if (known.insert(name_of(Pass::kForward, shape)).second) measure(shape, runtime);
+std::vector<double> ChosenKernels::measure(std::span<const DeviceConvolution> shapes, DeviceRuntime& runtime) const {
+  std::map<std::string, std::vector<double>> known;
+  std::vector<double> all;
+  for (const DeviceConvolution& shape : shapes) {
+    std::vector<double>& seconds = known[name_of(Pass::kForward, shape)];
+    if (seconds.empty()) MeasuredPasses(shape, *kernels_, library_, runtime).add_to(seconds);
+    all.insert(all.end(), seconds.begin(), seconds.end());
+  }
+  return all;
 }
 
-void ChosenKernels::measure(const DeviceConvolution& shape, DeviceRuntime& runtime) {
-  const at::TensorOptions floats = at::TensorOptions(at::kFloat).device(runtime.device());
-  const at::ScalarType type = value_bytes() == 2 ? at::kBFloat16 : at::kFloat;
-  // Random: a GPU is quicker on zeros.
-  const auto values = [&](int64_t count) { return at::rand({count}, floats).to(type); };
-  const at::Tensor x = values(shape.input.size());
-  const at::Tensor y = values(shape.output.size());
-  const at::Tensor w = values(shape.weights());
-  const WeightGradientParts parts = kernels_->weight_gradient_parts(shape);
-  const at::Tensor gradient = at::empty({shape.weights()}, floats);
-  const at::Tensor room = at::empty({parts.count * shape.weights()}, floats);
-  const auto size = static_cast<int>(shape.weights());
-  const int rows = parts.is_turned ? size / shape.output.channels : 1;
-  const WeightParts sum{.parts = room.const_data_ptr<float>(),
-                        .part_count = parts.count,
-                        .part_stride = size,
-                        .rows = rows,
-                        .columns = size / rows,
-                        .output = gradient.data_ptr<float>()};
-  const auto choose = [&](Pass pass, const std::function<void()>& own, const std::function<void()>& librarys) {
-    if (shortest(runtime, librarys) < shortest(runtime, own)) librarys_.insert(name_of(pass, shape));
-  };
-  choose(
-      Pass::kForward, [&] { kernels_->convolution(shape, x.data_ptr(), w.data_ptr(), y.data_ptr()); },
-      [&] { library_.convolution(shape, x.data_ptr(), w.data_ptr(), y.data_ptr()); });
-  choose(
-      Pass::kWeightGradient,
-      [&] {
-        kernels_->convolution_weight_gradient(shape, x.data_ptr(), y.data_ptr(), room.data_ptr<float>());
-        kernels_->sum_weight_parts({&sum, 1});
-      },
-      [&] { library_.weight_gradient(shape, x.data_ptr(), y.data_ptr(), gradient.data_ptr<float>()); });
-  choose(
-      Pass::kInputGradient,
-      [&] { kernels_->convolution_input_gradient(shape, y.data_ptr(), w.data_ptr(), x.data_ptr(), false); },
-      [&] { library_.input_gradient(shape, y.data_ptr(), w.data_ptr(), x.data_ptr(), false); });
+void ChosenKernels::choose(std::span<const DeviceConvolution> shapes, std::span<const double> seconds) {
+  for (size_t i = 0; i < shapes.size() * kPasses; ++i)
+    if (seconds[2 * i + 1] < kClearlyQuicker * seconds[2 * i])
+      library_passes_.insert(name_of(static_cast<Pass>(i % kPasses), shapes[i / kPasses]));
 }
 
 std::string ChosenKernels::choices() const {
+  if (has_library_all_) return {};
   std::string text = device_name_;
-  for (const std::string& name : librarys_) text += "\n" + name;
+  for (const std::string& name : library_passes_) text += "\n" + name;
   return text;
 }
 
 void ChosenKernels::use_choices(const std::string& choices) {
   const std::vector<std::string_view> lines = lines_of(choices);
   if (lines.empty() || lines.front() != device_name_) return;
-  librarys_ = {lines.begin() + 1, lines.end()};
+  library_passes_ = {lines.begin() + 1, lines.end()};
+}
+
+std::string ChosenKernels::description() const {
+  if (has_library_all_) return "this project's kernels, but for convolutions by LibTorch's operators";
+  if (library_passes_.empty()) return kernels_->description();
+  return fmt::format(
+      "this project's kernels, but for {} pass{} of large convolutions by LibTorch's operators, which were quicker",
+      library_passes_.size(), library_passes_.size() == 1 ? "" : "es");
 }
 
 void ChosenKernels::convolution(const DeviceConvolution& shape, const void* input, const void* weights, void* output) {
-  if (is_librarys(Pass::kForward, shape))
+  if (is_library_pass(Pass::kForward, shape))
     library_.convolution(shape, input, weights, output);
   else
     kernels_->convolution(shape, input, weights, output);
@@ -135,20 +179,20 @@ void ChosenKernels::convolution(const DeviceConvolution& shape, const void* inpu
 
 void ChosenKernels::convolution_input_gradient(const DeviceConvolution& shape, const void* output_gradient,
                                                const void* weights, void* input_gradient, bool add) {
-  if (is_librarys(Pass::kInputGradient, shape))
+  if (is_library_pass(Pass::kInputGradient, shape))
     library_.input_gradient(shape, output_gradient, weights, input_gradient, add);
   else
     kernels_->convolution_input_gradient(shape, output_gradient, weights, input_gradient, add);
 }
 
 WeightGradientParts ChosenKernels::weight_gradient_parts(const DeviceConvolution& shape) const {
-  if (is_librarys(Pass::kWeightGradient, shape)) return {.count = 1, .is_turned = false};
+  if (is_library_pass(Pass::kWeightGradient, shape)) return {.count = 1, .is_turned = false};
   return kernels_->weight_gradient_parts(shape);
 }
 
 void ChosenKernels::convolution_weight_gradient(const DeviceConvolution& shape, const void* input,
                                                 const void* output_gradient, float* parts) {
-  if (is_librarys(Pass::kWeightGradient, shape))
+  if (is_library_pass(Pass::kWeightGradient, shape))
     library_.weight_gradient(shape, input, output_gradient, parts);
   else
     kernels_->convolution_weight_gradient(shape, input, output_gradient, parts);

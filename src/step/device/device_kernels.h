@@ -355,6 +355,8 @@ class DeviceKernels {
   // run; empty: there was nothing to choose.
   [[nodiscard]] virtual std::string choices() const { return {}; }
   virtual void use_choices(const std::string& /*choices*/) {}
+  // For people: whose they are.
+  [[nodiscard]] virtual std::string description() const { return "this project's kernels"; }
 };
 
 }  // namespace fer_ddp

@@ -52,7 +52,8 @@ class DeviceRuntime {
 
   // What tells models of the device apart, such as "NVIDIA H100 80GB HBM3".
   [[nodiscard]] virtual std::string name() const = 0;
-  // Runs work and waits for it: the seconds that the device took.
+  // Runs work, which sums nothing over the ranks, once, and then a few times as a step would: the seconds that the
+  // device took for the quickest. Waits for it. Throws what the work throws.
   [[nodiscard]] virtual double seconds_of(const std::function<void()>& work) = 0;
 
   // Before any work: the times of its kernels are kept. Nothing is recorded as a graph then, since a graph does not say

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
@@ -26,6 +27,7 @@ namespace {
 // has stopped is noticed.
 constexpr size_t kMostPending = StepUpload::kMostSteps;
 constexpr int64_t kImagesEvaluatedAtOnce = 512;
+constexpr int64_t kCells = kExpressionCount * kExpressionCount;  // of a confusion matrix
 
 std::vector<PixelScale> scales_of(const Model& model, const Teachers* teachers) {
   std::vector<PixelScale> scales = {model.network().input};
@@ -74,8 +76,10 @@ void DeviceStep::make_engine() {
 
 // Engines size their memory by what their kernels say.
 void DeviceStep::use_choices(const std::string& choices) {
-  if (choices == this->choices() || !kernels_) return;
+  if (!kernels_) return;
+  const std::string before = kernels_->choices();
   kernels_->use_choices(choices);
+  if (kernels_->choices() == before) return;
   engine_.reset();
   make_engine();
   reload();
@@ -104,19 +108,11 @@ BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
 }
 
 std::string DeviceStep::computed_by() const {
-  if (kernels_) {
-    const std::string chosen = choices();
-    const auto librarys = std::count(chosen.begin(), chosen.end(), '\n');  // a line each, behind the device's
-    return librarys == 0 ? "this project's kernels"
-                         : fmt::format(
-                               "this project's kernels, but for {} pass{} of large convolutions by LibTorch's "
-                               "operators, which were measured quicker",
-                               librarys, librarys == 1 ? "" : "es");
-  }
+  if (kernels_) return kernels_->description();
   if (config_.step == StepChoice::kAutograd) return "LibTorch's operators, as step asks for";
   const std::string refusal = KernelEngine::refusal(config_, model_->network());
   return fmt::format("LibTorch's operators: {}",
-                     refusal.empty() ? "there are no kernels for this GPU at this precision" : refusal);
+                     refusal.empty() ? "not all ranks' GPUs have kernels at this precision" : refusal);
 }
 
 std::vector<KernelTime> DeviceStep::kernel_times() const {
@@ -168,16 +164,25 @@ void DeviceStep::reload() {
   engine_->load();
 }
 
-EvaluationSums DeviceStep::evaluate_each(const Dataset&, Split split, PositionRange rows,
-                                         std::span<ImagePrediction> predictions) {
+size_t DeviceStep::place_evaluation(Split split, PositionRange rows, bool of_each) {
+  const auto is_same = [&](const Evaluation& known) {
+    return known.split == split && known.rows == rows && known.of_each == of_each;
+  };
+  const auto found = std::find_if(evaluations_.begin(), evaluations_.end(), is_same);
+  if (found != evaluations_.end()) return static_cast<size_t>(found - evaluations_.begin());
+  const at::TensorOptions options = sums_.options();
+  evaluations_.push_back({split, rows, of_each, at::empty({kCells + 1}, options.dtype(at::kDouble)),
+                          at::empty({of_each ? rows.size() : 0, 4}, options)});
+  return evaluations_.size() - 1;
+}
+
+void DeviceStep::evaluate_into(const Evaluation& evaluation) {
   const at::NoGradGuard no_grad;
-  const DeviceFeed::Split& images = feed_.split(split);
-  // Counts by (label, called), then the loss: all that comes to the host.
-  at::Tensor sums = at::zeros({kExpressionCount * kExpressionCount + 1}, sums_.options().dtype(at::kDouble));
-  at::Tensor confusion = sums.narrow(0, 0, kExpressionCount * kExpressionCount);
-  at::Tensor loss = sums.narrow(0, kExpressionCount * kExpressionCount, 1);
-  // By row: the label, what it is called, and the probabilities of both.
-  const at::Tensor said = at::zeros({static_cast<int64_t>(predictions.size()), 4}, sums_.options().dtype(at::kFloat));
+  const DeviceFeed::Split& images = feed_.split(evaluation.split);
+  at::Tensor confusion = evaluation.sums.narrow(0, 0, kCells);
+  at::Tensor loss = evaluation.sums.narrow(0, kCells, 1);
+  at::Tensor(evaluation.sums).zero_();
+  const PositionRange rows = evaluation.rows;
   for (int64_t begin = rows.begin; begin < rows.end; begin += kImagesEvaluatedAtOnce) {
     const int64_t count = std::min(kImagesEvaluatedAtOnce, rows.end - begin);
     const at::Tensor labels = images.labels.narrow(0, begin, count);
@@ -185,15 +190,23 @@ EvaluationSums DeviceStep::evaluate_each(const Dataset&, Split split, PositionRa
     loss.add_(summed_loss(logits, labels, config_.label_smoothing).to(at::kDouble));
     const at::Tensor called = logits.argmax(1);
     const at::Tensor cells = labels * kExpressionCount + called;
-    confusion.index_add_(0, cells, at::ones({count}, sums.options()));
-    if (predictions.empty()) continue;
+    confusion.index_add_(0, cells, at::ones({count}, evaluation.sums.options()));
+    if (!evaluation.of_each) continue;
     const at::Tensor pair = at::stack({labels, called}, 1);
-    const at::Tensor of_batch = said.narrow(0, begin - rows.begin, count);
+    const at::Tensor of_batch = evaluation.said.narrow(0, begin - rows.begin, count);
     of_batch.narrow(1, 0, 2).copy_(pair);
     of_batch.narrow(1, 2, 2).copy_(at::softmax(logits, 1, at::kFloat).gather(1, pair));
   }
-  if (!predictions.empty()) {
-    const at::Tensor found = runtime_.start_copy(said)->wait();
+}
+
+EvaluationSums DeviceStep::evaluate_each(const Dataset&, Split split, PositionRange rows,
+                                         std::span<ImagePrediction> predictions) {
+  const size_t place = place_evaluation(split, rows, !predictions.empty());
+  // Below all keys of steps.
+  runtime_.run_repeatedly(-1 - static_cast<int64_t>(place), [this, place] { evaluate_into(evaluations_[place]); });
+  const Evaluation& evaluation = evaluations_[place];
+  if (evaluation.of_each) {
+    const at::Tensor found = runtime_.start_copy(evaluation.said)->wait();
     for (size_t row = 0; row < predictions.size(); ++row) {
       const float* at_row = found.const_data_ptr<float>() + row * 4;
       predictions[row] = {.label = static_cast<uint8_t>(at_row[0]),
@@ -202,7 +215,7 @@ EvaluationSums DeviceStep::evaluate_each(const Dataset&, Split split, PositionRa
                           .label_probability = at_row[2]};
     }
   }
-  const at::Tensor values = runtime_.start_copy(sums)->wait();
+  const at::Tensor values = runtime_.start_copy(evaluation.sums)->wait();
   EvaluationSums result;
   for (size_t cell = 0; cell < result.confusion.size(); ++cell)
     result.confusion[cell] = static_cast<int64_t>(values.const_data_ptr<double>()[cell]);

@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "data/dataset.h"
 #include "model/model.h"
@@ -48,7 +49,19 @@ class DeviceStep final : public TrainingStep {
   [[nodiscard]] const DeviceEngine& engine() const { return *engine_; }
 
  private:
+  // Rows that are evaluated, and where in the device's memory what is found of them lies: in the same place each time,
+  // so that the work can be recorded.
+  struct Evaluation {
+    Split split;
+    PositionRange rows;
+    bool of_each;     // what is said of each row is asked for
+    at::Tensor sums;  // fp64 [7 * 7 + 1]: images by (label, called), then the loss
+    at::Tensor said;  // fp32 [rows, 4]: the label, what it is called, and the probabilities of both
+  };
+
   [[nodiscard]] BatchSums take_oldest();
+  [[nodiscard]] size_t place_evaluation(Split split, PositionRange rows, bool of_each);
+  void evaluate_into(const Evaluation& evaluation);
   void make_engine();
 
   Model& host_model_;
@@ -69,6 +82,7 @@ class DeviceStep final : public TrainingStep {
     std::unique_ptr<PendingValues> sums;
     int64_t images;
   };
+  std::vector<Evaluation> evaluations_;
   std::deque<Pending> pending_;  // the newest steps' sums, oldest first
 };
 

@@ -95,6 +95,7 @@ class ForwardedKernels : public DeviceKernels {
 
   [[nodiscard]] std::string choices() const override { return kernels_->choices(); }
   void use_choices(const std::string& choices) override { kernels_->use_choices(choices); }
+  [[nodiscard]] std::string description() const override { return kernels_->description(); }
 
  protected:
   explicit ForwardedKernels(std::unique_ptr<DeviceKernels> kernels) : kernels_(std::move(kernels)) {}

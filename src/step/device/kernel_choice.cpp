@@ -15,26 +15,39 @@ namespace fer_ddp {
 
 namespace {
 
+// Whose convolutions are whose.
 std::unique_ptr<DeviceKernels> choose_convolutions(std::unique_ptr<DeviceKernels> kernels, const Config& config,
                                                    const Network& network, DeviceRuntime& runtime,
-                                                   Communicator& communicator, double fewest_measured) {
+                                                   Communicator& communicator,
+                                                   const std::optional<std::string>& choices, double fewest_measured) {
   const StagePlan plan = plan_stages(network);
   const std::vector<DeviceConvolution> large = large_convolutions(plan, config.batch_size, fewest_measured);
-  if (large.empty()) return kernels;
+  const bool is_open = config.convolutions == ConvolutionChoice::kAuto && !large.empty();
+  if (!is_open && config.convolutions != ConvolutionChoice::kCudnn) return kernels;
+  const std::string device = broadcast_text(communicator, runtime.name());
   auto chosen = std::make_unique<ChosenKernels>(std::move(kernels), runtime.device(),
-                                                fmt::format("{}, {}", runtime.name(), choice_word(config.precision)));
-  run_together(communicator, [&] {
-    runtime.use_precision(config.precision);
-    chosen->measure(large, runtime);
-  });
-  chosen->use_choices(broadcast_text(communicator, chosen->choices()));
+                                                fmt::format("{}, {}", device, choice_word(config.precision)));
+  if (!is_open) {
+    chosen->leave_all_to_library();
+  } else if (choices) {
+    chosen->use_choices(*choices);
+  } else {
+    std::vector<double> seconds;
+    run_together(communicator, [&] {
+      runtime.use_precision(config.precision);
+      seconds = chosen->measure(large, runtime);
+    });
+    communicator.all_reduce(std::span<double>(seconds), ReduceOperation::kSum);
+    chosen->choose(large, seconds);
+  }
   return chosen;
 }
 
 }  // namespace
 
 std::unique_ptr<DeviceKernels> choose_kernels(const Config& config, const Network& network, DeviceRuntime& runtime,
-                                              Communicator& communicator, double fewest_measured) {
+                                              Communicator& communicator, const std::optional<std::string>& choices,
+                                              double fewest_measured) {
   if (config.step == StepChoice::kAutograd || !KernelEngine::refusal(config, network).empty()) return nullptr;
   std::unique_ptr<DeviceKernels> kernels;
   run_together(communicator, [&] {
@@ -46,7 +59,7 @@ std::unique_ptr<DeviceKernels> choose_kernels(const Config& config, const Networ
   std::array<int64_t, 1> missing = {kernels ? 0 : 1};
   communicator.all_reduce(std::span<int64_t>(missing), ReduceOperation::kMax);
   if (missing[0] > 0) return nullptr;
-  return choose_convolutions(std::move(kernels), config, network, runtime, communicator, fewest_measured);
+  return choose_convolutions(std::move(kernels), config, network, runtime, communicator, choices, fewest_measured);
 }
 
 }  // namespace fer_ddp

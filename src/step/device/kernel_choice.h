@@ -4,6 +4,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "comm/communicator.h"
 #include "core/config.h"
@@ -14,12 +16,13 @@
 namespace fer_ddp {
 
 // Collective over the run's ranks. Null: LibTorch's operators, since the configuration asks for them, the kernels match
-// no such network, or some rank's device has none. Convolutions that take `fewest_measured` operations for the
-// configuration's batch_size, which is a rank's share, are measured; what rank 0 finds holds for all on such devices.
-// Throws AgreedError: the user's fault where step is fused and a device has none, the machine's where they cannot be
-// made or measured.
+// no such network, or some rank's device has none. Where config.convolutions is auto, `choices` of an earlier run hold;
+// without, convolutions that take `fewest_measured` operations for config.batch_size, which is a rank's share, are
+// measured: what is quicker for all ranks together holds for all. Throws AgreedError: the user's fault where step is
+// fused and a device has none, the machine's where they cannot be made or measured.
 [[nodiscard]] std::unique_ptr<DeviceKernels> choose_kernels(const Config& config, const Network& network,
                                                             DeviceRuntime& runtime, Communicator& communicator,
+                                                            const std::optional<std::string>& choices = {},
                                                             double fewest_measured = kFewestMeasuredOperations);
 
 }  // namespace fer_ddp

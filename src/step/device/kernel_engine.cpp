@@ -5,6 +5,7 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "network/engine_plan.h"
 #include "network/gradient_memory.h"
@@ -14,8 +15,16 @@ namespace fer_ddp {
 namespace {
 
 constexpr int64_t kFewestEvaluated = 128;  // images at once, for a device to have enough
-// In elements, 8 MiB: each bucket costs a kernel and an all-reduce, so that small networks have one alone.
-constexpr size_t kSmallestKernelBucket = (size_t{8} << 20) / sizeof(float);
+
+// In elements, 8 MiB: each bucket costs a kernel and an all-reduce, so that small networks have one alone. So has one
+// whose normalisations sum over the ranks in backward: their sums would wait for a bucket's, and backward for them.
+size_t smallest_bucket(const Config& config, const StagePlan& plan) {
+  const bool sums_statistics = config.batch_norm == BatchNormScope::kGlobal &&
+                               std::any_of(plan.stages.begin(), plan.stages.end(), [](const StageSpec& stage) {
+                                 return stage.kind == StageSpec::Kind::kBatchNorm || stage.batch_norm != nullptr;
+                               });
+  return sums_statistics ? std::numeric_limits<size_t>::max() : (size_t{8} << 20) / sizeof(float);
+}
 
 at::Tensor values_for(Model& model, const DeviceKernels& kernels) {
   if (kernels.value_bytes() == 4) return {};
@@ -54,9 +63,9 @@ KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbe
               .next_statistics = at::empty_like(model.flat_buffers()),
               .sum_statistics = statistics_sum(runtime.reducer(), config),
               .most_images = std::max<int64_t>(config.batch_size, kFewestEvaluated)},
-      buckets_(model.store(), runtime.reducer(), kSmallestKernelBucket,
+      buckets_(model.store(), runtime.reducer(), smallest_bucket(config, plan_),
                [this] {
-                 around_.kernels.sum_weight_parts(around_.weight_parts);
+                 if (!around_.weight_parts.empty()) around_.kernels.sum_weight_parts(around_.weight_parts);
                  around_.weight_parts.clear();
                }),
       parameters_of_head_(parameters_of(model, plan_.head)) {

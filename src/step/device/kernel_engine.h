@@ -2,7 +2,8 @@
 // as the fused engine's on a CPU. Weights and statistics are the device's model's, and so is the flat gradient;
 // weights' gradients are summed over the images in parts, and the parts of all layers added up by one kernel behind
 // backward; or, where a network is so large that its gradients are summed over the ranks in several buckets, by one for
-// each bucket, whose sum over the ranks then runs beside the rest of backward.
+// each bucket, whose sum over the ranks then runs beside the rest of backward. A network whose normalisations sum over
+// the ranks has one bucket.
 #pragma once
 
 #include <ATen/core/Tensor.h>
