@@ -183,7 +183,7 @@ TEST(DeviceKernels, SumTheLastLayersGradientsOverTheRanksWhileBackwardRuns) {
   EXPECT_GT(sums.sizes[0], size_t{24 * 24 * 16 * 240});
   EXPECT_LT(sums.sizes[1], size_t{16 * 16 * 9 * 2});
   EXPECT_GT(sums.kernels_before[1], sums.kernels_before[0] + 3) << "backward was over";
-  EXPECT_EQ(kernels, sums.kernels_before[1]) << "backward went on behind the last sum";
+  EXPECT_EQ(kernels, sums.kernels_before[1] + 1) << "more than the update follows the last sum";
   const Trained alone = train(Engine::kKernels, *make_identity_communicator(), network, faces);
   EXPECT_LT(distance(together.gradients, alone.gradients), 1e-3);
 }

@@ -1,5 +1,5 @@
-// The CUDA kernels at the end of a network and behind it, on the host against fp64: the classifier, sums of weights'
-// gradients and Adam's step.
+// The CUDA kernels at the end of a network and behind it, on the host against fp64: the classifier, and sums of
+// weights' gradients.
 #include <gtest/gtest.h>
 
 #include <vector>
@@ -151,57 +151,6 @@ TEST(CudaWeights, AddUpThePartsOfManyLayersAtOnce) {
     }
     expect_values(work.output, expected, "sum", 20);
   }
-}
-
-template <typename T>
-class CudaAdam : public ::testing::Test {};
-TYPED_TEST_SUITE(CudaAdam, ValueTypes);
-
-TYPED_TEST(CudaAdam, StepsAsItsFormulaSays) {
-  constexpr int kSize = 1040;
-  const double rate = 0.01;
-  const double keep = 0.9;
-  const double share = 0.3;
-  const Doubles w = random_numbers(kSize, 1), g = random_numbers(kSize, 2), m = random_numbers(kSize, 3),
-                average = random_numbers(kSize, 5);
-  Doubles v = random_numbers(kSize, 4);
-  Doubles mask;
-  for (double& each : v) each = each * each;
-  for (int i = 0; i < kSize; ++i) mask.push_back(i % 3 == 0 ? 1 : 0);
-  for (const bool decays : {false, true})
-    for (const bool averages : {false, true}) {
-      KernelMemory memory;
-      const auto floats = [&](const Doubles& numbers) { return memory.output(as_values<float>(numbers)); };
-      auto* values = memory.output<TypeParam>(kSize);
-      const AdamStep work{.size = kSize,
-                          .weights = floats(w),
-                          .gradient = memory.input(as_values<float>(g)),
-                          .m = floats(m),
-                          .v = floats(v),
-                          .new_share1 = 0.1F,
-                          .new_share2 = 0.001F,
-                          .epsilon = 1e-7F,
-                          .numbers = memory.input(as_values<float>({rate, keep, share})),
-                          .decay_mask = decays ? memory.input(as_values<float>(mask)) : nullptr,
-                          .decays = decays,
-                          .average = averages ? floats(average) : nullptr,
-                          .weight_values = averages ? values : nullptr};
-      memory.run([&] { launch_adam<TypeParam>({}, work); });
-      Doubles new_m, new_v, new_w, new_average;
-      for (size_t i = 0; i < kSize; ++i) {
-        new_m.push_back(m[i] + (g[i] - m[i]) * 0.1);
-        new_v.push_back(v[i] + (g[i] * g[i] - v[i]) * 0.001);
-        const double kept = decays && mask[i] == 1 ? w[i] * keep : w[i];
-        new_w.push_back(kept - new_m[i] * rate / (std::sqrt(new_v[i]) + 1e-7));
-        new_average.push_back(average[i] + share * (new_w[i] - average[i]));
-      }
-      expect_values(work.m, new_m, "m");
-      expect_values(work.v, new_v, "v");
-      expect_values(work.weights, new_w, "weights");
-      if (!averages) continue;
-      expect_values(work.average, new_average, "average");
-      expect_values(values, new_w, "values");
-    }
 }
 
 }  // namespace

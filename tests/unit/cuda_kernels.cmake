@@ -16,6 +16,7 @@ target_compile_options(cuda_on_host PUBLIC -Wno-unknown-pragmas -ffp-contract=of
 fer_ddp_test(cuda_kernels_test
   SOURCES ${TEST_DIR}/cuda_on_host.cpp ${TEST_DIR}/cuda_changed_images.cpp ${TEST_DIR}/cuda_channels.cpp ${TEST_DIR}/cuda_channel_gradients.cpp
           ${TEST_DIR}/cuda_plain_layers.cpp ${TEST_DIR}/cuda_images.cpp ${TEST_DIR}/cuda_classifier.cpp ${TEST_DIR}/cuda_products.cpp
+          ${TEST_DIR}/cuda_update_rules.cpp
   LINKS cuda_on_host fer_ddp_core)
 # By path, not by room: no library of the plug-in is linked.
 target_include_directories(cuda_kernels_test PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/tests)

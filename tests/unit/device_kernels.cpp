@@ -314,12 +314,27 @@ TEST(DeviceKernels, GoOnToTheBitFromTheHostsStateInBf16) {
 
 // ---- The update alone ----
 
-TEST(DeviceKernels, UpdateAsLibTorchsOperatorsDo) {
-  const Config config{.optimizer = OptimizerRule::kAdamW,
-                      .weight_decay = 0.1,
-                      .decay_biases = false,
-                      .gradient_clip_norm = 0.5,
-                      .average_weights = 0.9};
+std::vector<Rule> update_rules() {
+  Config all_options{.weight_decay = 0.1, .decay_biases = false, .gradient_clip_norm = 0.5, .average_weights = 0.9};
+  std::vector<Rule> rules;
+  const auto add = [&rules](const char* name, Config config, OptimizerRule rule, double momentum, bool nesterov) {
+    config.optimizer = rule;
+    config.momentum = momentum;
+    config.nesterov = nesterov;
+    rules.push_back({name, config});
+  };
+  add("Adam", {}, OptimizerRule::kAdam, 0, false);
+  add("AdamWWithAll", all_options, OptimizerRule::kAdamW, 0, false);
+  add("Sgd", {}, OptimizerRule::kSgd, 0, false);
+  add("SgdWithMomentum", {.gradient_clip_norm = 0.5}, OptimizerRule::kSgd, 0.5, false);
+  add("SgdByNesterovWithAll", all_options, OptimizerRule::kSgd, 0.5, true);
+  return rules;
+}
+
+class DeviceKernelUpdates : public ::testing::TestWithParam<Rule> {};
+
+TEST_P(DeviceKernelUpdates, AreThoseOfLibTorchsOperators) {
+  const Config& config = GetParam().config;
   const auto model = make_model(parse_network(kTable, "table"), config);
   const ParameterLayout layout = model->store().layout();
   const auto kernels = make_host_kernels(Precision::kBf16);
@@ -333,8 +348,10 @@ TEST(DeviceKernels, UpdateAsLibTorchsOperatorsDo) {
     optimizer->begin_average(weights);
     RandomStream random(1, RandomPurpose::kSyntheticFaces, 0);
     for (int step = 1; step <= 3; ++step) {
-      at::Tensor gradient = at::empty_like(weights);
-      for (int64_t i = 0; i < gradient.numel(); ++i) gradient.data_ptr<float>()[i] = random.next_uniform() - 0.5F;
+      const at::Tensor gradient = at::zeros_like(weights);  // as what stands between parameters is
+      for (const ParameterPlace& place : layout.places)
+        for (size_t i = place.range.begin; i < place.range.end; ++i)
+          gradient.data_ptr<float>()[i] = random.next_uniform() - 0.5F;
       optimizer->begin_step(0.01 / step, step);
       numbers.upload();
       optimizer->update(weights, gradient);
@@ -345,10 +362,13 @@ TEST(DeviceKernels, UpdateAsLibTorchsOperatorsDo) {
   };
   const std::vector<at::Tensor> expected = updated({});
   const std::vector<at::Tensor> found = updated({kernels.get(), values.data_ptr()});
-  ASSERT_EQ(found.size(), 4U);  // m, v, the average, the weights
+  ASSERT_EQ(found.size(), expected.size());  // the rule's own, the average, the weights
   for (size_t i = 0; i < found.size(); ++i) EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-6, 1e-8)) << i;
   EXPECT_TRUE(values.equal(found.back().to(at::kBFloat16)));
 }
+
+INSTANTIATE_TEST_SUITE_P(All, DeviceKernelUpdates, ::testing::ValuesIn(update_rules()),
+                         [](const auto& rule) { return std::string(rule.param.name); });
 
 }  // namespace
 

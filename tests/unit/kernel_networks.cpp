@@ -133,6 +133,22 @@ TEST(KernelNetworks, TakeOneKernelMoreWhereImagesAreChanged) {
   EXPECT_EQ(kernels_of_a_step({.batch_size = 2, .augment = AugmentPreset::kFull}), 21);
 }
 
+TEST(KernelNetworks, TakeOneKernelForAnUpdateWithAllOptions) {
+  for (const OptimizerRule rule : {OptimizerRule::kAdamW, OptimizerRule::kSgd})
+    EXPECT_EQ(kernels_of_a_step({.batch_size = 2,
+                                 .optimizer = rule,
+                                 .momentum = 0.5,
+                                 .nesterov = rule == OptimizerRule::kSgd,
+                                 .weight_decay = 0.1,
+                                 .decay_biases = false,
+                                 .average_weights = 0.9}),
+              20);
+}
+
+TEST(KernelNetworks, TakeOneKernelMoreWhereTheGradientIsClipped) {
+  EXPECT_EQ(kernels_of_a_step({.batch_size = 2, .gradient_clip_norm = 1.0}), 21);
+}
+
 }  // namespace
 
 }  // namespace fer_ddp

@@ -35,10 +35,17 @@ TEST(KernelWork, CountsWhatIsAddedToOnceMore) {
   EXPECT_EQ(work_of_input_gradient(shape, true, kBf16).bytes - written, 2 * 2 * 4 * 4 * 16);
 }
 
-TEST(KernelWork, OfAdamIsSevenFloatsAWeightAndTheirCopyAsValues) {
+TEST(KernelWork, OfAnUpdateRuleIsWhatItKeepsOfAWeightAndWhatItRenews) {
   float value = 0;
-  EXPECT_EQ(work_of(AdamStep{.size = 160}, kBf16).bytes, 160 * 28);
-  EXPECT_EQ(work_of(AdamStep{.size = 160, .average = &value, .weight_values = &value}, kBf16).bytes, 160 * 38);
+  uint8_t byte = 0;
+  const WeightUpdate plain{.size = 160};
+  const WeightUpdate all{.size = 160, .average = &value, .values = &value};
+  EXPECT_EQ(work_of(AdamStep{.update = plain}, kBf16).bytes, 160 * 28);
+  EXPECT_EQ(work_of(AdamStep{.update = all}, kBf16).bytes, 160 * 38);
+  EXPECT_EQ(work_of(AdamStep{.update = plain, .decaying = &byte}, kBf16).bytes, 160 * 28 + 10);
+  EXPECT_EQ(work_of(SgdStep{.update = plain}, kBf16).bytes, 160 * 12);
+  EXPECT_EQ(work_of(SgdStep{.update = all, .velocity = &value, .decaying = &byte}, kBf16).bytes, 160 * 30 + 10);
+  EXPECT_EQ(work_of(GradientClip{.size = 160}).bytes, 160 * 4);
 }
 
 TEST(KernelWork, OfChangedImagesIsTheirBytesAndRecordsAndTheFloatsWritten) {

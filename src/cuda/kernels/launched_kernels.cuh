@@ -4,6 +4,7 @@
 #include "cuda/kernels/changed_images.cuh"
 #include "cuda/kernels/channel_sums.cuh"
 #include "cuda/kernels/classify.cuh"
+#include "cuda/kernels/gradient_clip.cuh"
 #include "cuda/kernels/images.cuh"
 #include "cuda/kernels/normalize.cuh"
 #include "cuda/kernels/normalize_gradient.cuh"
@@ -11,6 +12,7 @@
 #include "cuda/kernels/pooled_images.cuh"
 #include "cuda/kernels/product.cuh"
 #include "cuda/kernels/residual.cuh"
+#include "cuda/kernels/update_rules.cuh"
 #include "cuda/kernels/weights.cuh"
 #include "step/device/device_kernels.h"
 
@@ -104,7 +106,9 @@ class LaunchedKernels final : public DeviceKernels {
     launch_classify_gradient<T>(context_, work, sums);
   }
 
+  void gradient_clip(const GradientClip& work) override { launch_gradient_clip(context_, work); }
   void adam(const AdamStep& work) override { launch_adam<T>(context_, work); }
+  void sgd(const SgdStep& work) override { launch_sgd<T>(context_, work); }
 
  private:
   LaunchContext context_;

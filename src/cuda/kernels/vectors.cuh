@@ -54,6 +54,16 @@ __device__ inline void load_floats(const float* from, float (&numbers)[4]) {
   const Words<4> words = load_words<4>(from);
   for (int i = 0; i < 4; ++i) numbers[i] = __uint_as_float(words.word[i]);
 }
+// Four numbers at a multiple of four.
+template <typename T>
+__device__ inline void store_four(void* values, int64_t at, const float (&numbers)[4]) {
+  constexpr int kWords = static_cast<int>(sizeof(T));
+  Packed packed{};
+  pack<T>(numbers, 0, packed);
+  Words<kWords> words;
+  for (int i = 0; i < kWords; ++i) words.word[i] = packed.word[i];
+  store_words(static_cast<T*>(values) + at, words);
+}
 
 // A byte for each number of a vector, so a word for four.
 template <typename T>

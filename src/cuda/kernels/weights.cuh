@@ -1,9 +1,7 @@
-// What is done to weights behind a backward pass: the parts of their gradients are added up, of all layers at once, and
-// Adam's step goes over the flat buffers in one pass.
+// What ends a backward pass: the parts of weights' gradients are added up, of all layers at once.
 #pragma once
 
 #include "cuda/kernels/launch_context.h"
-#include "cuda/kernels/product_panels.cuh"
 #include "device_words.h"
 #include "step/device/device_kernels.h"
 
@@ -60,56 +58,6 @@ inline void launch_sum_weight_parts(const LaunchContext& context, std::span<cons
     launch(dim3(static_cast<unsigned>(list.first_block[list.count])), dim3(kSumThreads), sizeof(float) * kSumThreads,
            context.stream, sum_weight_parts, list);
   }
-}
-
-// A thread a vector of four.
-template <typename T>
-__global__ void adam(AdamStep work) {
-  const auto at = (static_cast<size_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 4;
-  if (at >= static_cast<size_t>(work.size)) return;
-  const float rate = work.numbers[0];
-  const float keep = work.numbers[1];
-  const auto load = [at](const float* from) { return *reinterpret_cast<const Vector<float>*>(from + at); };
-  const auto store = [at](float* to, const Vector<float>& vector) {
-    *reinterpret_cast<Vector<float>*>(to + at) = vector;
-  };
-  Vector<float> weights = load(work.weights);
-  Vector<float> m = load(work.m);
-  Vector<float> v = load(work.v);
-  const Vector<float> gradient = load(work.gradient);
-  Vector<float> mask{{1, 1, 1, 1}};
-  if (work.decay_mask != nullptr) mask = load(work.decay_mask);
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const float g = gradient.values[i];
-    m.values[i] += (g - m.values[i]) * work.new_share1;
-    v.values[i] += (g * g - v.values[i]) * work.new_share2;
-    const float change = m.values[i] * rate / (sqrtf(v.values[i]) + work.epsilon);
-    if (work.decays) weights.values[i] *= mask.values[i] * (keep - 1.0F) + 1.0F;
-    weights.values[i] -= change;
-  }
-  store(work.weights, weights);
-  store(work.m, m);
-  store(work.v, v);
-  if (work.average != nullptr) {
-    Vector<float> average = load(work.average);
-#pragma unroll
-    for (int i = 0; i < 4; ++i) average.values[i] += work.numbers[2] * (weights.values[i] - average.values[i]);
-    store(work.average, average);
-  }
-  if (work.weight_values != nullptr) {
-    T* values = static_cast<T*>(work.weight_values) + at;
-#pragma unroll
-    for (int i = 0; i < 4; ++i) values[i] = from_float<T>(weights.values[i]);
-  }
-}
-
-template <typename T>
-void launch_adam(const LaunchContext& context, const AdamStep& work) {
-  constexpr int kThreads = 256;
-  if (work.size == 0) return;
-  launch(dim3(static_cast<unsigned>((work.size / 4 + kThreads - 1) / kThreads)), dim3(kThreads), 0, context.stream,
-         adam<T>, work);
 }
 
 }  // namespace fer_ddp::cuda

@@ -16,6 +16,7 @@
 
 #include "core/pixel_scale.h"
 #include "step/device/changed_images.h"
+#include "step/device/weight_updates.h"
 
 namespace fer_ddp {
 
@@ -272,24 +273,6 @@ struct WeightParts {
   float* output = nullptr;
 };
 
-// Adam's step (optim/optimizer.h) over flat buffers of `size`, a multiple of 16.
-struct AdamStep {
-  int64_t size = 0;
-  float* weights = nullptr;
-  const float* gradient = nullptr;
-  float* m = nullptr;
-  float* v = nullptr;
-  float new_share1 = 0;  // of the gradient in m, of its square in v
-  float new_share2 = 0;
-  float epsilon = 0;
-  const float* numbers =
-      nullptr;  // [3]: the corrected rate, the factor that decays weights before, the average's share
-  const float* decay_mask = nullptr;  // [size], 1 where weights decay and 0 where not; null: everywhere
-  bool decays = false;
-  float* average = nullptr;       // average += share * (weights - average); null: none is kept
-  void* weight_values = nullptr;  // the new weights as values, where those are not fp32; null: not asked for
-};
-
 class DeviceKernels {
  public:
   DeviceKernels() = default;
@@ -349,7 +332,9 @@ class DeviceKernels {
   virtual void classify(const Classify& work) = 0;
   virtual void classify_gradient(const Classify& work, const ClassifySums& sums) = 0;
 
+  virtual void gradient_clip(const GradientClip& work) = 0;
   virtual void adam(const AdamStep& work) = 0;
+  virtual void sgd(const SgdStep& work) = 0;
 
   // What was chosen on this device of ways that differ in their last bits, as lines of text, and the same of an earlier
   // run; empty: there was nothing to choose.

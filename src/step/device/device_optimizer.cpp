@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "optim/newton_schulz.h"
+#include "step/device/kernel_rules.h"
 
 namespace fer_ddp {
 
@@ -38,11 +39,33 @@ at::Tensor decay_mask(const ParameterLayout& layout, bool vectors_decay, at::Dev
                       [](const ParameterPlace& place) { return place.kind == ParameterKind::kVector ? 0.0 : 1.0; });
 }
 
-class DeviceAdam : public DeviceOptimizer {
+// A rule by LibTorch's operators, with clipping before it and averages behind.
+class OperatorRule : public DeviceOptimizer {
  public:
-  DeviceAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device,
-             StepNumbers& numbers)
-      : DeviceOptimizer(numbers), weight_decay_(weight_decay), mask_(decay_mask(layout, vectors_decay, device)) {
+  using DeviceOptimizer::DeviceOptimizer;
+
+  void update(at::Tensor& weights, const at::Tensor& gradient) final {
+    if (clip_norm()) {
+      const at::Tensor norm = (gradient * gradient).sum().sqrt_();
+      apply(weights, gradient * norm.clamp_min(*clip_norm()).reciprocal().mul_(*clip_norm()));
+    } else {
+      apply(weights, gradient);
+    }
+    if (!average_share().defined()) return;
+    at::Tensor& average = slots_.back();
+    average.add_((weights - average).mul_(average_share()));
+  }
+  [[nodiscard]] bool renews_values() const final { return false; }
+
+ private:
+  virtual void apply(at::Tensor& weights, const at::Tensor& gradient) = 0;
+};
+
+class OperatorAdam final : public OperatorRule {
+ public:
+  OperatorAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device,
+               StepNumbers& numbers)
+      : OperatorRule(numbers), weight_decay_(weight_decay), mask_(decay_mask(layout, vectors_decay, device)) {
     slots_ = {zeros(layout.size, device), zeros(layout.size, device)};
   }
 
@@ -65,44 +88,14 @@ class DeviceAdam : public DeviceOptimizer {
     weights.sub_(change);
   }
 
- protected:
   double weight_decay_;
   at::Tensor mask_;
 };
 
-// The same as one kernel, averages with it.
-class KernelAdam final : public DeviceAdam {
+class OperatorSgd final : public OperatorRule {
  public:
-  KernelAdam(const ParameterLayout& layout, double weight_decay, bool vectors_decay, at::Device device,
-             StepNumbers& numbers, const DeviceWeights& device_weights)
-      : DeviceAdam(layout, weight_decay, vectors_decay, device, numbers), device_weights_(device_weights) {}
-  [[nodiscard]] bool renews_values() const override { return true; }
-
- private:
-  void apply(at::Tensor& weights, const at::Tensor& gradient) override {
-    device_weights_.kernels->adam({.size = weights.numel(),
-                                   .weights = weights.data_ptr<float>(),
-                                   .gradient = gradient.const_data_ptr<float>(),
-                                   .m = slots_[0].data_ptr<float>(),
-                                   .v = slots_[1].data_ptr<float>(),
-                                   .new_share1 = kAdamNewShare1,
-                                   .new_share2 = kAdamNewShare2,
-                                   .epsilon = kAdamEpsilon,
-                                   .numbers = numbers_.number_at(StepNumbers::kLearningRate),  // and the two behind it
-                                   .decay_mask = mask_.defined() ? mask_.const_data_ptr<float>() : nullptr,
-                                   .decays = weight_decay_ > 0,
-                                   .average = average_share().defined() ? slots_[2].data_ptr<float>() : nullptr,
-                                   .weight_values = device_weights_.values});
-  }
-  [[nodiscard]] bool averages() const override { return true; }
-
-  DeviceWeights device_weights_;
-};
-
-class DeviceSgd final : public DeviceOptimizer {
- public:
-  DeviceSgd(const ParameterLayout& layout, const Config& config, at::Device device, StepNumbers& numbers)
-      : DeviceOptimizer(numbers),
+  OperatorSgd(const ParameterLayout& layout, const Config& config, at::Device device, StepNumbers& numbers)
+      : OperatorRule(numbers),
         momentum_(config.momentum),
         nesterov_(config.nesterov),
         weight_decay_(weight_decay_of(config)),
@@ -135,10 +128,10 @@ class DeviceSgd final : public DeviceOptimizer {
 
 // Both of its rules over the whole buffers, with numbers by element; only the filters' directions go through
 // Newton-Schulz between, those of one shape at once.
-class DeviceMuon final : public DeviceOptimizer {
+class OperatorMuon final : public OperatorRule {
  public:
-  DeviceMuon(const ParameterLayout& layout, const Config& config, at::Device device, StepNumbers& numbers)
-      : DeviceOptimizer(numbers),
+  OperatorMuon(const ParameterLayout& layout, const Config& config, at::Device device, StepNumbers& numbers)
+      : OperatorRule(numbers),
         weight_decay_(weight_decay_of(config)),
         other_rate_(config.other_learning_rate / config.learning_rate) {
     const auto choose = [&](double of_filters, double of_others, double of_vectors) {
@@ -186,24 +179,17 @@ class DeviceMuon final : public DeviceOptimizer {
   std::map<std::pair<int64_t, int64_t>, std::vector<ParameterPlace>> filters_;  // by shape
 };
 
-std::unique_ptr<DeviceOptimizer> make_adam(const ParameterLayout& layout, double weight_decay, bool vectors_decay,
-                                           at::Device device, StepNumbers& numbers, const DeviceWeights& weights) {
-  if (weights.kernels == nullptr)
-    return std::make_unique<DeviceAdam>(layout, weight_decay, vectors_decay, device, numbers);
-  return std::make_unique<KernelAdam>(layout, weight_decay, vectors_decay, device, numbers, weights);
-}
-
-std::unique_ptr<DeviceOptimizer> make_rule(const Config& config, const ParameterLayout& layout, at::Device device,
-                                           StepNumbers& numbers, const DeviceWeights& weights) {
+std::unique_ptr<DeviceOptimizer> make_operator_rule(const Config& config, const ParameterLayout& layout,
+                                                    at::Device device, StepNumbers& numbers) {
   switch (config.optimizer) {
     case OptimizerRule::kAdam:
-      return make_adam(layout, 0.0, true, device, numbers, weights);
+      return std::make_unique<OperatorAdam>(layout, 0.0, true, device, numbers);
     case OptimizerRule::kAdamW:
-      return make_adam(layout, weight_decay_of(config), config.decay_biases, device, numbers, weights);
+      return std::make_unique<OperatorAdam>(layout, weight_decay_of(config), config.decay_biases, device, numbers);
     case OptimizerRule::kSgd:
-      return std::make_unique<DeviceSgd>(layout, config, device, numbers);
+      return std::make_unique<OperatorSgd>(layout, config, device, numbers);
     case OptimizerRule::kMuon:
-      return std::make_unique<DeviceMuon>(layout, config, device, numbers);
+      return std::make_unique<OperatorMuon>(layout, config, device, numbers);
   }
   throw machine_error("an optimizer has no rule for a device");
 }
@@ -216,18 +202,6 @@ void DeviceOptimizer::begin_step(double learning_rate, int64_t step) {
   prepare(learning_rate, step);
 }
 
-void DeviceOptimizer::update(at::Tensor& weights, const at::Tensor& gradient) {
-  if (clip_norm_) {
-    const at::Tensor norm = (gradient * gradient).sum().sqrt_();
-    apply(weights, gradient * norm.clamp_min(*clip_norm_).reciprocal().mul_(*clip_norm_));
-  } else {
-    apply(weights, gradient);
-  }
-  if (!average_share_.defined() || averages()) return;
-  at::Tensor& average = slots_.back();
-  average.add_((weights - average).mul_(average_share_));
-}
-
 void DeviceOptimizer::begin_average(const at::Tensor& weights) {
   if (average_share_.defined()) slots_.back().copy_(weights);
 }
@@ -235,7 +209,9 @@ void DeviceOptimizer::begin_average(const at::Tensor& weights) {
 std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config, const ParameterLayout& layout,
                                                        at::Device device, StepNumbers& numbers,
                                                        const DeviceWeights& weights) {
-  std::unique_ptr<DeviceOptimizer> optimizer = make_rule(config, layout, device, numbers, weights);
+  std::unique_ptr<DeviceOptimizer> optimizer = weights.kernels == nullptr || config.optimizer == OptimizerRule::kMuon
+                                                   ? make_operator_rule(config, layout, device, numbers)
+                                                   : make_kernel_rule(config, layout, device, numbers, weights);
   optimizer->clip_norm_ = config.gradient_clip_norm;
   if (config.average_weights) {
     optimizer->average_decay_ = *config.average_weights;

@@ -1,5 +1,5 @@
 // The update rules of optim/optimizer.h on a device's flat buffers, as LibTorch operators or, where the device has
-// kernels of its own, Adam as one of them; for work that is recorded and replayed: what changes from step to step
+// kernels of its own, as those (kernel_rules.h); for work that is recorded and replayed: what changes from step to step
 // (learning rate, bias correction) is among the step's numbers (step_numbers.h), which begin_step() sets.
 #pragma once
 
@@ -32,10 +32,10 @@ class DeviceOptimizer {
   void begin_step(double learning_rate, int64_t step);
 
   // weights and gradient: fp32, flat. Reads nothing on the host.
-  void update(at::Tensor& weights, const at::Tensor& gradient);
+  virtual void update(at::Tensor& weights, const at::Tensor& gradient) = 0;
 
   // Whether update() also renews DeviceWeights::values.
-  [[nodiscard]] virtual bool renews_values() const { return false; }
+  [[nodiscard]] virtual bool renews_values() const = 0;
 
   // Slot buffers, in the order of Optimizer::slots().
   [[nodiscard]] std::vector<at::Tensor>& slots() { return slots_; }
@@ -48,12 +48,10 @@ class DeviceOptimizer {
  protected:
   explicit DeviceOptimizer(StepNumbers& numbers) : numbers_(numbers) {}
   virtual void prepare(double learning_rate, int64_t step) = 0;
-  virtual void apply(at::Tensor& weights, const at::Tensor& gradient) = 0;
-  // Whether apply() moves the average as well.
-  [[nodiscard]] virtual bool averages() const { return false; }
+  [[nodiscard]] const std::optional<double>& clip_norm() const { return clip_norm_; }
 
   StepNumbers& numbers_;
-  std::vector<at::Tensor> slots_;
+  std::vector<at::Tensor> slots_;  // a rule's own; then the average is put behind them
 
  private:
   friend std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config, const ParameterLayout& layout,

@@ -91,7 +91,9 @@ class ForwardedKernels : public DeviceKernels {
     kernels_->classify_gradient(work, sums);
   }
 
+  void gradient_clip(const GradientClip& work) override { kernels_->gradient_clip(work); }
   void adam(const AdamStep& work) override { kernels_->adam(work); }
+  void sgd(const SgdStep& work) override { kernels_->sgd(work); }
 
   [[nodiscard]] std::string choices() const override { return kernels_->choices(); }
   void use_choices(const std::string& choices) override { kernels_->use_choices(choices); }

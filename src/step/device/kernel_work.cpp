@@ -9,6 +9,7 @@ namespace fer_ddp {
 namespace {
 
 constexpr double kFloat = 4;
+constexpr double kMaskByte = 1.0 / kWeightsOfAGroup;
 
 double as_double(int64_t count) { return static_cast<double>(count); }
 double size_of(const DeviceExtent& extent) { return as_double(extent.size()); }
@@ -41,6 +42,11 @@ std::string map_text(const ChannelMap& map, bool relu, bool pool) {
   if (relu) text += ", relu";
   if (pool) text += ", pool";
   return text;
+}
+
+// A weight read and written, and what is renewed with it.
+double bytes_of_new_weight(const WeightUpdate& update, ValueKind kind) {
+  return kFloat * (update.average != nullptr ? 4 : 2) + (update.values != nullptr ? kind.bytes : 0);
 }
 
 double operations_of(const DeviceConvolution& shape) {
@@ -256,13 +262,25 @@ KernelWork work_of_classify_gradient(const Classify& call, const ClassifySums& s
           .operations = 2.0 * kExpressionCount * rows};
 }
 
-KernelWork work_of(const AdamStep& call, ValueKind kind) {
-  double floats = 7;  // weights, m and v read and written, the gradient read
-  if (call.decay_mask != nullptr) floats += 1;
-  if (call.average != nullptr) floats += 2;
-  return {.kernel = "Adam",
+KernelWork work_of(const GradientClip& call) {
+  return {.kernel = "gradient's norm",
           .shape = fmt::format("{} weights", call.size),
-          .bytes = as_double(call.size) * (kFloat * floats + (call.weight_values != nullptr ? kind.bytes : 0))};
+          .bytes = kFloat * as_double(call.size)};
+}
+
+KernelWork work_of(const AdamStep& call, ValueKind kind) {
+  const double bytes = kFloat * 5 + (call.decaying != nullptr ? kMaskByte : 0);  // gradient, m and v
+  return {.kernel = "Adam",
+          .shape = fmt::format("{} weights", call.update.size),
+          .bytes = as_double(call.update.size) * (bytes + bytes_of_new_weight(call.update, kind))};
+}
+
+KernelWork work_of(const SgdStep& call, ValueKind kind) {
+  const double bytes =
+      kFloat * (call.velocity != nullptr ? 3 : 1) + (call.decaying != nullptr ? kMaskByte : 0);  // gradient, velocity
+  return {.kernel = "SGD",
+          .shape = fmt::format("{} weights", call.update.size),
+          .bytes = as_double(call.update.size) * (bytes + bytes_of_new_weight(call.update, kind))};
 }
 
 }  // namespace fer_ddp

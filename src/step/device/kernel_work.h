@@ -40,6 +40,8 @@ struct ValueKind {
 [[nodiscard]] KernelWork work_of_activation_gradient(const ActivateRows& call, ValueKind kind);
 [[nodiscard]] KernelWork work_of(const Classify& call, ValueKind kind);
 [[nodiscard]] KernelWork work_of_classify_gradient(const Classify& call, const ClassifySums& sums, ValueKind kind);
+[[nodiscard]] KernelWork work_of(const GradientClip& call);
 [[nodiscard]] KernelWork work_of(const AdamStep& call, ValueKind kind);
+[[nodiscard]] KernelWork work_of(const SgdStep& call, ValueKind kind);
 
 }  // namespace fer_ddp

@@ -192,8 +192,16 @@ void TimedKernels::classify_gradient(const Classify& work, const ClassifySums& s
   time([&] { return work_of_classify_gradient(work, sums, kind_); }, [&] { kernels_->classify_gradient(work, sums); });
 }
 
+void TimedKernels::gradient_clip(const GradientClip& work) {
+  time([&] { return work_of(work); }, [&] { kernels_->gradient_clip(work); });
+}
+
 void TimedKernels::adam(const AdamStep& work) {
   time([&] { return work_of(work, kind_); }, [&] { kernels_->adam(work); });
+}
+
+void TimedKernels::sgd(const SgdStep& work) {
+  time([&] { return work_of(work, kind_); }, [&] { kernels_->sgd(work); });
 }
 
 }  // namespace fer_ddp

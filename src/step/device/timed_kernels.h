@@ -63,7 +63,9 @@ class TimedKernels final : public ForwardedKernels {
   void classify(const Classify& work) override;
   void classify_gradient(const Classify& work, const ClassifySums& sums) override;
 
+  void gradient_clip(const GradientClip& work) override;
   void adam(const AdamStep& work) override;
+  void sgd(const SgdStep& work) override;
 
  private:
   friend class TimedStep;
