@@ -2,10 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <vector>
 
 #include "cuda/kernels/gradient_clip.cuh"
+#include "cuda/kernels/muon.cuh"
 #include "cuda/kernels/update_rules.cuh"
 #include "unit/cuda_kernel_memory.h"
 
@@ -55,11 +57,19 @@ struct UpdateCase {
   [[nodiscard]] const uint8_t* decaying_groups() { return has_all ? memory.input(decaying) : nullptr; }
   [[nodiscard]] bool decays(size_t i) const { return !has_all || decaying[i / kWeightsOfAGroup] != 0; }
 
-  void expect_weights(const Doubles& expected) const {
+  // Of those that are updated; others are not touched.
+  void expect_weights(
+      Doubles expected, const std::function<bool(size_t)>& is_updated = [](size_t) { return true; }) {
     expect_values(update.weights, expected, "weights");
     if (!has_all) return;
     Doubles new_average;
-    for (size_t i = 0; i < size; ++i) new_average.push_back(average[i] + kShare * (expected[i] - average[i]));
+    for (size_t i = 0; i < size; ++i) {
+      new_average.push_back(average[i] + (is_updated(i) ? kShare * (expected[i] - average[i]) : 0));
+      if (is_updated(i)) continue;
+      EXPECT_TRUE(std::isnan(number(values[i]))) << "values " << i;
+      values[i] = from_float<T>(0);
+      expected[i] = 0;
+    }
     expect_values(update.average, new_average, "average");
     expect_values(values, expected, "values");
   }
@@ -127,6 +137,76 @@ TYPED_TEST(CudaUpdateRules, SgdStepsAsItsFormulaSays) {
             if (momentum > 0) expect_values(work.velocity, new_u, "velocity");
             own.expect_weights(new_w);
           }
+}
+
+// Every other three groups a filter's, in reversed order.
+TYPED_TEST(CudaUpdateRules, MuonGivesFiltersDirectionsAndStepsAlongTheOthers) {
+  for (const int size : kSizes)
+    for (const bool has_all : {false, true}) {
+      UpdateCase<TypeParam> own(size, has_all);
+      const int groups = size / kWeightsOfAGroup;
+      std::vector<int32_t> places;
+      int32_t filters = 0;
+      for (int group = 0; group < groups; ++group)
+        if (group / 3 % 2 == 1) ++filters;
+      const int64_t filter_size = int64_t{filters} * kWeightsOfAGroup;
+      for (int group = 0; group < groups; ++group)
+        places.push_back(group / 3 % 2 == 1                                          ? --filters
+                         : own.decays(static_cast<size_t>(group) * kWeightsOfAGroup) ? MuonDirections::kDecaying
+                                                                                     : MuonDirections::kNotDecaying);
+      const Doubles m = random_numbers(size, 4);
+      const MuonDirections work{.update = own.update,
+                                .m = own.floats(m),
+                                .places = own.memory.input(places),
+                                .directions = own.memory.template output<float>(filter_size),
+                                .filter_size = filter_size,
+                                .momentum = 0.6F,
+                                .other_momentum = 0.8F,
+                                .other_decay = 0.2F,
+                                .other_rate = 0.3F};
+      own.memory.run([&] { launch_muon_directions<TypeParam>({}, work); });
+      Doubles new_m, new_w, directions(static_cast<size_t>(filter_size));
+      for (size_t i = 0; i < own.size; ++i) {
+        const int32_t place = places[i / kWeightsOfAGroup];
+        const double momentum = place >= 0 ? 0.6 : 0.8;
+        const double g = own.gradient[i] + (place == MuonDirections::kDecaying ? 0.2 * own.weights[i] : 0);
+        new_m.push_back(momentum * m[i] + g);
+        const double direction = g + momentum * new_m[i];
+        if (place >= 0) directions[static_cast<size_t>(place) * kWeightsOfAGroup + i % kWeightsOfAGroup] = direction;
+        new_w.push_back(own.weights[i] - (place >= 0 ? 0 : 0.3 * kRate * direction));
+      }
+      expect_values(work.m, new_m, "m");
+      expect_values(work.directions, directions, "directions");
+      own.expect_weights(new_w, [&](size_t i) { return places[i / kWeightsOfAGroup] < 0; });
+    }
+}
+
+// More matrices than one launch takes, of up to a few blocks, and other weights between them.
+TYPED_TEST(CudaUpdateRules, MuonStepsAlongTheDirectionsOfFilters) {
+  constexpr int kMatrices = kMostMatricesAtOnce + 3;
+  std::vector<MuonMatrix> matrices;
+  int64_t size = 0;
+  for (int i = 0; i < kMatrices; ++i) {
+    const int64_t matrix_size = (i % 7 == 0 ? 2064 : 16) * (1 + i % 3);
+    matrices.push_back({.begin = size, .size = matrix_size, .scale = 1 + 0.1F * static_cast<float>(i % 4)});
+    size += matrix_size + (i % 2 == 0 ? 16 : 0);
+  }
+  for (const bool has_all : {false, true}) {
+    UpdateCase<TypeParam> own(static_cast<int>(size), has_all);
+    std::vector<bool> is_filter(own.size);
+    Doubles new_w = own.weights;
+    for (MuonMatrix& matrix : matrices) {
+      const Doubles direction = random_numbers(matrix.size, static_cast<unsigned>(matrix.begin));
+      matrix.direction = own.memory.input(as_values<float>(direction));
+      for (size_t i = 0; i < direction.size(); ++i) {
+        const size_t at = static_cast<size_t>(matrix.begin) + i;
+        is_filter[at] = true;
+        new_w[at] = own.weights[at] * (1 - kDecayNumber) - double{matrix.scale} * kRate * direction[i];
+      }
+    }
+    own.memory.run([&] { launch_muon_filters<TypeParam>({}, {.update = own.update, .matrices = matrices}); });
+    own.expect_weights(new_w, [&](size_t i) { return is_filter[i]; });
+  }
 }
 
 // ---- Clipping ----

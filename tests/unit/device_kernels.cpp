@@ -299,7 +299,7 @@ TEST(DeviceKernels, AreNoFartherFromFp32ThanLibTorchsBf16) {
 TEST(DeviceKernels, GoOnToTheBitFromTheHostsStateInBf16) {
   const Network network = parse_network(kTable, "table");
   const Faces faces = Faces::patches(12);
-  for (const OptimizerRule rule : {OptimizerRule::kAdamW, OptimizerRule::kSgd}) {
+  for (const OptimizerRule rule : {OptimizerRule::kAdamW, OptimizerRule::kSgd, OptimizerRule::kMuon}) {
     Config config = in(Precision::kBf16);
     config.optimizer = rule;
     config.average_weights = 0.9;
@@ -313,6 +313,11 @@ TEST(DeviceKernels, GoOnToTheBitFromTheHostsStateInBf16) {
 }
 
 // ---- The update alone ----
+
+// Filters of one shape twice, and those that are a tall matrix.
+constexpr const char* kUpdated =
+    R"({"layers": [{"convolution": 16}, {"convolution": 16}, {"batch_norm": {}}, {"convolution": 16},
+                   {"convolution": 64, "kernel": 1}, {"global_average_pool": {}}, {"dense": 7}]})";
 
 std::vector<Rule> update_rules() {
   Config all_options{.weight_decay = 0.1, .decay_biases = false, .gradient_clip_norm = 0.5, .average_weights = 0.9};
@@ -328,6 +333,11 @@ std::vector<Rule> update_rules() {
   add("Sgd", {}, OptimizerRule::kSgd, 0, false);
   add("SgdWithMomentum", {.gradient_clip_norm = 0.5}, OptimizerRule::kSgd, 0.5, false);
   add("SgdByNesterovWithAll", all_options, OptimizerRule::kSgd, 0.5, true);
+  add("Muon", {.learning_rate = 0.01, .other_learning_rate = 0.003}, OptimizerRule::kMuon, 0.6, false);
+  all_options.learning_rate = 0.01;
+  all_options.other_learning_rate = 0.003;
+  all_options.other_weight_decay = 0.2;
+  add("MuonWithAll", all_options, OptimizerRule::kMuon, 0.6, false);
   return rules;
 }
 
@@ -335,7 +345,7 @@ class DeviceKernelUpdates : public ::testing::TestWithParam<Rule> {};
 
 TEST_P(DeviceKernelUpdates, AreThoseOfLibTorchsOperators) {
   const Config& config = GetParam().config;
-  const auto model = make_model(parse_network(kTable, "table"), config);
+  const auto model = make_model(parse_network(kUpdated, "table"), config);
   const ParameterLayout layout = model->store().layout();
   const auto kernels = make_host_kernels(Precision::kBf16);
   const at::Tensor start = model->store().flat_weights().detach().clone();

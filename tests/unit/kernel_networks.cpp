@@ -149,6 +149,10 @@ TEST(KernelNetworks, TakeOneKernelMoreWhereTheGradientIsClipped) {
   EXPECT_EQ(kernels_of_a_step({.batch_size = 2, .gradient_clip_norm = 1.0}), 21);
 }
 
+TEST(KernelNetworks, TakeOneKernelMoreForMuonWhoseProductsStandBetweenTwo) {
+  EXPECT_EQ(kernels_of_a_step({.batch_size = 2, .optimizer = OptimizerRule::kMuon, .average_weights = 0.9}), 21);
+}
+
 }  // namespace
 
 }  // namespace fer_ddp

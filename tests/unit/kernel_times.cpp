@@ -48,6 +48,17 @@ TEST(KernelWork, OfAnUpdateRuleIsWhatItKeepsOfAWeightAndWhatItRenews) {
   EXPECT_EQ(work_of(GradientClip{.size = 160}).bytes, 160 * 4);
 }
 
+TEST(KernelWork, OfMuonTellsFiltersFromOtherWeights) {
+  float value = 0;
+  const WeightUpdate all{.size = 160, .average = &value, .values = &value};
+  EXPECT_EQ(work_of(MuonDirections{.update = all, .filter_size = 96}, kBf16).bytes,
+            160 * 12 + 10 * 4 + 96 * 4 + 64 * 18);
+  const std::vector<MuonMatrix> matrices = {{.size = 64}, {.size = 32}};
+  const KernelWork work = work_of(MuonFilters{.update = all, .matrices = matrices}, kBf16);
+  EXPECT_EQ(work.shape, "96 weights in 2 matrices");
+  EXPECT_EQ(work.bytes, 96 * 22);
+}
+
 TEST(KernelWork, OfChangedImagesIsTheirBytesAndRecordsAndTheFloatsWritten) {
   const KernelWork work = work_of(ChangedImages{.images = 100});
   EXPECT_EQ(work.shape, "100 x 48 x 48");

@@ -6,6 +6,7 @@
 #include "cuda/kernels/classify.cuh"
 #include "cuda/kernels/gradient_clip.cuh"
 #include "cuda/kernels/images.cuh"
+#include "cuda/kernels/muon.cuh"
 #include "cuda/kernels/normalize.cuh"
 #include "cuda/kernels/normalize_gradient.cuh"
 #include "cuda/kernels/plain_layers.cuh"
@@ -109,6 +110,8 @@ class LaunchedKernels final : public DeviceKernels {
   void gradient_clip(const GradientClip& work) override { launch_gradient_clip(context_, work); }
   void adam(const AdamStep& work) override { launch_adam<T>(context_, work); }
   void sgd(const SgdStep& work) override { launch_sgd<T>(context_, work); }
+  void muon_directions(const MuonDirections& work) override { launch_muon_directions<T>(context_, work); }
+  void muon_filters(const MuonFilters& work) override { launch_muon_filters<T>(context_, work); }
 
  private:
   LaunchContext context_;

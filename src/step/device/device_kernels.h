@@ -335,6 +335,8 @@ class DeviceKernels {
   virtual void gradient_clip(const GradientClip& work) = 0;
   virtual void adam(const AdamStep& work) = 0;
   virtual void sgd(const SgdStep& work) = 0;
+  virtual void muon_directions(const MuonDirections& work) = 0;
+  virtual void muon_filters(const MuonFilters& work) = 0;
 
   // What was chosen on this device of ways that differ in their last bits, as lines of text, and the same of an earlier
   // run; empty: there was nothing to choose.

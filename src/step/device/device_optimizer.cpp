@@ -209,7 +209,7 @@ void DeviceOptimizer::begin_average(const at::Tensor& weights) {
 std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config, const ParameterLayout& layout,
                                                        at::Device device, StepNumbers& numbers,
                                                        const DeviceWeights& weights) {
-  std::unique_ptr<DeviceOptimizer> optimizer = weights.kernels == nullptr || config.optimizer == OptimizerRule::kMuon
+  std::unique_ptr<DeviceOptimizer> optimizer = weights.kernels == nullptr
                                                    ? make_operator_rule(config, layout, device, numbers)
                                                    : make_kernel_rule(config, layout, device, numbers, weights);
   optimizer->clip_norm_ = config.gradient_clip_norm;

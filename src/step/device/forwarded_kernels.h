@@ -94,6 +94,8 @@ class ForwardedKernels : public DeviceKernels {
   void gradient_clip(const GradientClip& work) override { kernels_->gradient_clip(work); }
   void adam(const AdamStep& work) override { kernels_->adam(work); }
   void sgd(const SgdStep& work) override { kernels_->sgd(work); }
+  void muon_directions(const MuonDirections& work) override { kernels_->muon_directions(work); }
+  void muon_filters(const MuonFilters& work) override { kernels_->muon_filters(work); }
 
   [[nodiscard]] std::string choices() const override { return kernels_->choices(); }
   void use_choices(const std::string& choices) override { kernels_->use_choices(choices); }

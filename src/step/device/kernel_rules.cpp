@@ -3,8 +3,12 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <map>
+#include <numeric>
+#include <utility>
 
 #include "core/error.h"
+#include "optim/newton_schulz.h"
 
 namespace fer_ddp {
 
@@ -136,6 +140,106 @@ class KernelSgd final : public KernelRule {
   at::Tensor decaying_;
 };
 
+// Filters of one shape, whose directions lie side by side.
+struct FilterBatch {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  int64_t begin = 0;  // among the directions
+  std::vector<ParameterPlace> filters{};
+
+  [[nodiscard]] int64_t count() const { return static_cast<int64_t>(filters.size()); }
+  [[nodiscard]] int64_t end() const { return begin + count() * rows * columns; }
+};
+
+std::vector<FilterBatch> filter_batches(const ParameterLayout& layout) {
+  std::map<std::pair<int64_t, int64_t>, FilterBatch> by_shape;
+  for (const ParameterPlace& place : layout.places) {
+    if (place.kind != ParameterKind::kFilters) continue;
+    if (place.range.begin % kWeightsOfAGroup != 0 || place.range.size() % kWeightsOfAGroup != 0)
+      throw machine_error(place.name + " is no whole number of groups of 16 weights, which a device's kernels take");
+    by_shape[{place.rows, place.columns}].filters.push_back(place);
+  }
+  std::vector<FilterBatch> batches;
+  batches.reserve(by_shape.size());
+  for (auto& [shape, batch] : by_shape)
+    batches.push_back(
+        {shape.first, shape.second, batches.empty() ? 0 : batches.back().end(), std::move(batch.filters)});
+  return batches;
+}
+
+// MuonDirections::places.
+at::Tensor direction_places(const ParameterLayout& layout, const std::vector<FilterBatch>& batches,
+                            bool vectors_decay) {
+  at::Tensor all = at::zeros({static_cast<int64_t>(layout.size / kWeightsOfAGroup)}, at::kInt);
+  auto* const places = all.data_ptr<int32_t>();
+  for (const ParameterPlace& place : layout.places) {
+    const FlatRange groups = groups_of(place);
+    const bool decays = vectors_decay || place.kind != ParameterKind::kVector;
+    std::fill(places + groups.begin, places + groups.end,
+              decays ? MuonDirections::kDecaying : MuonDirections::kNotDecaying);
+  }
+  int32_t next = 0;
+  for (const FilterBatch& batch : batches)
+    for (const ParameterPlace& place : batch.filters) {
+      const FlatRange groups = groups_of(place);
+      std::iota(places + groups.begin, places + groups.end, next);
+      next += static_cast<int32_t>(groups.size());
+    }
+  return all;
+}
+
+class KernelMuon final : public KernelRule {
+ public:
+  KernelMuon(const ParameterLayout& layout, const Config& config, at::Device device, StepNumbers& numbers,
+             const DeviceWeights& weights)
+      : KernelRule(layout, 1, device, numbers, weights),
+        config_(config),
+        weight_decay_(weight_decay_of(config)),
+        batches_(filter_batches(layout)),
+        places_(direction_places(layout, batches_, config.decay_biases).to(device)),
+        directions_(floats(batches_.empty() ? 0 : static_cast<size_t>(batches_.back().end()), device)) {}
+
+ private:
+  void prepare(double learning_rate, int64_t) override {
+    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
+    numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(learning_rate * weight_decay_));
+  }
+
+  void apply(const WeightUpdate& update) override {
+    kernels_.muon_directions({.update = update,
+                              .m = slots_[0].data_ptr<float>(),
+                              .places = places_.const_data_ptr<int32_t>(),
+                              .directions = directions_.data_ptr<float>(),
+                              .filter_size = directions_.numel(),
+                              .momentum = static_cast<float>(config_.momentum),
+                              .other_momentum = static_cast<float>(config_.other_momentum),
+                              .other_decay = static_cast<float>(config_.other_weight_decay),
+                              .other_rate = static_cast<float>(config_.other_learning_rate / config_.learning_rate)});
+    std::vector<at::Tensor> orthogonal;  // kept until the kernel that reads it is started
+    std::vector<MuonMatrix> matrices;
+    for (const FilterBatch& batch : batches_) {
+      const at::Tensor directions = directions_.narrow(0, batch.begin, batch.end() - batch.begin)
+                                        .view({batch.count(), batch.rows, batch.columns});
+      orthogonal.push_back(newton_schulz(directions).contiguous());  // of tall matrices it comes turned
+      const float* direction = orthogonal.back().const_data_ptr<float>();
+      for (const ParameterPlace& place : batch.filters) {
+        matrices.push_back({.direction = direction,
+                            .begin = static_cast<int64_t>(place.range.begin),
+                            .size = static_cast<int64_t>(place.range.size()),
+                            .scale = static_cast<float>(muon_scale(place))});
+        direction += place.range.size();
+      }
+    }
+    if (!matrices.empty()) kernels_.muon_filters({.update = update, .matrices = matrices});
+  }
+
+  Config config_;
+  double weight_decay_;
+  std::vector<FilterBatch> batches_;
+  at::Tensor places_;      // int32 [groups], as MuonDirections'
+  at::Tensor directions_;  // of filters, batch behind batch
+};
+
 }  // namespace
 
 std::unique_ptr<DeviceOptimizer> make_kernel_rule(const Config& config, const ParameterLayout& layout,
@@ -150,7 +254,7 @@ std::unique_ptr<DeviceOptimizer> make_kernel_rule(const Config& config, const Pa
     case OptimizerRule::kSgd:
       return std::make_unique<KernelSgd>(layout, config, device, numbers, weights);
     case OptimizerRule::kMuon:
-      break;
+      return std::make_unique<KernelMuon>(layout, config, device, numbers, weights);
   }
   throw machine_error("an optimizer has no rule for a device's kernels");
 }

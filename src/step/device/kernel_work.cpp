@@ -283,4 +283,22 @@ KernelWork work_of(const SgdStep& call, ValueKind kind) {
           .bytes = as_double(call.update.size) * (bytes + bytes_of_new_weight(call.update, kind))};
 }
 
+// The gradient, the momentum and a group's place; then a filter's direction, or another weight.
+KernelWork work_of(const MuonDirections& call, ValueKind kind) {
+  const double size = as_double(call.update.size);
+  const double filters = as_double(call.filter_size);
+  return {.kernel = "Muon's directions",
+          .shape = fmt::format("{} weights, {} of filters", call.update.size, call.filter_size),
+          .bytes = size * (kFloat * 3 + sizeof(int32_t) * kMaskByte) + filters * kFloat +
+                   (size - filters) * bytes_of_new_weight(call.update, kind)};
+}
+
+KernelWork work_of(const MuonFilters& call, ValueKind kind) {
+  int64_t size = 0;
+  for (const MuonMatrix& matrix : call.matrices) size += matrix.size;
+  return {.kernel = "Muon's filters",
+          .shape = fmt::format("{} weights in {} matrices", size, call.matrices.size()),
+          .bytes = as_double(size) * (kFloat + bytes_of_new_weight(call.update, kind))};
+}
+
 }  // namespace fer_ddp

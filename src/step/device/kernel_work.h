@@ -43,5 +43,7 @@ struct ValueKind {
 [[nodiscard]] KernelWork work_of(const GradientClip& call);
 [[nodiscard]] KernelWork work_of(const AdamStep& call, ValueKind kind);
 [[nodiscard]] KernelWork work_of(const SgdStep& call, ValueKind kind);
+[[nodiscard]] KernelWork work_of(const MuonDirections& call, ValueKind kind);
+[[nodiscard]] KernelWork work_of(const MuonFilters& call, ValueKind kind);
 
 }  // namespace fer_ddp

@@ -204,4 +204,12 @@ void TimedKernels::sgd(const SgdStep& work) {
   time([&] { return work_of(work, kind_); }, [&] { kernels_->sgd(work); });
 }
 
+void TimedKernels::muon_directions(const MuonDirections& work) {
+  time([&] { return work_of(work, kind_); }, [&] { kernels_->muon_directions(work); });
+}
+
+void TimedKernels::muon_filters(const MuonFilters& work) {
+  time([&] { return work_of(work, kind_); }, [&] { kernels_->muon_filters(work); });
+}
+
 }  // namespace fer_ddp

@@ -66,6 +66,8 @@ class TimedKernels final : public ForwardedKernels {
   void gradient_clip(const GradientClip& work) override;
   void adam(const AdamStep& work) override;
   void sgd(const SgdStep& work) override;
+  void muon_directions(const MuonDirections& work) override;
+  void muon_filters(const MuonFilters& work) override;
 
  private:
   friend class TimedStep;

@@ -54,4 +54,36 @@ struct SgdStep {
   const uint8_t* decaying = nullptr;  // as AdamStep's
 };
 
+// Muon's step in front of its products: the momentum of all, the directions of filters, which are matrices, where their
+// products read them, and the whole update of what is no filter.
+struct MuonDirections {
+  // In place of a filter's: what is no filter, and whether its weights decay.
+  static constexpr int32_t kDecaying = -1;
+  static constexpr int32_t kNotDecaying = -2;
+
+  WeightUpdate update{};
+  float* m = nullptr;
+  const int32_t* places = nullptr;  // [groups]: which group of the directions it is, or one of the above
+  float* directions = nullptr;      // of filters alone
+  int64_t filter_size = 0;          // of all of them
+  float momentum = 0;               // of filters
+  float other_momentum = 0;
+  float other_decay = 0;  // of the weights in the gradient
+  float other_rate = 0;   // as a multiple of the learning rate
+};
+
+// A matrix of filters behind its products. begin, size: whole groups.
+struct MuonMatrix {
+  const float* direction = nullptr;  // [size], as the weights lie
+  int64_t begin = 0;                 // of the weights
+  int64_t size = 0;
+  float scale = 1;  // of the learning rate
+};
+
+// Muon's step behind its products: the update of filters, of whose weights the second number is what decays.
+struct MuonFilters {
+  WeightUpdate update{};  // its gradient is not used
+  std::span<const MuonMatrix> matrices{};
+};
+
 }  // namespace fer_ddp
