@@ -14,6 +14,10 @@ namespace {
 
 using ValueTypes = ::testing::Types<float, Bf16>;
 
+size_t place_of(int row, int columns, int column) {
+  return static_cast<size_t>(row) * static_cast<size_t>(columns) + static_cast<size_t>(column);
+}
+
 // A classifier's numbers in fp64.
 struct ClassifyReference {
   Doubles logits, logit_gradient, row_gradient, results;
@@ -24,8 +28,7 @@ struct ClassifyReference {
       Doubles own = bias;
       for (int k = 0; k < kClasses; ++k)
         for (int i = 0; i < inputs; ++i)
-          own[static_cast<size_t>(k)] +=
-              rows[static_cast<size_t>(n * inputs + i)] * weights[static_cast<size_t>(k * inputs + i)];
+          own[static_cast<size_t>(k)] += rows[place_of(n, inputs, i)] * weights[place_of(k, inputs, i)];
       double sum = 0;
       for (const double logit : own) sum += std::exp(logit);
       double loss = 0;
@@ -42,8 +45,7 @@ struct ClassifyReference {
       logit_gradient.insert(logit_gradient.end(), slope.begin(), slope.end());
       for (int i = 0; i < inputs; ++i) {
         double gradient = 0;
-        for (int k = 0; k < kClasses; ++k)
-          gradient += slope[static_cast<size_t>(k)] * weights[static_cast<size_t>(k * inputs + i)];
+        for (int k = 0; k < kClasses; ++k) gradient += slope[static_cast<size_t>(k)] * weights[place_of(k, inputs, i)];
         row_gradient.push_back(gradient);
       }
     }
@@ -114,11 +116,10 @@ TYPED_TEST(CudaClassifier, ComputesWhatFp64Does) {
         Doubles of_results(2);
         for (int n = 0; n < images; ++n)
           for (int k = 0; k < kClasses; ++k) {
-            const double slope = expected.logit_gradient[static_cast<size_t>(n * kClasses + k)];
+            const double slope = expected.logit_gradient[place_of(n, kClasses, k)];
             of_bias[static_cast<size_t>(k)] += slope;
             for (int i = 0; i < inputs; ++i)
-              of_weights[static_cast<size_t>(k * inputs + i)] +=
-                  slope * row_numbers[static_cast<size_t>(n * inputs + i)];
+              of_weights[place_of(k, inputs, i)] += slope * row_numbers[place_of(n, inputs, i)];
           }
         for (size_t i = 0; i < expected.results.size(); ++i) of_results[i % 2] += expected.results[i];
         expect_values(weight_gradient, of_weights, "weights' gradient", 4);
@@ -142,7 +143,7 @@ TEST(CudaWeights, AddUpThePartsOfManyLayersAtOnce) {
   memory.run([&] { launch_sum_weight_parts({}, all); });
   for (size_t layer = 0; layer < all.size(); ++layer) {
     const WeightParts& work = all[layer];
-    const auto size = static_cast<size_t>(work.rows * work.columns);
+    const size_t size = static_cast<size_t>(work.rows) * static_cast<size_t>(work.columns);
     Doubles expected(size);
     for (size_t i = 0; i < numbers[layer].size(); ++i) {
       const size_t place = i % size;
