@@ -109,11 +109,7 @@ double CudaRuntime::seconds_of(const std::function<void()>& work) {
   work();  // what it loads and takes for good cannot be recorded, nor shall it count
   CudaGraph graph;
   const bool records = capture_ && !clock_;
-  if (records) {
-    graph.begin();
-    work();
-    graph.end();
-  }
+  if (records) record_into(graph, work);
   const TimedEvent begin;
   const TimedEvent end;
   float quickest = std::numeric_limits<float>::infinity();

@@ -34,20 +34,24 @@ void GraphRecorder::run(int64_t key, const std::function<void()>& work) {
   recording.graph->replay();
 }
 
+void record_into(WorkGraph& graph, const std::function<void()>& work) {
+  graph.begin();
+  try {
+    work();
+  } catch (...) {
+    end_quietly(graph);
+    throw;
+  }
+  graph.end();
+}
+
 std::unique_ptr<WorkGraph> GraphRecorder::record(const std::function<void()>& work) const {
   std::unique_ptr<WorkGraph> graph = make_graph_();
-  bool begun = false;
   try {
-    graph->begin();
-    begun = true;
-    work();
-    begun = false;
-    graph->end();
+    record_into(*graph, work);
   } catch (const Error&) {
-    if (begun) end_quietly(*graph);
     throw;
   } catch (const std::exception& failure) {
-    if (begun) end_quietly(*graph);
     throw machine_error(
         fmt::format("the training step could not be recorded as a CUDA graph: {}", first_line(failure.what())),
         "Set cuda_graph to false: the step is then started operator by operator, and the results are the same.");

@@ -24,6 +24,9 @@ class WorkGraph {
   virtual void replay() = 0;
 };
 
+// Throws what the work throws, with the recording ended: a stream that is still recording refuses everything else.
+void record_into(WorkGraph& graph, const std::function<void()>& work);
+
 class GraphRecorder {
  public:
   // NCCL connects, cuDNN chooses its algorithms and LibTorch takes its workspaces in these: none can be recorded.
