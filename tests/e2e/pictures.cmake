@@ -2,6 +2,6 @@
 add_test(NAME pictures.command COMMAND ${TEST_DIR}/pictures_command $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
 add_test(NAME pictures.archives COMMAND ${TEST_DIR}/pictures_archives $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
 add_test(NAME pictures.pillow COMMAND ${TEST_DIR}/pictures_pillow $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE})
-set_tests_properties(pictures.command pictures.archives pictures.pillow PROPERTIES TIMEOUT 300 PROCESSORS 2
+set_tests_properties(pictures.command pictures.archives pictures.pillow PROPERTIES TIMEOUT 300
   ENVIRONMENT "${FER_DDP_MPI_TEST_ENVIRONMENT}")
 set_tests_properties(pictures.pillow PROPERTIES SKIP_RETURN_CODE 77)
