@@ -82,7 +82,8 @@ void Trainer::resume(const StoredCheckpoint& checkpoint) {
   require_position(checkpoint, found.training);
   decode_checkpoint(checkpoint, found, parts());
   state_.stop_reason = decisions_.stop_reason_of(state_);
-  if (found.device_choices) step_->use_choices(*found.device_choices);
+  earlier_choices_ = found.device_choices;
+  if (earlier_choices_) step_->use_choices(*earlier_choices_);
   step_->reload();
 }
 
@@ -386,7 +387,7 @@ Checkpointed Trainer::parts() {
   return {state_,          model_,
           *optimizer_,     decisions_,
           kept_,           surroundings_.dataset.checksum(),
-          teachers_hash(), choices.empty() ? std::nullopt : std::optional(choices)};
+          teachers_hash(), choices.empty() ? earlier_choices_ : std::optional(choices)};
 }
 
 }  // namespace fer_ddp

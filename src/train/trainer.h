@@ -129,6 +129,7 @@ class Trainer {
   StepVote vote_;
   TrainingState state_;
   int64_t steps_run_ = 0;
+  std::optional<std::string> earlier_choices_;  // of the device that the run was on before
   KeptWeights kept_;
   std::chrono::steady_clock::time_point start_;
 };

@@ -27,7 +27,8 @@ Config endless() {
 
 class CheckpointsOfARun : public ::testing::Test {
  protected:
-  TrainingOutcome train(const Config& config, const PublishCheck& check, const std::function<bool()>& stop_requested) {
+  TrainingOutcome train(const Config& config, const PublishCheck& check, const std::function<bool()>& stop_requested,
+                        const StoredCheckpoint* from = nullptr) {
     const SmallDataset faces;
     const Dataset dataset = faces.dataset();
     const auto model = make_model(config);
@@ -42,6 +43,7 @@ class CheckpointsOfARun : public ::testing::Test {
       state_ = trainer.state();
       steps_ = trainer.steps_run();
     };
+    if (from != nullptr) trainer.resume(*from);
     try {
       TrainingOutcome outcome = trainer.run();
       look();
@@ -100,6 +102,26 @@ TEST_F(CheckpointsOfARun, AreWrittenWhileItTrainsOnAndAStopWaitsForThem) {
     EXPECT_TRUE(is_complete(1, 0));
     EXPECT_TRUE(is_complete(1, 2));
   }
+}
+
+// For when the run comes back to a device like that one.
+TEST_F(CheckpointsOfARun, KeepWhatADeviceHasChosenWhereTheRunIsOnAnother) {
+  Config config = endless();
+  config.epochs = 1;
+  train(config, {}, [] { return false; });
+  const CheckpointFolder first(world_communicator().all_gather(folder_.path().string())[0], 100);
+  std::vector<std::string> passed_over;
+  StoredCheckpoint checkpoint = first.read_newest(passed_over).value();
+  CheckpointState state = read_checkpoint_state(checkpoint);
+  state.device_choices = "NVIDIA H100, fp32\nforward";
+  for (auto& [name, text] : checkpoint.files)
+    if (name.starts_with("state")) text = checkpoint_state_text(state);
+  config.epochs = 2;
+  train(
+      config, {}, [] { return false; }, &checkpoint);
+  const StoredCheckpoint newest = first.read_newest(passed_over).value();
+  EXPECT_NE(newest.path, checkpoint.path);
+  EXPECT_EQ(read_checkpoint_state(newest).device_choices, state.device_choices);
 }
 
 TEST_F(CheckpointsOfARun, EndItOnAllRanksAlikeWhereWritingFails) {
