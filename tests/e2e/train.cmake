@@ -6,8 +6,9 @@ foreach(_case run network augment distill library folder guard options placement
     ENVIRONMENT "FER_DDP_GOLDEN_FOLDER=${CMAKE_SOURCE_DIR}/tests/golden;${FER_DDP_MPI_TEST_ENVIRONMENT}")
 endforeach()
 # They wait for processes to start and to end about as long as they compute: two of them at a time.
-set_tests_properties(train.folder train.guard train.library train.options train.errors train.diverged train.names train.distill
-  train.optimizers train.resume train.more_epochs train.empty_splits train.evaluate train.copies train.schedule PROPERTIES PROCESSORS 1)
+foreach(_case folder guard library options errors diverged names distill optimizers resume more_epochs empty_splits evaluate copies schedule)
+  set_tests_properties(train.${_case} PROPERTIES PROCESSORS 1)
+endforeach()
 add_test(NAME build.is_told_apart COMMAND ${TEST_DIR}/build_hash $<TARGET_FILE:fer-ddp> ${MPIEXEC_EXECUTABLE} $<TARGET_FILE:host_plugin>
   ${CMAKE_MAKE_PROGRAM})
 set_tests_properties(build.is_told_apart PROPERTIES TIMEOUT 200 PROCESSORS 2 ENVIRONMENT "${FER_DDP_MPI_TEST_ENVIRONMENT}")
