@@ -98,9 +98,9 @@ void CudaRuntime::use_precision(Precision precision) {
   at::globalContext().setAllowTF32CuBLAS(allows_tf32);
 }
 
-std::string CudaRuntime::name() const {
+std::string name_of_gpu(int device) {
   cudaDeviceProp properties{};
-  check_cuda(cudaGetDeviceProperties(&properties, device_), "cudaGetDeviceProperties");
+  check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
   return properties.name;
 }
 

@@ -8,6 +8,7 @@
 #include <c10/cuda/CUDAStream.h>
 
 #include <memory>
+#include <string>
 
 #include "cuda/cupti_clock.h"
 #include "cuda/graph_recorder.h"
@@ -15,6 +16,9 @@
 #include "step/device/device_runtime.h"
 
 namespace fer_ddp {
+
+// "NVIDIA H100 80GB HBM3". Throws Error (the machine's fault).
+[[nodiscard]] std::string name_of_gpu(int device);
 
 class CudaRuntime final : public DeviceRuntime {
  public:
@@ -27,7 +31,7 @@ class CudaRuntime final : public DeviceRuntime {
   void run_repeatedly(int64_t key, const std::function<void()>& work) override;
   [[nodiscard]] std::unique_ptr<DeviceKernels> make_kernels(Precision precision) override;
   [[nodiscard]] std::unique_ptr<PendingValues> start_copy(const at::Tensor& values) override;
-  [[nodiscard]] std::string name() const override;
+  [[nodiscard]] std::string name() const override { return name_of_gpu(device_); }
   [[nodiscard]] double seconds_of(const std::function<void()>& work) override;
   void keep_kernel_times() override { clock_ = std::make_unique<CuptiClock>(device_); }
   [[nodiscard]] KernelClock* kernel_clock() override { return clock_.get(); }

@@ -25,11 +25,7 @@ class CudaPlugin final : public DevicePlugin {
     identity.resize(identity.find('\0'));
     return identity;
   }
-  [[nodiscard]] std::string device_name(int device) override {
-    cudaDeviceProp properties{};
-    check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-    return properties.name;
-  }
+  [[nodiscard]] std::string device_name(int device) override { return name_of_gpu(device); }
   [[nodiscard]] std::unique_ptr<DeviceRuntime> make_runtime(Communicator& host, int device,
                                                             std::chrono::duration<double> timeout,
                                                             bool capture) override {

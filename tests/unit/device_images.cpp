@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/augmentation_options.h"
 #include "core/error.h"
 #include "network/table.h"
 #include "step/device/device_feed.h"
@@ -45,15 +46,9 @@ std::vector<Recipe> recipes() {
                              {"Erase", {.erase_side = 48, .erase_share = 0.7}},
                              {"Mixup", {.mixup = 1}},
                              {"Cutmix", {.cutmix = 1}}};
-  AugmentationOptions everything{.flip = 0.5,
-                                 .rotation = 12,
-                                 .scale = 0.12,
-                                 .aspect = 0.08,
-                                 .shift = 4,
-                                 .contrast = 0.2,
-                                 .brightness = 0.2,
-                                 .erase_side = 16,
-                                 .erase_share = 0.5};
+  Config full;
+  full.augment = AugmentPreset::kFull;
+  AugmentationOptions everything = augmentation_options(full);
   all.push_back({"Everything", everything});
   everything.mixup = 1;
   everything.cutmix = 1;

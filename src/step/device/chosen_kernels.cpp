@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/text.h"
+#include "step/device/kernel_surroundings.h"
 
 namespace fer_ddp {
 
@@ -22,19 +23,6 @@ constexpr int kPasses = 3;
 
 double operations_of(const DeviceConvolution& shape) {
   return 2.0 * static_cast<double>(shape.output.positions()) * static_cast<double>(shape.weights());
-}
-
-DeviceConvolution convolution_of(const Layer& layer, int images) {
-  const auto& options = std::get<layer::Convolution>(layer.kind);
-  const auto extent = [images](const FeatureShape& shape) {
-    return DeviceExtent{images, static_cast<int>(shape.height), static_cast<int>(shape.width),
-                        static_cast<int>(shape.channels)};
-  };
-  return {.input = extent(layer.input),
-          .output = extent(layer.output),
-          .kernel = static_cast<int>(options.kernel),
-          .stride = static_cast<int>(options.stride),
-          .padding = static_cast<int>(options.padding)};
 }
 
 // Infinite where LibTorch has no way to run it here: a library of cuDNN's that is not there, or too little memory.
@@ -82,15 +70,8 @@ class MeasuredPasses {
   void weight_gradient() const {
     kernels_.convolution_weight_gradient(shape_, x_.data_ptr(), y_.data_ptr(), parts_.data_ptr<float>());
     const WeightGradientParts parts = kernels_.weight_gradient_parts(shape_);
-    if (parts.count == 1 && !parts.is_turned) return;
-    const auto size = static_cast<int>(shape_.weights());
-    const int rows = parts.is_turned ? size / shape_.output.channels : 1;
-    const WeightParts sum{.parts = parts_.const_data_ptr<float>(),
-                          .part_count = parts.count,
-                          .part_stride = size,
-                          .rows = rows,
-                          .columns = size / rows,
-                          .output = gradient_.data_ptr<float>()};
+    if (is_gradient_itself(parts)) return;
+    const WeightParts sum = sum_of_parts(shape_, parts, parts_.const_data_ptr<float>(), gradient_.data_ptr<float>());
     kernels_.sum_weight_parts({&sum, 1});
   }
 

@@ -9,8 +9,6 @@ namespace fer_ddp {
 
 namespace {
 
-int as_int(int64_t value) { return static_cast<int>(value); }
-
 class BatchNormKernels;
 
 // A convolution with its bias or normalisation, ReLU and pool.
@@ -31,7 +29,7 @@ class ConvolutionKernels final : public KernelStage {
   }
 
  private:
-  [[nodiscard]] DeviceConvolution shape(int images) const;
+  [[nodiscard]] DeviceConvolution shape(int images) const { return convolution_of(*spec_.layer, images); }
   [[nodiscard]] DeviceExtent extent(int images) const { return shape(images).output; }
   [[nodiscard]] ChannelMap map(const KernelBatch& batch) const;
   [[nodiscard]] ValueGradient value_gradient(const KernelBatch& batch) const;
@@ -48,7 +46,6 @@ class ConvolutionKernels final : public KernelStage {
   StageSpec spec_;
   KernelValues* input_;
   KernelSurroundings& around_;
-  const layer::Convolution& options_;
   std::string name_;
   const float* bias_;
   std::unique_ptr<KernelNormalization> normalization_;
@@ -123,7 +120,6 @@ ConvolutionKernels::ConvolutionKernels(const StageSpec& spec, KernelValues* inpu
     : spec_(spec),
       input_(input),
       around_(around),
-      options_(std::get<layer::Convolution>(spec.layer->kind)),
       name_(spec.layer->name),
       bias_(around.weights(spec.layer->name + ".bias")) {
   left_.shape = spec.output;
@@ -152,16 +148,6 @@ int64_t ConvolutionKernels::most_parts() const {
   int most = 1;
   for (int images = 1; images <= around_.most_images; ++images) most = std::max(most, parts(images));
   return most;
-}
-
-DeviceConvolution ConvolutionKernels::shape(int images) const {
-  const FeatureShape& in = spec_.layer->input;
-  const FeatureShape& out = spec_.layer->output;
-  return {.input = {images, as_int(in.height), as_int(in.width), as_int(in.channels)},
-          .output = {images, as_int(out.height), as_int(out.width), as_int(out.channels)},
-          .kernel = as_int(options_.kernel),
-          .stride = as_int(options_.stride),
-          .padding = as_int(options_.padding)};
 }
 
 ChannelMap ConvolutionKernels::map(const KernelBatch& batch) const {

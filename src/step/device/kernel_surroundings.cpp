@@ -27,6 +27,31 @@ std::pair<float*, int64_t> buffer_of(const Model& model, const std::string& name
 
 }  // namespace
 
+DeviceConvolution convolution_of(const Layer& layer, int images) {
+  const auto& options = std::get<layer::Convolution>(layer.kind);
+  const auto extent = [images](const FeatureShape& shape) {
+    return DeviceExtent{images, static_cast<int>(shape.height), static_cast<int>(shape.width),
+                        static_cast<int>(shape.channels)};
+  };
+  return {.input = extent(layer.input),
+          .output = extent(layer.output),
+          .kernel = static_cast<int>(options.kernel),
+          .stride = static_cast<int>(options.stride),
+          .padding = static_cast<int>(options.padding)};
+}
+
+WeightParts sum_of_parts(const DeviceConvolution& shape, const WeightGradientParts& kind, const float* parts,
+                         float* gradient) {
+  const auto size = static_cast<int>(shape.weights());
+  const int rows = kind.is_turned ? size / shape.output.channels : 1;
+  return {.parts = parts,
+          .part_count = kind.count,
+          .part_stride = size,
+          .rows = rows,
+          .columns = size / rows,
+          .output = gradient};
+}
+
 at::Tensor KernelSurroundings::make_values(int64_t count) const {
   const int64_t bytes = std::max<int64_t>(count, 1) * kernels.value_bytes();
   return at::zeros({bytes}, model.flat_buffers().options().dtype(at::kByte));
@@ -54,15 +79,8 @@ const void* KernelSurroundings::values_of(const std::string& name) const {
 float* KernelSurroundings::take_weight_parts(const at::Tensor& room, const DeviceConvolution& shape,
                                              const std::string& name) {
   const WeightGradientParts parts = kernels.weight_gradient_parts(shape);
-  if (parts.count == 1 && !parts.is_turned) return gradient(name);
-  const auto size = static_cast<int>(shape.weights());
-  const int rows = parts.is_turned ? size / shape.output.channels : 1;
-  weight_parts.push_back({.parts = room.const_data_ptr<float>(),
-                          .part_count = parts.count,
-                          .part_stride = size,
-                          .rows = rows,
-                          .columns = size / rows,
-                          .output = gradient(name)});
+  if (is_gradient_itself(parts)) return gradient(name);
+  weight_parts.push_back(sum_of_parts(shape, parts, room.const_data_ptr<float>(), gradient(name)));
   return room.data_ptr<float>();
 }
 

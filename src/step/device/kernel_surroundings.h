@@ -22,6 +22,17 @@ struct KernelBatch {
   bool training = true;
 };
 
+// A convolution layer's shapes, of so many images.
+[[nodiscard]] DeviceConvolution convolution_of(const Layer& layer, int images);
+
+// `parts` of the weights' gradient of this shape, as they are to be added up to `gradient`, as the weights lie.
+[[nodiscard]] WeightParts sum_of_parts(const DeviceConvolution& shape, const WeightGradientParts& kind,
+                                       const float* parts, float* gradient);
+// Whether there is nothing to be added up: the one part may be written to the gradient's own place.
+[[nodiscard]] inline bool is_gradient_itself(const WeightGradientParts& kind) {
+  return kind.count == 1 && !kind.is_turned;
+}
+
 // What a stage leaves for its readers, and what they leave for it.
 struct KernelValues {
   FeatureShape shape;
