@@ -70,12 +70,6 @@ class OperatorAdam final : public OperatorRule {
   }
 
  private:
-  void prepare(double learning_rate, int64_t step) override {
-    const AdamFactors factors = adam_factors(learning_rate, weight_decay_, step);
-    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(factors.rate));
-    numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(factors.keep));
-  }
-
   void apply(at::Tensor& weights, const at::Tensor& gradient) override {
     const at::Tensor rate = numbers_.number(StepNumbers::kLearningRate);
     const at::Tensor keep = numbers_.number(StepNumbers::kDecayFactor);
@@ -104,10 +98,6 @@ class OperatorSgd final : public OperatorRule {
   }
 
  private:
-  void prepare(double learning_rate, int64_t) override {
-    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
-  }
-
   void apply(at::Tensor& weights, const at::Tensor& gradient) override {
     at::Tensor change = gradient;
     if (weight_decay_ > 0) change = change + (mask_.defined() ? weights * mask_ : weights) * weight_decay_;
@@ -150,11 +140,6 @@ class OperatorMuon final : public OperatorRule {
   }
 
  private:
-  void prepare(double learning_rate, int64_t) override {
-    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
-    numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(learning_rate * weight_decay_));
-  }
-
   void apply(at::Tensor& weights, const at::Tensor& gradient) override {
     const at::Tensor decayed = gradient + weights * added_decay_;
     slots_[0].mul_(momentum_).add_(decayed);
@@ -198,8 +183,28 @@ std::unique_ptr<DeviceOptimizer> make_operator_rule(const Config& config, const 
 
 void DeviceOptimizer::begin_step(double learning_rate, int64_t step) {
   if (average_share_.defined())
-    numbers_.set(StepNumbers::kAverageShare, static_cast<float>(fer_ddp::average_share(average_decay_, step)));
-  prepare(learning_rate, step);
+    numbers_.set(StepNumbers::kAverageShare,
+                 static_cast<float>(fer_ddp::average_share(*config_.average_weights, step)));
+  set_rule_numbers(learning_rate, step);
+}
+
+void DeviceOptimizer::set_rule_numbers(double learning_rate, int64_t step) {
+  const auto set_adam = [&](double weight_decay) {
+    const AdamFactors factors = adam_factors(learning_rate, weight_decay, step);
+    numbers_.set(StepNumbers::kLearningRate, factors.rate);
+    numbers_.set(StepNumbers::kDecayFactor, factors.keep);
+  };
+  switch (config_.optimizer) {
+    case OptimizerRule::kAdam:
+      return set_adam(0.0);
+    case OptimizerRule::kAdamW:
+      return set_adam(weight_decay_of(config_));
+    case OptimizerRule::kSgd:
+      return numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
+    case OptimizerRule::kMuon:
+      numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
+      numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(learning_rate * weight_decay_of(config_)));
+  }
 }
 
 void DeviceOptimizer::begin_average(const at::Tensor& weights) {
@@ -212,9 +217,8 @@ std::unique_ptr<DeviceOptimizer> make_device_optimizer(const Config& config, con
   std::unique_ptr<DeviceOptimizer> optimizer = weights.kernels == nullptr
                                                    ? make_operator_rule(config, layout, device, numbers)
                                                    : make_kernel_rule(config, layout, device, numbers, weights);
-  optimizer->clip_norm_ = config.gradient_clip_norm;
+  optimizer->config_ = config;
   if (config.average_weights) {
-    optimizer->average_decay_ = *config.average_weights;
     optimizer->average_share_ = numbers.number(StepNumbers::kAverageShare);
     optimizer->slots_.push_back(zeros(layout.size, device));
   }

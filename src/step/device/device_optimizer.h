@@ -47,8 +47,7 @@ class DeviceOptimizer {
 
  protected:
   explicit DeviceOptimizer(StepNumbers& numbers) : numbers_(numbers) {}
-  virtual void prepare(double learning_rate, int64_t step) = 0;
-  [[nodiscard]] const std::optional<double>& clip_norm() const { return clip_norm_; }
+  [[nodiscard]] const std::optional<double>& clip_norm() const { return config_.gradient_clip_norm; }
 
   StepNumbers& numbers_;
   std::vector<at::Tensor> slots_;  // a rule's own; then the average is put behind them
@@ -58,8 +57,9 @@ class DeviceOptimizer {
                                                                 at::Device device, StepNumbers& numbers,
                                                                 const DeviceWeights& weights);
 
-  std::optional<double> clip_norm_;
-  double average_decay_ = 0;
+  void set_rule_numbers(double learning_rate, int64_t step);
+
+  Config config_;
   at::Tensor average_share_;
 };
 

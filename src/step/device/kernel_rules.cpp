@@ -89,12 +89,6 @@ class KernelAdam final : public KernelRule {
         decaying_(decaying_groups(layout, vectors_decay, device)) {}
 
  private:
-  void prepare(double learning_rate, int64_t step) override {
-    const AdamFactors factors = adam_factors(learning_rate, weight_decay_, step);
-    numbers_.set(StepNumbers::kLearningRate, factors.rate);
-    numbers_.set(StepNumbers::kDecayFactor, factors.keep);
-  }
-
   void apply(const WeightUpdate& update) override {
     kernels_.adam({.update = update,
                    .m = slots_[0].data_ptr<float>(),
@@ -121,10 +115,6 @@ class KernelSgd final : public KernelRule {
         decaying_(decaying_groups(layout, config.decay_biases || weight_decay_ == 0, device)) {}
 
  private:
-  void prepare(double learning_rate, int64_t) override {
-    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
-  }
-
   void apply(const WeightUpdate& update) override {
     kernels_.sgd({.update = update,
                   .velocity = momentum_ > 0 ? slots_[0].data_ptr<float>() : nullptr,
@@ -194,17 +184,11 @@ class KernelMuon final : public KernelRule {
              const DeviceWeights& weights)
       : KernelRule(layout, 1, device, numbers, weights),
         config_(config),
-        weight_decay_(weight_decay_of(config)),
         batches_(filter_batches(layout)),
         places_(direction_places(layout, batches_, config.decay_biases).to(device)),
         directions_(floats(batches_.empty() ? 0 : static_cast<size_t>(batches_.back().end()), device)) {}
 
  private:
-  void prepare(double learning_rate, int64_t) override {
-    numbers_.set(StepNumbers::kLearningRate, static_cast<float>(learning_rate));
-    numbers_.set(StepNumbers::kDecayFactor, static_cast<float>(learning_rate * weight_decay_));
-  }
-
   void apply(const WeightUpdate& update) override {
     kernels_.muon_directions({.update = update,
                               .m = slots_[0].data_ptr<float>(),
@@ -234,7 +218,6 @@ class KernelMuon final : public KernelRule {
   }
 
   Config config_;
-  double weight_decay_;
   std::vector<FilterBatch> batches_;
   at::Tensor places_;      // int32 [groups], as MuonDirections'
   at::Tensor directions_;  // of filters, batch behind batch
