@@ -13,7 +13,7 @@ target_link_libraries(cuda_on_host PRIVATE ${FER_DDP_BOOST_CONTEXT} fer_ddp_comp
 # The first are nvcc's. What a kernel does not fuse itself, GCC would on processors that have such instructions.
 target_compile_options(cuda_on_host PUBLIC -Wno-unknown-pragmas -ffp-contract=off)
 
-fer_ddp_test(cuda_kernels_test
+fer_ddp_test(cuda_kernels_test COMPUTES
   SOURCES ${TEST_DIR}/cuda_on_host.cpp ${TEST_DIR}/cuda_changed_images.cpp ${TEST_DIR}/cuda_channels.cpp ${TEST_DIR}/cuda_channel_gradients.cpp
           ${TEST_DIR}/cuda_plain_layers.cpp ${TEST_DIR}/cuda_images.cpp ${TEST_DIR}/cuda_classifier.cpp ${TEST_DIR}/cuda_products.cpp
           ${TEST_DIR}/cuda_update_rules.cpp
