@@ -11,7 +11,6 @@
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
 #include "step/device/kernel_choice.h"
-#include "step/device/kernel_engine.h"
 #include "step/fused/fused_step.h"
 #include "step/fused/stages/staged_step.h"
 
@@ -51,8 +50,7 @@ std::unique_ptr<TrainingStep> make_cpu_step(const Config& config, Model& model, 
 
 // The engine that `step: fused` asks for.
 std::string refusal_of_fused(const Config& config, const Network& network) {
-  return config.device == DeviceChoice::kCuda ? KernelEngine::refusal(config, network)
-                                              : FusedStep::refusal(config, network);
+  return config.device == DeviceChoice::kCuda ? device_kernel_refusal(network) : FusedStep::refusal(config, network);
 }
 
 }  // namespace
@@ -73,8 +71,9 @@ std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& mo
                                                  const std::optional<std::string>& choices) {
   if (device != nullptr) {
     const Config of_share = fitted_share(config, dataset, communicator);
-    return std::make_unique<DeviceStep>(model, optimizer, dataset, *device, of_share, teachers,
-                                        choose_kernels(of_share, model.network(), *device, communicator, choices));
+    return std::make_unique<DeviceStep>(
+        model, optimizer, dataset, *device, of_share, teachers,
+        choose_kernels(of_share, model.network(), *device, communicator, choices, kFewestMeasuredOperations, teachers));
   }
   std::unique_ptr<TrainingStep> step = make_cpu_step(config, model, optimizer, dataset, communicator);
   if (teachers == nullptr) return step;

@@ -11,6 +11,7 @@
 #include "network/table.h"
 #include "step/step_choice.h"
 #include "tests/faces.h"
+#include "tests/host_kernels.h"
 #include "tests/host_runtime.h"
 #include "tests/mpi/world.h"
 
@@ -21,6 +22,10 @@ namespace {
 constexpr const char* kSmall = R"({"name": "small", "input": "standardize_image", "layers": [
   {"convolution": 16}, {"batch_norm": {}}, {"relu": {}}, {"max_pool": 2}, {"max_pool": 2},
   {"convolution": 32, "padding": 1}, {"batch_norm": {}}, {"relu": {}}, {"global_average_pool": {}}, {"dense": 7}]})";
+
+// Of plain stages, on another scale of pixels.
+constexpr const char* kPlain = R"({"layers": [
+  {"convolution": 16}, {"relu": {}}, {"max_pool": 2}, {"global_average_pool": {}}, {"dense": 7}]})";
 
 // One that pools the image, which no stage does.
 constexpr const char* kOperators = R"({"layers": [
@@ -37,6 +42,7 @@ struct Lesson {
   StepChoice step = StepChoice::kAuto;
   std::vector<std::string> teachers = {kSmall, "seed_cnn"};
   bool on_device = false;
+  bool has_kernels = false;  // the device, of its own
 };
 
 Config config_of(const Lesson& lesson) {
@@ -83,7 +89,8 @@ Learnt learn(Communicator& communicator, const Lesson& lesson, bool has_teachers
   const auto model = make_model(network_of(lesson.student), config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   Teachers teachers = teachers_of(config);
-  HostRuntime runtime(communicator);
+  HostRuntime runtime(communicator,
+                      [&](Precision precision) { return lesson.has_kernels ? make_host_kernels(precision) : nullptr; });
   const auto step = make_training_step(config, *model, *optimizer, dataset, communicator,
                                        lesson.on_device ? &runtime : nullptr, has_teachers ? &teachers : nullptr);
   step->begin_epoch(0, faces.rows);
@@ -156,7 +163,9 @@ INSTANTIATE_TEST_SUITE_P(
         Lesson{"StagesByATeacherOfOperators", kSmall, 3, StepChoice::kAuto, {kOperators}},
         Lesson{"Autograd", kOperators, 3, StepChoice::kAutograd},
         Lesson{"Device", kSmall, 1, StepChoice::kAuto, {kSmall, "seed_cnn"}, true},
-        Lesson{"DeviceAtATemperature", kSmall, 3, StepChoice::kAuto, {kSmall, "seed_cnn", kOperators}, true}),
+        Lesson{"DeviceAtATemperature", kSmall, 3, StepChoice::kAuto, {kSmall, "seed_cnn", kOperators}, true},
+        Lesson{"DeviceKernels", kSmall, 1, StepChoice::kAuto, {kSmall}, true, true},
+        Lesson{"DeviceKernelsAtATemperature", kSmall, 3, StepChoice::kAuto, {kSmall, kPlain, kOperators}, true, true}),
     [](const auto& lesson) { return std::string(lesson.param.name); });
 
 }  // namespace

@@ -208,6 +208,23 @@ TEST(ChosenKernels, AreThisProjectsWhereTheLibraryCannotRunThem) {
   EXPECT_EQ(choose_kernels(Config{.batch_size = 1}, network(), runtime, *communicator, {}, 0)->choices(), "host, fp32");
 }
 
+TEST(ChosenKernels, AreMeasuredForTeachersToo) {
+  const auto communicator = make_identity_communicator();
+  HostRuntime runtime(*communicator, [](Precision precision) { return make_host_kernels(precision); });
+  runtime.time_by(timer(2.0));
+  const Config config{.batch_size = 1, .init = "uniform_fan_in"};
+  std::vector<std::unique_ptr<Model>> models;
+  models.push_back(make_model(parse_network(R"({"layers": [
+      {"convolution": 16}, {"relu": {}}, {"max_pool": 2}, {"max_pool": 2}, {"convolution": 64, "padding": 1}, {"relu": {}},
+      {"global_average_pool": {}}, {"dense": 7}]})",
+                                            "table"),
+                              config));
+  const Teachers teachers(std::move(models));
+  const std::string choices = choose_kernels(config, network(), runtime, *communicator, {}, 0, &teachers)->choices();
+  EXPECT_THAT(choices, HasSubstr("\nforward 11x11x16 to 11x11x64, 3x3 by 1"));
+  EXPECT_EQ(std::count(choices.begin(), choices.end(), '\n'), 12);
+}
+
 TEST(ChosenKernels, LeaveTheLibraryOnlyWhatItIsClearlyQuickerIn) {
   EXPECT_EQ(DeviceRun(1.04).step().choices(), "host, fp32");
   EXPECT_NE(DeviceRun(1.07).step().choices(), "host, fp32");

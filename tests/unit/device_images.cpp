@@ -104,7 +104,7 @@ void expect_as_the_hosts(const ChangedImageFeed& found, const ShareImages& expec
   std::array<float, kExpressionCount> target{};
   for (int64_t i = 0; i < expected.count(); ++i) {
     expected.write(i, image.data());
-    const float* pixels = found.pixels() + i * kImagePixels;
+    const float* pixels = found.pixels().const_data_ptr<float>() + i * kImagePixels;
     for (size_t pixel = 0; pixel < image.size(); ++pixel)
       ASSERT_EQ(std::bit_cast<uint32_t>(pixels[pixel]), std::bit_cast<uint32_t>(image[pixel]))
           << "image " << i << ", pixel " << pixel << ": " << pixels[pixel] << " instead of " << image[pixel];

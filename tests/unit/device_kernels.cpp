@@ -40,6 +40,7 @@ using Start = std::function<void(Model&)>;
 struct Options {
   int reload_after = -1;  // steps; then the step is thrown away and made anew
   Start prepare{};        // what is changed of the weights before
+  const Teachers* teachers = nullptr;
 };
 
 // One step a batch of the first images.
@@ -57,7 +58,7 @@ Trained train(By by, const Network& network, const Config& config, const Faces& 
   splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
   const Dataset dataset{Manifest{}, "faces", "", splits};
   const auto make = [&] {
-    return std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config, nullptr,
+    return std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config, options.teachers,
                                         by == By::kKernels ? make_host_kernels(config.precision) : nullptr);
   };
   auto step = make();
@@ -152,6 +153,34 @@ TEST_P(DeviceKernelRules, TrainAsLibTorchsOperatorsDo) {
 
 INSTANTIATE_TEST_SUITE_P(All, DeviceKernelRules, ::testing::ValuesIn(rules()),
                          [](const auto& rule) { return std::string(rule.param.name); });
+
+// The loss is against one teacher alone; both are of a clear opinion.
+TEST(DeviceKernels, LearnInBf16FromWhatTeachersSayInBf16) {
+  const Network network = parse_network(kTable, "table");
+  const Faces faces = Faces::patches(8);
+  Config config{.batch_size = 8, .optimizer = OptimizerRule::kSgd, .dropout = 0, .init = "uniform_fan_in"};
+  config.distill_weight = 1;
+  const auto make_clear = [](Model& model) {
+    for (const Parameter& parameter : model.store().parameters())
+      if (parameter.value.dim() == 2) at::Tensor(parameter.value).mul_(4);
+  };
+  const auto taught_loss = [&](Precision precision, bool is_asked) {
+    config.precision = precision;
+    Config of_teacher = config;
+    of_teacher.random_seed = 5;
+    std::vector<std::unique_ptr<Model>> models;
+    models.push_back(make_model(network, of_teacher));
+    const at::NoGradGuard no_grad;
+    make_clear(*models.back());
+    const Teachers teachers(std::move(models));
+    return train(By::kKernels, network, config, faces, 1,
+                 {.prepare = make_clear, .teachers = is_asked ? &teachers : nullptr})
+        .losses.at(0);
+  };
+  const double exact = taught_loss(Precision::kFp32, true);
+  EXPECT_NEAR(taught_loss(Precision::kBf16, true), exact, 0.05 * exact);
+  EXPECT_GT(std::abs(taught_loss(Precision::kBf16, false) - exact), 0.1 * exact);
+}
 
 // Kept units of so many values that an epoch's come in two parts; the second step reads the second.
 TEST(DeviceKernels, DropAsLibTorchsOperatorsDoInEveryPartOfAnEpoch) {

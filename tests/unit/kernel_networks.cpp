@@ -83,23 +83,23 @@ ReferenceNetwork::EngineValue values_of(const KernelEngine& engine, const Model&
   };
 }
 
-// The very sources that nvcc compiles, their threads as fibres. They learn from no teachers. A quarter of the networks
-// each, since fibres take their time.
+// The very sources that nvcc compiles, their threads as fibres. A quarter of the networks each, since fibres take their
+// time; half of them learn from teachers, of which one is asked by kernels and one by LibTorch's operators.
 class KernelNetworks : public ::testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Quarter, KernelNetworks, ::testing::Range(0, 4));
 
 TEST_P(KernelNetworks, TheDevicesKernelsComputeWhatFp64Does) {
   int number = 0;
-  for_each_network(Drawn::kStaged, [&](const Network& network, Config config, const Faces& faces) {
+  for_each_network(Drawn::kStaged, [&](const Network& network, const Config& config, const Faces& faces) {
     if (number++ % 4 != GetParam()) return;
-    config.distill_from.clear();
     const auto start = make_model(network, config);
     const auto model = make_model(network, config);
     const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
     HostRuntime runtime(*communicator);
     const Dataset dataset = dataset_of(faces);
-    DeviceStep step(*model, *optimizer, dataset, runtime, config, nullptr, make_host_kernels(config.precision));
+    const auto teachers = teachers_of(config);
+    DeviceStep step(*model, *optimizer, dataset, runtime, config, teachers.get(), make_host_kernels(config.precision));
     const auto* engine = dynamic_cast<const KernelEngine*>(&step.engine());
     ASSERT_NE(engine, nullptr);
     const Stepped stepped = step_once(step, *model, *optimizer, faces);

@@ -38,6 +38,39 @@ __device__ inline float cross_entropy(float (&logits)[kClasses], const float (&t
   return loss;
 }
 
+// q of step/teachers.h.
+__device__ inline void mean_of_teachers(const TeacherLogits& teachers, int image, float (&mean)[kClasses]) {
+  for (int k = 0; k < kClasses; ++k) mean[k] = 0;
+  for (int teacher = 0; teacher < teachers.count; ++teacher) {
+    const float* logits = teachers.logits + (teacher * teachers.room + image) * kClasses;
+    float largest = logits[0];
+    for (int k = 1; k < kClasses; ++k) largest = fmaxf(largest, logits[k]);
+    float exponentials[kClasses];
+    float sum = 0;
+    for (int k = 0; k < kClasses; ++k) {
+      exponentials[k] = expf((logits[k] - largest) / teachers.temperature);
+      sum += exponentials[k];
+    }
+    for (int k = 0; k < kClasses; ++k) mean[k] += exponentials[k] / sum;
+  }
+  for (int k = 0; k < kClasses; ++k) mean[k] /= static_cast<float>(teachers.count);
+}
+
+// The teachers' share of the loss and of its gradient, in place of as much of the targets'.
+__device__ inline void learn_from(const TeacherLogits& teachers, int image, const float (&logits)[kClasses],
+                                  float& loss, float (&gradient)[kClasses]) {
+  float said[kClasses];
+  mean_of_teachers(teachers, image, said);
+  float softened[kClasses];
+  for (int k = 0; k < kClasses; ++k) softened[k] = logits[k] / teachers.temperature;
+  int called = 0;
+  const float theirs = cross_entropy(softened, said, called);
+  const float rest = 1 - teachers.weight;
+  const float by_temperature = teachers.weight * teachers.temperature;
+  loss = rest * loss + by_temperature * teachers.temperature * theirs;
+  for (int k = 0; k < kClasses; ++k) gradient[k] = rest * gradient[k] + by_temperature * softened[k];
+}
+
 __device__ inline int label_of(const Classify& work, int image) {
   if (work.split_labels == nullptr) return work.labels[image];
   const int position = *work.first + image;
@@ -77,20 +110,24 @@ __global__ void classify(Classify work) {
                                         : (k == label ? 1.0F - work.label_smoothing : 0.0F) +
                                               work.label_smoothing / static_cast<float>(kClasses);
   int called = 0;
-  const float loss = cross_entropy(logits, target, called);
+  float slopes[kClasses];
 #pragma unroll
-  for (int k = 0; k < kClasses; ++k) logits[k] *= *work.gradient_scale;
+  for (int k = 0; k < kClasses; ++k) slopes[k] = logits[k];
+  float loss = cross_entropy(slopes, target, called);
+  if (work.teachers.count > 0) learn_from(work.teachers, image, logits, loss, slopes);
+#pragma unroll
+  for (int k = 0; k < kClasses; ++k) slopes[k] *= *work.gradient_scale;
   if (lane == 0) {
     work.image_results[2 * image] = loss;
     work.image_results[2 * image + 1] = called == label ? 1.0F : 0.0F;
 #pragma unroll
-    for (int k = 0; k < kClasses; ++k) work.logit_gradient[image * kClasses + k] = logits[k];
+    for (int k = 0; k < kClasses; ++k) work.logit_gradient[image * kClasses + k] = slopes[k];
   }
   T* gradient = static_cast<T*>(work.row_gradient) + static_cast<size_t>(image) * work.inputs;
   for (int i = lane; i < work.inputs; i += 32) {
     float sum = 0;
 #pragma unroll
-    for (int k = 0; k < kClasses; ++k) sum = __fmaf_rn(logits[k], work.weights[k * work.inputs + i], sum);
+    for (int k = 0; k < kClasses; ++k) sum = __fmaf_rn(slopes[k], work.weights[k * work.inputs + i], sum);
     if (work.through_relu) sum = to_float(row[i]) > 0 ? sum * work.kept_scale : 0.0F;
     gradient[i] = from_float<T>(sum);
   }

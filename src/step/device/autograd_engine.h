@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
 #include "model/model.h"
 #include "step/autograd/gradient_buckets.h"
@@ -11,7 +10,7 @@
 #include "step/device/device_engine.h"
 #include "step/device/device_feed.h"
 #include "step/device/device_runtime.h"
-#include "step/teachers.h"
+#include "step/device/device_teachers.h"
 
 namespace fer_ddp {
 
@@ -27,14 +26,13 @@ class AutogradEngine final : public DeviceEngine {
   [[nodiscard]] at::Tensor logits(const at::Tensor& images) override;
 
  private:
-  [[nodiscard]] at::Tensor input_of(const Model& model, const at::Tensor& rows) const;
-  [[nodiscard]] at::Tensor said_by_teachers(const at::Tensor& rows) const;
+  [[nodiscard]] at::Tensor said_by_teachers(int64_t images);
 
   Model& model_;
   const DeviceFeed& feed_;
   const StepNumbers& numbers_;
   Config config_;
-  std::vector<std::unique_ptr<Model>> teachers_;
+  std::unique_ptr<DeviceTeachers> teachers_;  // may be null
   GradientBuckets buckets_;
   GradientHooks hooks_;
   SumOverRanks sum_statistics_;

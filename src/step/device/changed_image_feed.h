@@ -29,9 +29,9 @@ class ChangedImageFeed {
   // Of the device's memory, always at the same places; what the step was fed with. The kernel that makes them of the
   // step's first `images`:
   [[nodiscard]] ChangedImages work(int64_t images) const;
-  [[nodiscard]] const float* pixels() const { return pixels_.const_data_ptr<float>(); }  // [images][48 * 48]
-  [[nodiscard]] const int32_t* labels() const;                                           // [images]
-  [[nodiscard]] const float* targets() const;                                            // [images][kExpressionCount]
+  [[nodiscard]] const at::Tensor& pixels() const { return pixels_; }  // fp32 [most images, 48 * 48]
+  [[nodiscard]] const int32_t* labels() const;                        // [images]
+  [[nodiscard]] const float* targets() const;                         // [images][kExpressionCount]
 
  private:
   // Where what begins in a step's bytes. Records come last: of a share that is smaller, less is brought over.

@@ -1,5 +1,7 @@
 #include "step/device/device_feed.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
@@ -59,8 +61,9 @@ void DeviceFeed::begin_epoch(int epoch, std::span<const int32_t> order) {
 
 void DeviceFeed::make_room_for_images(int64_t most) {
   if (has_kernels_) {
-    changed_images_ = std::make_unique<ChangedImageFeed>(training_, splits_[fer_ddp::Split::kTrain].images,
-                                                         model_.network().input, config_.label_smoothing, most);
+    for (const PixelScale scale : scales_)
+      changed_images_.try_emplace(scale, training_, splits_[fer_ddp::Split::kTrain].images, scale,
+                                  config_.label_smoothing, most);
     return;
   }
   const auto floats = at::TensorOptions(at::kFloat).device(device_);
@@ -71,11 +74,38 @@ void DeviceFeed::make_room_for_images(int64_t most) {
 
 void DeviceFeed::feed(const BatchShare& share, StepNumbers& numbers) {
   provide_kept_units(share.first_position, static_cast<int64_t>(share.rows.size()));
-  if (changed_images_) changed_images_->feed(share);
+  for (auto& [scale, changed] : changed_images_) changed.feed(share);
   if (feeds_images()) feed_images(share);
   numbers.set(StepNumbers::kPosition, static_cast<int32_t>(share.first_position));
   numbers.set(StepNumbers::kKeptRow, static_cast<int32_t>(share.first_position - kept_range_.begin));
   numbers.set(StepNumbers::kLossScale, static_cast<float>(1.0 / static_cast<double>(share.global_images)));
+}
+
+const ChangedImageFeed* DeviceFeed::changed_images() const {
+  const auto found = changed_images_.find(model_.network().input);
+  return found == changed_images_.end() ? nullptr : &found->second;
+}
+
+void DeviceFeed::change_images(DeviceKernels& kernels, int64_t images) const {
+  for (const auto& [scale, changed] : changed_images_) kernels.change_images(changed.work(images));
+}
+
+ImageSource DeviceFeed::source(PixelScale scale, const StepNumbers& numbers) const {
+  if (!changed_images_.empty()) return {.pixels = changed_images_.at(scale).pixels().const_data_ptr<float>()};
+  return {.split_images = splits_[fer_ddp::Split::kTrain].images.const_data_ptr<uint8_t>(),
+          .order = order_.const_data_ptr<int32_t>(),
+          .first = numbers.integer_at(StepNumbers::kPosition),
+          .scale = scale};
+}
+
+at::Tensor DeviceFeed::input(PixelScale scale, const at::Tensor& rows) const {
+  if (!changes_images_) return input_images(scale, splits_[fer_ddp::Split::kTrain].images.index_select(0, rows));
+  const at::Tensor& pixels = has_kernels_ ? changed_images_.at(scale).pixels() : fed_pixels_.at(scale);
+  return as_input(pixels.narrow(0, 0, rows.size(0)));
+}
+
+at::Tensor DeviceFeed::rows(const StepNumbers& numbers, int64_t images) const {
+  return order_.index_select(0, at::arange(images, order_.options()) + numbers.integer(StepNumbers::kPosition));
 }
 
 // Draws what dropout keeps, from the step's first image as far as the memory for it reaches: in most networks that is

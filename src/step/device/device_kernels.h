@@ -228,6 +228,15 @@ struct ActivateRows {
 
 // ---- The end: the last dense layer, softmax and loss ----
 
+// What teachers said of a batch's images (step/teachers.h has the loss).
+struct TeacherLogits {
+  int count = 0;                  // of teachers
+  const float* logits = nullptr;  // [count][room][7]
+  int64_t room = 0;               // images that there is room for
+  float weight = 0;
+  float temperature = 1;
+};
+
 struct Classify {
   int images = 0;
   int inputs = 0;
@@ -243,6 +252,7 @@ struct Classify {
   const int32_t* labels = nullptr;  // [images]
   const float* targets = nullptr;   // [images][7]
   float label_smoothing = 0;
+  TeacherLogits teachers{};
   const float* gradient_scale = nullptr;  // [1]
   float* logit_gradient = nullptr;        // [images][7]
   void* row_gradient = nullptr;           // values [images][inputs]

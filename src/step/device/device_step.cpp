@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "network/engine_plan.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/autograd_engine.h"
 #include "step/device/kernel_engine.h"
@@ -65,7 +66,7 @@ DeviceStep::DeviceStep(Model& model, Optimizer& optimizer, const Dataset& datase
 void DeviceStep::make_engine() {
   DeviceWeights weights;
   if (kernels_) {
-    auto engine = std::make_unique<KernelEngine>(*model_, feed_, numbers_, runtime_, *kernels_, config_);
+    auto engine = std::make_unique<KernelEngine>(*model_, feed_, numbers_, runtime_, *kernels_, config_, teachers_);
     weights = {kernels_.get(), engine->weight_values()};
     engine_ = std::move(engine);
   } else {
@@ -110,7 +111,7 @@ BatchSums DeviceStep::run(const BatchShare& share, double learning_rate) {
 std::string DeviceStep::computed_by() const {
   if (kernels_) return kernels_->description();
   if (config_.step == StepChoice::kAutograd) return "LibTorch's operators, as step asks for";
-  const std::string refusal = KernelEngine::refusal(config_, model_->network());
+  const std::string refusal = device_kernel_refusal(model_->network());
   return fmt::format("LibTorch's operators: {}",
                      refusal.empty() ? "not all ranks' GPUs have kernels at this precision" : refusal);
 }

@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "comm/agreement.h"
 #include "core/error.h"
-#include "step/device/kernel_engine.h"
+#include "network/engine_plan.h"
 
 namespace fer_ddp {
 
@@ -17,11 +18,14 @@ namespace {
 
 // Whose convolutions are whose.
 std::unique_ptr<DeviceKernels> choose_convolutions(std::unique_ptr<DeviceKernels> kernels, const Config& config,
-                                                   const Network& network, DeviceRuntime& runtime,
+                                                   std::span<const Network* const> networks, DeviceRuntime& runtime,
                                                    Communicator& communicator,
                                                    const std::optional<std::string>& choices, double fewest_measured) {
-  const StagePlan plan = plan_stages(network);
-  const std::vector<DeviceConvolution> large = large_convolutions(plan, config.batch_size, fewest_measured);
+  std::vector<DeviceConvolution> large;
+  for (const Network* network : networks) {
+    const auto own = large_convolutions(plan_stages(*network), config.batch_size, fewest_measured);
+    large.insert(large.end(), own.begin(), own.end());
+  }
   const bool is_open = config.convolutions == ConvolutionChoice::kAuto && !large.empty();
   if (!is_open && config.convolutions != ConvolutionChoice::kCudnn) return kernels;
   const std::string device = broadcast_text(communicator, runtime.name());
@@ -47,8 +51,8 @@ std::unique_ptr<DeviceKernels> choose_convolutions(std::unique_ptr<DeviceKernels
 
 std::unique_ptr<DeviceKernels> choose_kernels(const Config& config, const Network& network, DeviceRuntime& runtime,
                                               Communicator& communicator, const std::optional<std::string>& choices,
-                                              double fewest_measured) {
-  if (config.step == StepChoice::kAutograd || !KernelEngine::refusal(config, network).empty()) return nullptr;
+                                              double fewest_measured, const Teachers* teachers) {
+  if (config.step == StepChoice::kAutograd || !device_kernel_refusal(network).empty()) return nullptr;
   std::unique_ptr<DeviceKernels> kernels;
   run_together(communicator, [&] {
     kernels = runtime.make_kernels(config.precision);
@@ -59,7 +63,11 @@ std::unique_ptr<DeviceKernels> choose_kernels(const Config& config, const Networ
   std::array<int64_t, 1> missing = {kernels ? 0 : 1};
   communicator.all_reduce(std::span<int64_t>(missing), ReduceOperation::kMax);
   if (missing[0] > 0) return nullptr;
-  return choose_convolutions(std::move(kernels), config, network, runtime, communicator, choices, fewest_measured);
+  std::vector<const Network*> networks = {&network};
+  if (teachers != nullptr)
+    for (const auto& teacher : teachers->models())
+      if (device_kernel_refusal(teacher->network()).empty()) networks.push_back(&teacher->network());
+  return choose_convolutions(std::move(kernels), config, networks, runtime, communicator, choices, fewest_measured);
 }
 
 }  // namespace fer_ddp

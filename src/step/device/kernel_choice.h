@@ -12,17 +12,20 @@
 #include "network/network.h"
 #include "step/device/chosen_kernels.h"
 #include "step/device/device_runtime.h"
+#include "step/teachers.h"
 
 namespace fer_ddp {
 
 // Collective over the run's ranks. Null: LibTorch's operators, since the configuration asks for them, the kernels match
 // no such network, or some rank's device has none. Where config.convolutions is auto, `choices` of an earlier run hold;
 // without, convolutions that take `fewest_measured` operations for config.batch_size, which is a rank's share, are
-// measured: what is quicker for all ranks together holds for all. Throws AgreedError: the user's fault where step is
+// measured, of the network and of the teachers that kernels will ask: what is quicker for all ranks together holds for
+// all. Throws AgreedError: the user's fault where step is
 // fused and a device has none, the machine's where they cannot be made or measured.
 [[nodiscard]] std::unique_ptr<DeviceKernels> choose_kernels(const Config& config, const Network& network,
                                                             DeviceRuntime& runtime, Communicator& communicator,
                                                             const std::optional<std::string>& choices = {},
-                                                            double fewest_measured = kFewestMeasuredOperations);
+                                                            double fewest_measured = kFewestMeasuredOperations,
+                                                            const Teachers* teachers = nullptr);
 
 }  // namespace fer_ddp

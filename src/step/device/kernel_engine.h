@@ -13,24 +13,21 @@
 #include <vector>
 
 #include "model/model.h"
-#include "network/stage_plan.h"
 #include "step/autograd/gradient_buckets.h"
 #include "step/device/device_engine.h"
 #include "step/device/device_feed.h"
 #include "step/device/device_runtime.h"
-#include "step/device/kernel_head.h"
-#include "step/device/kernel_stages.h"
+#include "step/device/device_teachers.h"
+#include "step/device/kernel_network.h"
 
 namespace fer_ddp {
 
 class KernelEngine final : public DeviceEngine {
  public:
-  // Why kernels cannot run this network and configuration, or an empty text.
-  [[nodiscard]] static std::string refusal(const Config& config, const Network& network);
-
-  // model: the device's; its network must not be refused. All outlive this.
+  // model: the device's; its network is none that device_kernel_refusal() names. All outlive this. teachers: null where
+  // it learns from none; they are copied to the device.
   KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbers& numbers, DeviceRuntime& runtime,
-               DeviceKernels& kernels, const Config& config);
+               DeviceKernels& kernels, const Config& config, const Teachers* teachers);
 
   void compute(int64_t images, int64_t global_images, at::Tensor& sums) override;
   void load() override;
@@ -38,13 +35,15 @@ class KernelEngine final : public DeviceEngine {
   [[nodiscard]] at::Tensor logits(const at::Tensor& images) override;
 
   // The weights as values that are not fp32, which weights_changed() renews; null: there are none.
-  [[nodiscard]] void* weight_values() { return values_.defined() ? values_.data_ptr() : nullptr; }
+  [[nodiscard]] void* weight_values() { return network_.weight_values(); }
 
-  [[nodiscard]] const StagePlan& plan() const { return plan_; }
-  [[nodiscard]] const KernelStage& stage(size_t index) const { return *stages_[index]; }
+  [[nodiscard]] const StagePlan& plan() const { return network_.plan(); }
+  [[nodiscard]] const KernelStage& stage(size_t index) const { return *network_.stages()[index]; }
 
  private:
+  void make_room_for_sums();
   void share_gradients();
+  [[nodiscard]] TeacherLogits ask_teachers(int64_t images);
   void backward(const KernelBatch& batch);
   void mark_ready(const std::vector<size_t>& parameters);
 
@@ -52,13 +51,12 @@ class KernelEngine final : public DeviceEngine {
   const DeviceFeed& feed_;
   const StepNumbers& numbers_;
   bool statistics_are_global_;
-  StagePlan plan_;
-  at::Tensor values_;  // bfloat16 [as the flat weights]
-  at::Tensor zero_;    // int32 [1]
+  KernelNetwork network_;
+  KernelSurroundings& around_;                // the network's
+  std::unique_ptr<DeviceTeachers> teachers_;  // may be null
+  TeacherLogits said_{};                      // but for where the logits are
+  at::Tensor zero_;                           // int32 [1]
   at::Tensor sum_parts_;
-  KernelSurroundings around_;
-  std::vector<std::unique_ptr<KernelStage>> stages_;
-  std::unique_ptr<KernelHead> head_;
   std::vector<at::Tensor> gradients_;
   GradientBuckets buckets_;
   std::vector<std::vector<size_t>> parameters_of_stage_;  // by place in the model's

@@ -32,7 +32,7 @@ KernelHead::KernelHead(const std::vector<const Layer*>& layers, KernelValues& in
 
 void KernelHead::add_rows(int64_t size) {
   const int64_t count = around_.most_images * size;
-  rows_.push_back({size, around_.make_values(count), around_.make_values(count)});
+  rows_.push_back({size, around_.make_values(count), around_.make_values(around_.trains ? count : 0)});
 }
 
 void KernelHead::add_operations(const std::vector<const Layer*>& layers) {
@@ -67,7 +67,7 @@ void KernelHead::add_operations(const std::vector<const Layer*>& layers) {
       weight_parts = std::max(weight_parts, around_.kernels.weight_gradient_parts(shape(operation, images)).count);
     }
     operation.parts = around_.make_floats(part_rows * operation.dense->output.size());
-    operation.weight_parts = around_.make_floats(weight_parts * shape(operation, 0).weights());
+    operation.weight_parts = around_.make_floats(around_.trains ? weight_parts * shape(operation, 0).weights() : 0);
   }
 }
 
@@ -151,6 +151,7 @@ void KernelHead::step(const KernelBatch& batch, const Truth& truth, float* sums)
   work.labels = truth.labels;
   work.targets = truth.targets;
   work.label_smoothing = label_smoothing_;
+  work.teachers = truth.teachers;
   work.gradient_scale = numbers_.number_at(StepNumbers::kLossScale);
   work.logit_gradient = logit_gradient_.data_ptr<float>();
   work.row_gradient = rows_.back().gradient.data_ptr();

@@ -26,6 +26,7 @@ class KernelHead {
     const int32_t* labels = nullptr;
     const float* targets = nullptr;  // [images][7]; null: the labels, smoothed
     const uint8_t* split_labels = nullptr;
+    TeacherLogits teachers{};
   };
   void step(const KernelBatch& batch, const Truth& truth, float* sums);
   void evaluate(const KernelBatch& batch);

@@ -135,7 +135,7 @@ ConvolutionKernels::ConvolutionKernels(const StageSpec& spec, KernelValues* inpu
     if (spec.pool != nullptr) winners_ = at::zeros({around.most_images * spec.output.size()}, y_.options());
   }
   left_.values = writes_out() ? y_.data_ptr() : z_.data_ptr();
-  parts_ = around.make_floats(most_parts() * (shape(0).weights() + left_.shape.channels));
+  if (around.trains) parts_ = around.make_floats(most_parts() * (shape(0).weights() + left_.shape.channels));
 }
 
 // Of any number of images.

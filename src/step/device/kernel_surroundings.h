@@ -55,6 +55,7 @@ struct KernelSurroundings {
   at::Tensor next_statistics;  // as Model::flat_buffers(): those behind the step
   SumOverRanks sum_statistics;
   int64_t most_images = 0;
+  bool trains = true;                       // else stages and rows have no memory for gradients
   std::vector<WeightParts> weight_parts{};  // of the step's backward, to be added up at its end
   at::Tensor value_gradient{};              // scratch for one stage's z, as large as the largest
   int64_t value_gradient_size = 0;          // what it must hold, in values
