@@ -30,6 +30,7 @@ Network network_with_weights(const fs::path& run, const std::optional<DeviceChoi
   if (config.device == DeviceChoice::kCpu) {  // maybe of a run on a GPU, whose ways a CPU has not
     config.step = config.step == StepChoice::kFused ? StepChoice::kAuto : config.step;
     config.precision = config.precision == Precision::kTf32 ? Precision::kFp32 : config.precision;
+    config.gradient_all_reduce = GradientAllReduce::kFp32;
   }
   Network network = network_of_run(run, config);
   refuse_impossible_step(config, network);

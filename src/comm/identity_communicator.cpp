@@ -33,6 +33,9 @@ class IdentityCommunicator final : public Communicator {
   [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float>) override {
     return std::make_unique<NothingPending>();
   }
+  [[nodiscard]] std::unique_ptr<PendingReduction> start_bfloat16_sum(std::span<uint16_t>) override {
+    return std::make_unique<NothingPending>();
+  }
   [[nodiscard]] std::vector<std::string> all_gather(std::string_view text) override { return {std::string(text)}; }
 
   [[nodiscard]] NodeMemory allocate_node_memory(size_t bytes) override {

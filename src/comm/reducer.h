@@ -3,8 +3,11 @@
 // order of its stream, after what was begun before and before what is begun after, and return at once.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <span>
+
+#include "core/error.h"
 
 namespace fer_ddp {
 
@@ -32,6 +35,12 @@ class Reducer {
 
   // Starts a sum; what is started first on one rank must be started first on all.
   [[nodiscard]] virtual std::unique_ptr<PendingReduction> start_sum(std::span<float> values) = 0;
+
+  // The same of bfloat16 values, given as their bits; each sum is rounded. Throws Error (our mistake) where the reducer
+  // knows none: MPI does not.
+  [[nodiscard]] virtual std::unique_ptr<PendingReduction> start_bfloat16_sum(std::span<uint16_t>) {
+    throw machine_error("this reducer has no sums of bfloat16 values");
+  }
 };
 
 }  // namespace fer_ddp

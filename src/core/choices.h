@@ -30,6 +30,7 @@ enum class TestViews : uint8_t {
 enum class DeviceChoice : uint8_t { kAuto, kCpu, kCuda };
 enum class Precision : uint8_t { kFp32, kTf32, kBf16 };
 enum class ConvolutionChoice : uint8_t { kAuto, kOwn, kCudnn };
+enum class GradientAllReduce : uint8_t { kFp32, kBf16 };
 enum class StepChoice : uint8_t { kAuto, kAutograd, kFused };
 
 // The words of a choice, in the order of its values; which value is given does not matter.
@@ -46,6 +47,7 @@ constexpr auto choice_words(TestViews) { return std::to_array<std::string_view>(
 constexpr auto choice_words(DeviceChoice) { return std::to_array<std::string_view>({"auto", "cpu", "cuda"}); }
 constexpr auto choice_words(Precision) { return std::to_array<std::string_view>({"fp32", "tf32", "bf16"}); }
 constexpr auto choice_words(ConvolutionChoice) { return std::to_array<std::string_view>({"auto", "own", "cudnn"}); }
+constexpr auto choice_words(GradientAllReduce) { return std::to_array<std::string_view>({"fp32", "bf16"}); }
 constexpr auto choice_words(StepChoice) { return std::to_array<std::string_view>({"auto", "autograd", "fused"}); }
 
 template <typename T>

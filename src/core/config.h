@@ -83,6 +83,7 @@ struct Config {
   DeviceChoice device = DeviceChoice::kAuto;
   Precision precision = Precision::kFp32;
   ConvolutionChoice convolutions = ConvolutionChoice::kAuto;
+  GradientAllReduce gradient_all_reduce = GradientAllReduce::kFp32;
   StepChoice step = StepChoice::kAuto;
   bool cuda_graph = true;
   int threads = 0;

@@ -160,8 +160,9 @@ std::span<const Option> option_table() {
        "unless this is fp32"},
       {"convolutions", &Config::convolutions,
        "of the fused step on a GPU: this project's kernels (own) or cuDNN's; auto: own, but for passes of large ones "
-       "in "
-       "which cuDNN is found quicker at the start; a run's checkpoints hold what was found"},
+       "in which cuDNN is found quicker at the start; a run's checkpoints hold what was found"},
+      free_on_resume({"gradient_all_reduce", &Config::gradient_all_reduce,
+                      "what GPUs sum gradients as; bf16: half the bytes go over, and each sum is rounded"}),
       free_on_resume({"step", &Config::step,
                       "fused: this project's own kernels, a GPU's where device is cuda, else the CPU's; autograd: "
                       "LibTorch's; auto: "

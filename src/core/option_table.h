@@ -28,7 +28,7 @@ using OptionMember =
                  std::optional<double> Config::*, std::optional<std::string> Config::*, Loss Config::*,
                  OptimizerRule Config::*, Monitor Config::*, ScheduleShape Config::*, SplitRule Config::*,
                  BatchNormScope Config::*, AugmentPreset Config::*, TestViews Config::*, DeviceChoice Config::*,
-                 Precision Config::*, ConvolutionChoice Config::*, StepChoice Config::*>;
+                 Precision Config::*, ConvolutionChoice Config::*, GradientAllReduce Config::*, StepChoice Config::*>;
 
 struct Option {
   std::string key;

@@ -132,6 +132,11 @@ std::unique_ptr<PendingReduction> NcclReducer::start_sum(std::span<float> values
   return std::make_unique<PendingNcclReduction>(*this);
 }
 
+std::unique_ptr<PendingReduction> NcclReducer::start_bfloat16_sum(std::span<uint16_t> values) {
+  start(values.data(), values.size(), ncclBfloat16, ncclSum, "all-reduce of gradients");
+  return std::make_unique<PendingNcclReduction>(*this);
+}
+
 void NcclReducer::start(const void* values, size_t count, ncclDataType_t type, ncclRedOp_t operation,
                         const char* name) {
   check_runtime(cudaEventRecord(before_, compute_), "cudaEventRecord");

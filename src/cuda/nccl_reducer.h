@@ -9,6 +9,7 @@
 #include <nccl.h>
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -37,6 +38,7 @@ class NcclReducer final : public Reducer {
   // Values in the GPU's memory.
   void all_reduce(std::span<double> values, ReduceOperation operation) override;
   [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float> values) override;
+  [[nodiscard]] std::unique_ptr<PendingReduction> start_bfloat16_sum(std::span<uint16_t> values) override;
 
   // The host waits until all that the compute stream has begun is done. Throws Error (the machine's fault) naming
   // `operation` when the deadline passes, or NCCL or the GPU fails meanwhile.

@@ -59,6 +59,9 @@ void refuse_impossible_step(const Config& config, const Network& network) {
   if (config.precision == Precision::kTf32 && config.device == DeviceChoice::kCpu)
     throw user_error("precision is tf32, which is a GPU's, but device is cpu",
                      "Set device to cuda or auto, or precision to fp32.");
+  if (config.gradient_all_reduce == GradientAllReduce::kBf16 && config.device == DeviceChoice::kCpu)
+    throw user_error("gradient_all_reduce is bf16, which is a GPU's, but device is cpu",
+                     "Set device to cuda or auto, or gradient_all_reduce to fp32.");
   if (config.step != StepChoice::kFused) return;
   if (const std::string refusal = refusal_of_fused(config, network); !refusal.empty())
     throw user_error(fmt::format("step is fused, but {}", refusal),

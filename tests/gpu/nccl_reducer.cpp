@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
+#include <cstdint>
 #include <cstdlib>
 
 #include "tests/gpu/device_buffer.h"
@@ -64,6 +66,31 @@ TEST(NcclReducer, SumsTakeTheirPlaceInTheOrderOfTheComputeStream) {
     EXPECT_EQ(second_sum, sum_of_all(world.size(), step + 50));
     EXPECT_EQ(most, (std::vector<double>{1.0, world.size() - 1.0, 0.5}));
   }
+  reducer.close();
+}
+
+// Of whole numbers that eight bits hold.
+TEST(NcclReducer, SumsBfloat16Values) {
+  Communicator& world = world_communicator();
+  const ComputeStream compute;
+  NcclReducer reducer(world, 0, compute.get(), Seconds(30));
+  DeviceBuffer<uint16_t> buffer(kSize, compute.get());
+  const auto bits_of = [](size_t value) {
+    return static_cast<uint16_t>(std::bit_cast<uint32_t>(static_cast<float>(value)) >> 16);
+  };
+  const auto ranks = static_cast<size_t>(world.size());
+  std::vector<uint16_t> mine(kSize);
+  std::vector<uint16_t> expected(kSize);
+  for (size_t i = 0; i < kSize; ++i) {
+    mine[i] = bits_of(i % 37 + static_cast<size_t>(world.rank()));
+    expected[i] = bits_of(i % 37 * ranks + ranks * (ranks - 1) / 2);
+  }
+  std::vector<uint16_t> sum(kSize);
+  buffer.fill_from(mine);
+  reducer.start_bfloat16_sum(buffer.span())->wait();
+  buffer.copy_to(sum);
+  reducer.wait_for_compute("the test's step");
+  EXPECT_EQ(sum, expected);
   reducer.close();
 }
 

@@ -74,6 +74,42 @@ class WatchedReducer final : public Reducer {
   bool on_any_thread_ = false;
 };
 
+// The world's sums of bfloat16 values, as NCCL has them; counts those of others.
+class Bfloat16Reducer final : public Reducer {
+ public:
+  void all_reduce(std::span<double> values, ReduceOperation operation) override {
+    world_communicator().all_reduce(values, operation);
+  }
+  [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float> values) override {
+    ++sums_of_floats_;
+    return world_communicator().start_sum(values);
+  }
+  [[nodiscard]] std::unique_ptr<PendingReduction> start_bfloat16_sum(std::span<uint16_t> values) override {
+    return std::make_unique<Pending>(
+        at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kBFloat16));
+  }
+  [[nodiscard]] int sums_of_floats() const { return sums_of_floats_; }
+
+ private:
+  class Pending final : public PendingReduction {
+   public:
+    explicit Pending(at::Tensor values)
+        : values_(std::move(values)),
+          sums_(values_.to(at::kFloat)),
+          pending_(world_communicator().start_sum({sums_.data_ptr<float>(), static_cast<size_t>(sums_.numel())})) {}
+    void wait() override {
+      pending_->wait();
+      values_.copy_(sums_);
+    }
+
+   private:
+    at::Tensor values_, sums_;
+    std::unique_ptr<PendingReduction> pending_;
+  };
+
+  int sums_of_floats_ = 0;
+};
+
 struct Length {
   int64_t rows = kRows;
   int epochs = 2;
@@ -254,6 +290,32 @@ TEST(DeviceKernels, TrainOnChangedImagesAsTheCpusStepDoes) {
   EXPECT_TRUE(draw_batch_mixing(recipe.augmentation, recipe.seed, 0, 0).is_on());
   const Length length{.rows = 11, .epochs = 1, .evaluates = false};
   expect_same(train(Kind::kAutograd, config, -1, length), train(Kind::kKernels, config, -1, length), 1e-3F);
+}
+
+// The same on all ranks, and as near to sums of floats as eight bits are. Statistics are a rank's own here, so that no
+// others than gradients are summed.
+TEST(DeviceStep, SumsGradientsAsBfloat16WhereThatIsAskedFor) {
+  const Length length{.rows = 11, .epochs = 1, .evaluates = false};
+  Config config{.learning_rate = 1e-6,
+                .batch_size = 8,
+                .optimizer = OptimizerRule::kSgd,
+                .batch_norm = BatchNormScope::kLocal,
+                .momentum = 0.5};
+  for (const Kind kind : {Kind::kDevice, Kind::kKernels}) {
+    config.gradient_all_reduce = GradientAllReduce::kFp32;
+    const Outcome whole = train(kind, config, -1, length);
+    config.gradient_all_reduce = GradientAllReduce::kBf16;
+    Bfloat16Reducer reducer;
+    HostRuntime runtime(reducer);
+    const Outcome rounded = train_on(runtime, kind, config, -1, length);
+    EXPECT_EQ(reducer.sums_of_floats(), 0);
+    const float difference = distance(whole.slots.at(0), rounded.slots.at(0));
+    EXPECT_GT(difference, 1e-5F);
+    EXPECT_LT(difference, 1e-2F);
+    const auto bytes = std::as_bytes(std::span(rounded.weights));
+    const std::string mine(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    for (const std::string& other : world_communicator().all_gather(mine)) EXPECT_TRUE(other == mine);
+  }
 }
 
 TEST(DeviceStep, GoesOnFromTheHostsStateAsIfNothingHadHappened) {

@@ -205,10 +205,10 @@ TEST(ConfigSurface, TheKeysAreTheOnesAgreedOn) {
                 "augment_rotation", "augment_scale", "augment_aspect", "augment_shift", "augment_contrast",
                 "augment_brightness", "augment_erase_side", "augment_erase_share", "augment_mixup", "augment_cutmix",
                 "finish_epochs", "distill_from", "distill_weight", "distill_temperature", "test_time_augmentation",
-                "comment", "device", "precision", "convolutions", "step", "cuda_graph", "threads",
-                "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds", "keep_checkpoints",
-                "status_address", "status_tls_certificate", "status_tls_key", "status_tls_client_ca",
-                "status_token_file", "metrics_address", "metrics_in_the_clear"));
+                "comment", "device", "precision", "convolutions", "gradient_all_reduce", "step", "cuda_graph",
+                "threads", "collective_timeout_seconds", "checkpoint_every_epochs", "checkpoint_every_seconds",
+                "keep_checkpoints", "status_address", "status_tls_certificate", "status_tls_key",
+                "status_tls_client_ca", "status_token_file", "metrics_address", "metrics_in_the_clear"));
 }
 
 TEST(ConfigSurface, TheSchemaSaysWhatTheTableSays) {

@@ -8,6 +8,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "step/autograd/autograd_step.h"
+#include "step/device/rounded_reducer.h"
 #include "step/input_images.h"
 
 namespace fer_ddp {
@@ -35,7 +36,8 @@ AutogradEngine::AutogradEngine(Model& model, const DeviceFeed& feed, const StepN
       feed_(feed),
       numbers_(numbers),
       config_(config),
-      buckets_(model.store(), runtime.reducer(), kSmallestGradientBucket),
+      rounded_(make_rounding_reducer(runtime.reducer(), model.store().flat_gradients(), config)),
+      buckets_(model.store(), rounded_ ? *rounded_ : runtime.reducer(), kSmallestGradientBucket),
       hooks_(model.store(), buckets_),
       sum_statistics_(statistics_sum(runtime.reducer(), config)) {
   if (teachers != nullptr)

@@ -33,6 +33,7 @@ class AutogradEngine final : public DeviceEngine {
   const StepNumbers& numbers_;
   Config config_;
   std::unique_ptr<DeviceTeachers> teachers_;  // may be null
+  std::unique_ptr<Reducer> rounded_;          // null where gradients are summed as they are
   GradientBuckets buckets_;
   GradientHooks hooks_;
   SumOverRanks sum_statistics_;

@@ -8,6 +8,7 @@
 
 #include "core/expressions.h"
 #include "network/gradient_memory.h"
+#include "step/device/rounded_reducer.h"
 
 namespace fer_ddp {
 
@@ -49,7 +50,8 @@ KernelEngine::KernelEngine(Model& model, const DeviceFeed& feed, const StepNumbe
                 .label_smoothing = config.label_smoothing,
                 .sum_statistics = statistics_sum(runtime.reducer(), config)}),
       around_(network_.around()),
-      buckets_(model.store(), runtime.reducer(), smallest_bucket(config, plan()),
+      rounded_(make_rounding_reducer(runtime.reducer(), model.store().flat_gradients(), config)),
+      buckets_(model.store(), rounded_ ? *rounded_ : runtime.reducer(), smallest_bucket(config, plan()),
                [this] {
                  if (!around_.weight_parts.empty()) around_.kernels.sum_weight_parts(around_.weight_parts);
                  around_.weight_parts.clear();

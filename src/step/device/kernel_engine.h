@@ -58,6 +58,7 @@ class KernelEngine final : public DeviceEngine {
   at::Tensor zero_;                           // int32 [1]
   at::Tensor sum_parts_;
   std::vector<at::Tensor> gradients_;
+  std::unique_ptr<Reducer> rounded_;  // null where gradients are summed as they are
   GradientBuckets buckets_;
   std::vector<std::vector<size_t>> parameters_of_stage_;  // by place in the model's
   std::vector<size_t> parameters_of_head_;

@@ -14,7 +14,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -122,6 +124,18 @@ struct ncclComm {
 
 namespace {
 
+// Its upper half of a float's bits, rounded to the nearest, ties to even; no NaN.
+struct Bfloat16 {
+  uint16_t bits;
+
+  [[nodiscard]] float value() const { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+  friend bool operator<(Bfloat16 a, Bfloat16 b) { return a.value() < b.value(); }
+  friend Bfloat16 operator+(Bfloat16 a, Bfloat16 b) {
+    const auto sum = std::bit_cast<uint32_t>(a.value() + b.value());
+    return {static_cast<uint16_t>((sum + 0x7fff + (sum >> 16 & 1)) >> 16)};
+  }
+};
+
 template <typename T>
 void combine(char* into, const char* from, size_t count, ncclRedOp_t operation) {
   auto* const sums = reinterpret_cast<T*>(into);
@@ -151,6 +165,8 @@ bool reduce_chunk(ncclComm& self, const Description& description, char* values, 
     const auto operation = static_cast<ncclRedOp_t>(description.operation);
     if (description.type == ncclFloat64) {
       combine<double>(values, slots[rank].bytes, bytes / sizeof(double), operation);
+    } else if (description.type == ncclBfloat16) {
+      combine<Bfloat16>(values, slots[rank].bytes, bytes / sizeof(Bfloat16), operation);
     } else {
       combine<float>(values, slots[rank].bytes, bytes / sizeof(float), operation);
     }
@@ -258,8 +274,11 @@ ncclResult_t ncclAllReduce(const void* from, void* to, size_t count, ncclDataTyp
     return refuse(ncclInvalidArgument,
                   "Attempt to use communicator before the previous operation returned ncclSuccess");
   if (!is_device_memory(from) || from != to) return refuse(ncclInvalidArgument, "not the GPU's memory");
-  if (type != ncclFloat32 && type != ncclFloat64) return refuse(ncclInvalidArgument, "the double knows two types");
-  const size_t bytes = count * (type == ncclFloat64 ? sizeof(double) : sizeof(float));
+  if (type != ncclFloat32 && type != ncclFloat64 && type != ncclBfloat16)
+    return refuse(ncclInvalidArgument, "the double knows three types");
+  const size_t bytes = count * (type == ncclFloat64   ? sizeof(double)
+                                : type == ncclFloat32 ? sizeof(float)
+                                                      : sizeof(Bfloat16));
   const auto begin = [=] {
     ++self->running;
     return Description{++self->calls, static_cast<int64_t>(count), type, operation};
