@@ -11,6 +11,7 @@
 
 #include "data/sampler.h"
 #include "step/autograd/autograd_step.h"
+#include "tests/bfloat16_sums.h"
 #include "tests/host_kernels.h"
 #include "tests/host_runtime.h"
 #include "tests/mpi/world.h"
@@ -72,42 +73,6 @@ class WatchedReducer final : public Reducer {
  private:
   bool started_ = false;
   bool on_any_thread_ = false;
-};
-
-// The world's sums of bfloat16 values, as NCCL has them; counts those of others.
-class Bfloat16Reducer final : public Reducer {
- public:
-  void all_reduce(std::span<double> values, ReduceOperation operation) override {
-    world_communicator().all_reduce(values, operation);
-  }
-  [[nodiscard]] std::unique_ptr<PendingReduction> start_sum(std::span<float> values) override {
-    ++sums_of_floats_;
-    return world_communicator().start_sum(values);
-  }
-  [[nodiscard]] std::unique_ptr<PendingReduction> start_bfloat16_sum(std::span<uint16_t> values) override {
-    return std::make_unique<Pending>(
-        at::from_blob(values.data(), {static_cast<int64_t>(values.size())}, at::kBFloat16));
-  }
-  [[nodiscard]] int sums_of_floats() const { return sums_of_floats_; }
-
- private:
-  class Pending final : public PendingReduction {
-   public:
-    explicit Pending(at::Tensor values)
-        : values_(std::move(values)),
-          sums_(values_.to(at::kFloat)),
-          pending_(world_communicator().start_sum({sums_.data_ptr<float>(), static_cast<size_t>(sums_.numel())})) {}
-    void wait() override {
-      pending_->wait();
-      values_.copy_(sums_);
-    }
-
-   private:
-    at::Tensor values_, sums_;
-    std::unique_ptr<PendingReduction> pending_;
-  };
-
-  int sums_of_floats_ = 0;
 };
 
 struct Length {
@@ -305,7 +270,7 @@ TEST(DeviceStep, SumsGradientsAsBfloat16WhereThatIsAskedFor) {
     config.gradient_all_reduce = GradientAllReduce::kFp32;
     const Outcome whole = train(kind, config, -1, length);
     config.gradient_all_reduce = GradientAllReduce::kBf16;
-    Bfloat16Reducer reducer;
+    Bfloat16Sums reducer(world_communicator());
     HostRuntime runtime(reducer);
     const Outcome rounded = train_on(runtime, kind, config, -1, length);
     EXPECT_EQ(reducer.sums_of_floats(), 0);
