@@ -55,6 +55,24 @@ CertificatePointer first_of(const PemFile& file) { return std::move(certificates
 // Nobody is there to be asked for a passphrase.
 int no_passphrase(char*, int, int, void*) { return -1; }
 
+// Whether a whole block of the text is a private key, of any kind. What is in it is left to key_of().
+bool has_key_block(const std::string& text) {
+  unsigned char* content = nullptr;
+  long length = 0;
+  if (PEM_bytes_read_bio(&content, &length, nullptr, PEM_STRING_EVP_PKEY, reader_of(text).get(), no_passphrase,
+                         nullptr) != 1)
+    return false;
+  OPENSSL_clear_free(content, static_cast<size_t>(length));
+  return true;
+}
+
+// Nothing where there is none: openssl_reason() says why. The block is looked at first, since PEM_read_bio_PrivateKey()
+// calls whatever is broken "unsupported", after it tried all of its decoders.
+KeyPointer key_of(const std::string& text) {
+  if (!has_key_block(text)) return nullptr;
+  return KeyPointer(PEM_read_bio_PrivateKey(reader_of(text).get(), nullptr, no_passphrase, nullptr));
+}
+
 std::string asn1_text(const ASN1_STRING* text) {
   return {reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)), static_cast<size_t>(ASN1_STRING_length(text))};
 }
@@ -110,7 +128,7 @@ PemFile read_key_of(const PemFile& certificates, const std::string& option, cons
 
 PemFile parse_key_of(const PemFile& certificates, const std::string& option, const fs::path& path, std::string text) {
   PemFile file{.option = option, .path = path, .text = std::move(text)};
-  const KeyPointer key(PEM_read_bio_PrivateKey(reader_of(file.text).get(), nullptr, no_passphrase, nullptr));
+  const KeyPointer key = key_of(file.text);
   if (!key) {
     const bool encrypted = file.text.find("ENCRYPTED") != std::string::npos;
     const std::string reason = openssl_reason();
@@ -118,7 +136,8 @@ PemFile parse_key_of(const PemFile& certificates, const std::string& option, con
       throw user_error(
           fmt::format("{}: the key is encrypted, and nobody is there to give its passphrase", file.title()),
           fmt::format("(umask 077; openssl pkey -in {} -out plain.key) takes it away.", path.string()));
-    throw user_error(fmt::format("{}: holds no private key in PEM form: {}", file.title(), reason));
+    throw user_error(fmt::format("{}: holds no private key in PEM form: {}", file.title(), reason),
+                     "Such a file has lines BEGIN PRIVATE KEY and END PRIVATE KEY, and base64 text between them.");
   }
   if (X509_check_private_key(first_of(certificates).get(), key.get()) != 1) {
     ERR_clear_error();

@@ -107,6 +107,20 @@ TEST_F(StatusKeys, ADamagedCertificateIsRefusedEvenBehindAGoodOne) {
   EXPECT_THAT(complaint(), AllOf(HasSubstr("chain.pem"), HasSubstr("certificate 2 is damaged")));
 }
 
+TEST_F(StatusKeys, ADamagedKeyIsRefusedWithTheReason) {
+  std::string damaged = service_.key;
+  damaged.replace(damaged.size() / 2, 8, "!!!!!!!!");
+  config_.status_tls_key = file("damaged.key", damaged);
+  EXPECT_THAT(complaint(), AllOf(HasSubstr("damaged.key"), HasSubstr("bad base64 decode")));
+  config_.status_tls_key = file("cut.key", service_.key.substr(0, service_.key.size() / 2));
+  EXPECT_THAT(complaint(), AllOf(HasSubstr("cut.key"), HasSubstr("bad end line")));
+}
+
+TEST_F(StatusKeys, AKeyBehindOtherBlocksIsTaken) {
+  config_.status_tls_key = file("both.key", service_.certificate + service_.key);
+  EXPECT_EQ(complaint(), "no complaint");
+}
+
 TEST_F(StatusKeys, AChainOfCertificatesIsTaken) {
   config_.status_tls_certificate = file("chain.pem", service_.certificate + authority_.certificate);
   EXPECT_EQ(complaint(), "no complaint");
