@@ -47,4 +47,15 @@ struct MappedGradient {
   const float* constant = nullptr;
 };
 
+// What a layer's backward pass leaves.
+struct ConvolutionGradients {
+  float* input = nullptr;  // of what the layer saw (MappedValues); written, or added to
+  bool add_to_input = false;
+  float* weights = nullptr;  // [leaves][9][input][output], written
+  // Where the input is mapped: what the normalisation before asks for, [leaves][2 * input_channels], added to: the sums
+  // of the input's gradient, where ReLU let it through, and of it times (value - mean). Null: not asked for.
+  const float* mean = nullptr;
+  double* sums = nullptr;
+};
+
 }  // namespace fer_ddp

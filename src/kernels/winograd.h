@@ -53,19 +53,9 @@ void winograd_transform_weights(const WinogradPlan& plan, const float* weights, 
 void winograd_forward(const WinogradPlan& plan, const float* transformed_weights, const MappedValues& input,
                       std::span<const int> leaves, float* scratch, float* output, const float* centre, double* sums);
 
-struct WinogradGradients {
-  const float* transposed_weights = nullptr;  // null where the inputs need no gradient
-  float* input = nullptr;                     // of what the layer saw (MappedValues); written, or added to
-  bool add_to_input = false;
-  float* weights = nullptr;  // [leaves][9][input][output], written
-  // Where the input is mapped: what the normalisation before asks for, [leaves][2 * input_channels], added to: the sums
-  // of the input's gradient, where ReLU let it through, and of it times (value - mean). Null: not asked for.
-  const float* mean = nullptr;
-  double* sums = nullptr;
-};
-
-// Images [leaves.front(), leaves.back()) of all arrays.
-void winograd_backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient,
-                       std::span<const int> leaves, float* scratch, const WinogradGradients& gradients);
+// Images [leaves.front(), leaves.back()) of all arrays. transposed_weights: null where the inputs need no gradient.
+void winograd_backward(const WinogradPlan& plan, const float* transposed_weights, const MappedValues& input,
+                       const MappedGradient& gradient, std::span<const int> leaves, float* scratch,
+                       const ConvolutionGradients& gradients);
 
 }  // namespace fer_ddp

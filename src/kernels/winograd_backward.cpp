@@ -214,7 +214,7 @@ HWY_NOINLINE void add_input_gradients(const WinogradPlan& plan, const float* pro
 }
 
 // One image's sums for the normalisation before.
-void add_live_sums(const ConvolutionShape& shape, const MappedValues& input, const WinogradGradients& gradients,
+void add_live_sums(const ConvolutionShape& shape, const MappedValues& input, const ConvolutionGradients& gradients,
                    int64_t image, double* sums) {
   const int channels = shape.input_channels;
   for (int channel = 0; channel < channels; channel += kLanes)
@@ -281,8 +281,9 @@ class Pieces {
 };
 
 template <int kOutputs>
-void backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient,
-              std::span<const int> leaves, float* scratch, const WinogradGradients& gradients) {
+void backward(const WinogradPlan& plan, const float* transposed_weights, const MappedValues& input,
+              const MappedGradient& gradient, std::span<const int> leaves, float* scratch,
+              const ConvolutionGradients& gradients) {
   const int64_t all = leaves.back() * plan.tiles();
   const int inputs = plan.shape.input_channels;
   const int outputs = plan.shape.output_channels;
@@ -311,10 +312,10 @@ void backward(const WinogradPlan& plan, const MappedValues& input, const MappedG
                                     static_cast<int>(piece.end - piece.begin), !piece.first, block,
                                     gradients.weights + static_cast<int64_t>(piece.leaf) * plan.shape.weights());
     }
-    if (gradients.transposed_weights == nullptr) continue;
+    if (transposed_weights == nullptr) continue;
     const Ahead ahead = ahead_of(plan, input, gradient, end, all, gradients.input);
-    multiply_points(plan.points(), tiles, transformed_gradients, outputs, gradients.transposed_weights, inputs,
-                    transformed, ahead);
+    multiply_points(plan.points(), tiles, transformed_gradients, outputs, transposed_weights, inputs, transformed,
+                    ahead);
     add_input_gradients<kOutputs>(plan, transformed, first, tiles, gradients.add_to_input, gradients.input);
     for (; gradients.sums != nullptr && (summed + 1) * plan.tiles() <= end; ++summed) {
       while (summed >= leaves[summed_leaf + 1]) ++summed_leaf;
@@ -324,15 +325,16 @@ void backward(const WinogradPlan& plan, const MappedValues& input, const MappedG
   }
 }
 
-void backward_any(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient,
-                  std::span<const int> leaves, float* scratch, const WinogradGradients& gradients) {
+void backward_any(const WinogradPlan& plan, const float* transposed_weights, const MappedValues& input,
+                  const MappedGradient& gradient, std::span<const int> leaves, float* scratch,
+                  const ConvolutionGradients& gradients) {
   for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf)
     if (leaves[leaf] == leaves[leaf + 1])
       std::fill_n(gradients.weights + static_cast<int64_t>(leaf) * plan.shape.weights(), plan.shape.weights(), 0.0F);
   if (plan.outputs == 4)
-    backward<4>(plan, input, gradient, leaves, scratch, gradients);
+    backward<4>(plan, transposed_weights, input, gradient, leaves, scratch, gradients);
   else
-    backward<6>(plan, input, gradient, leaves, scratch, gradients);
+    backward<6>(plan, transposed_weights, input, gradient, leaves, scratch, gradients);
 }
 
 }  // namespace fer_ddp::HWY_NAMESPACE
@@ -347,9 +349,10 @@ int64_t winograd_backward_scratch_size(const WinogradPlan& plan) {
   return winograd_forward_scratch_size(plan) + plan.points() * weight_block_plane(kInputBlock, kOutputBlock);
 }
 
-void winograd_backward(const WinogradPlan& plan, const MappedValues& input, const MappedGradient& gradient,
-                       std::span<const int> leaves, float* scratch, const WinogradGradients& gradients) {
-  HWY_DYNAMIC_DISPATCH(backward_any)(plan, input, gradient, leaves, scratch, gradients);
+void winograd_backward(const WinogradPlan& plan, const float* transposed_weights, const MappedValues& input,
+                       const MappedGradient& gradient, std::span<const int> leaves, float* scratch,
+                       const ConvolutionGradients& gradients) {
+  HWY_DYNAMIC_DISPATCH(backward_any)(plan, transposed_weights, input, gradient, leaves, scratch, gradients);
 }
 
 }  // namespace fer_ddp

@@ -5,6 +5,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/winograd_forward.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 
 #include "kernels/winograd_planes_inl.h"
@@ -133,6 +134,7 @@ void forward(const WinogradPlan& plan, const float* weights, const MappedValues&
     multiply_points(plan.points(), tiles, scratch, inputs, weights, outputs, products, ahead);
     transform_outputs<kOutputs>(plan, products, first, tiles, leaves, output, centre, sums);
   }
+  hwy::FlushStream();  // before another thread is told that they are there
 }
 
 void transform_weights_any(const WinogradPlan& plan, const float* weights, int begin, int end, float* forward,

@@ -6,9 +6,10 @@ the networks' steps hold all but the optimizer's update.
 Usage: convolutions.py --build build/release --python PYTHON [--rounds 3] [--images 32] [--layers 16,16,48 ...] [--networks vgg:16,32,64,128 ...]
 
 PYTHON has torch. GFLOP/s are those of a direct convolution, 2 * 9 * inputs * outputs * positions; ours may exceed the peak, for Winograd's
-products are fewer. The targets convolutions and vgg_step must be built.
+products are fewer. Where the processor has AMX, our bf16 kernels are measured too (else nan). The targets convolutions and vgg_step must be built.
 """
 import argparse
+import math
 import os
 import pathlib
 import statistics
@@ -33,14 +34,17 @@ def compare_layer(options, layer: str) -> None:
     for _ in range(options.rounds):
         ours = lines([options.build / "bin" / "convolutions", options.images, 3, layer])
         theirs = lines([options.python, HERE / "peers" / "convolutions_torch.py", "layers", options.images, layer], **KEEP_MEMORY)
-        rounds.append([*map(float, ours[0].split()[3:]), *map(float, theirs[0].split()[3:]), float(ours[1].split()[1])])
-    forward, backward, fp32_forward, fp32_backward, bf16_forward, bf16_backward, peak = zip(*rounds)
+        winograd, tiles = (list(map(float, ours[0].split()[i:i + 2])) for i in (3, 5))
+        rounds.append([*winograd, *(tiles or [math.nan, math.nan]), *map(float, theirs[0].split()[3:]), float(ours[1].split()[1])])
+    forward, backward, tiles_forward, tiles_backward, fp32_forward, fp32_backward, bf16_forward, bf16_backward, peak = zip(*rounds)
     passes = 2 if inputs > 1 else 1
     ratio = lambda a, b: statistics.median(y / x for x, y in zip(a, b))
     print(f"| {inputs} to {outputs} at {side} | {options.images / min(forward):,.0f} | {options.images / min(backward):,.0f} | {gflop / min(forward):.0f} | "
           f"{passes * gflop / min(backward):.0f} | {max(peak) / 1e9:.0f} | {gflop / min(fp32_forward):.0f} | {passes * gflop / min(fp32_backward):.0f} | "
           f"{gflop / min(bf16_forward):.0f} | {passes * gflop / min(bf16_backward):.0f} | {ratio(forward, fp32_forward):.2f}, "
-          f"{ratio(backward, fp32_backward):.2f} | {ratio(forward, bf16_forward):.2f}, {ratio(backward, bf16_backward):.2f} |", flush=True)
+          f"{ratio(backward, fp32_backward):.2f} | {ratio(forward, bf16_forward):.2f}, {ratio(backward, bf16_backward):.2f} | "
+          f"{gflop / min(tiles_forward):.0f} | {passes * gflop / min(tiles_backward):.0f} | {ratio(tiles_forward, bf16_forward):.2f}, "
+          f"{ratio(tiles_backward, bf16_backward):.2f} |", flush=True)
 
 
 def compare_network(options, network: str) -> None:
@@ -66,7 +70,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.layers:
         print("| layer | images/s forward | backward | GFLOP/s forward | backward | peak | PyTorch fp32 forward | backward | bf16 forward | backward "
-              "| x fp32 | x bf16 |\n|" + "---|" * 12)
+              "| x fp32 | x bf16 | ours in bf16 by tiles: GFLOP/s forward | backward | x bf16 |\n|" + "---|" * 15)
     for layer in options.layers:
         compare_layer(options, layer)
     if options.networks:

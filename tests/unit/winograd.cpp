@@ -70,22 +70,23 @@ TEST_P(WinogradOf, BackwardEqualsTheDirectOneInFp64) {
     Values input(layer.input.size());
     Values weights(layer.weights.size());
     std::vector<double> sums(expected.sums.size());
-    const WinogradGradients gradients{.transposed_weights = transformed.transposed.data(),
-                                      .input = input.data(),
-                                      .weights = weights.data(),
-                                      .mean = layer.mean.data(),
-                                      .sums = layer.mapped ? sums.data() : nullptr};
-    winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.leaf(), scratch.data(), gradients);
+    const ConvolutionGradients gradients{.input = input.data(),
+                                         .weights = weights.data(),
+                                         .mean = layer.mean.data(),
+                                         .sums = layer.mapped ? sums.data() : nullptr};
+    winograd_backward(plan, transformed.transposed.data(), layer.seen_input(), layer.seen_gradient(), layer.leaf(),
+                      scratch.data(), gradients);
     EXPECT_LT(error_of(input, expected.input), kTolerance) << plan.outputs;
     EXPECT_LT(error_of(weights, expected.weights), kTolerance) << plan.outputs;
     if (layer.mapped) {
       EXPECT_LT(error_of(sums, expected.sums), kTolerance) << plan.outputs;
     }
 
-    WinogradGradients again = gradients;
+    ConvolutionGradients again = gradients;
     again.add_to_input = true;
     again.sums = nullptr;
-    winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.leaf(), scratch.data(), again);
+    winograd_backward(plan, transformed.transposed.data(), layer.seen_input(), layer.seen_gradient(), layer.leaf(),
+                      scratch.data(), again);
     Reference twice = expected.input;
     for (double& value : twice) value *= 2;
     EXPECT_LT(error_of(input, twice), kTolerance) << "added, " << plan.outputs;
@@ -104,9 +105,9 @@ TEST_P(WinogradOf, AnImagesOutputsAndGradientsDoNotDependOnTheOthersOfItsCall) {
   Values weights(layer.weights.size());
   winograd_forward(plan, transformed.forward.data(), layer.seen_input(), layer.leaf(), scratch.data(), together.data(),
                    nullptr, nullptr);
-  WinogradGradients gradients{
-      .transposed_weights = transformed.transposed.data(), .input = input_together.data(), .weights = weights.data()};
-  winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), layer.leaf(), scratch.data(), gradients);
+  ConvolutionGradients gradients{.input = input_together.data(), .weights = weights.data()};
+  winograd_backward(plan, transformed.transposed.data(), layer.seen_input(), layer.seen_gradient(), layer.leaf(),
+                    scratch.data(), gradients);
   const size_t last = static_cast<size_t>(layer.images) - 1;
   MappedValues input = layer.seen_input();
   input.values += last * inputs;
@@ -119,7 +120,7 @@ TEST_P(WinogradOf, AnImagesOutputsAndGradientsDoNotDependOnTheOthersOfItsCall) {
   Values input_alone(inputs);
   winograd_forward(plan, transformed.forward.data(), input, kOne, scratch.data(), alone.data(), nullptr, nullptr);
   gradients.input = input_alone.data();
-  winograd_backward(plan, input, gradient, kOne, scratch.data(), gradients);
+  winograd_backward(plan, transformed.transposed.data(), input, gradient, kOne, scratch.data(), gradients);
   EXPECT_TRUE(std::equal(alone.begin(), alone.end(), together.begin() + static_cast<int64_t>(last * outputs)));
   EXPECT_TRUE(
       std::equal(input_alone.begin(), input_alone.end(), input_together.begin() + static_cast<int64_t>(last * inputs)));
@@ -140,9 +141,9 @@ TEST_P(WinogradOf, ALeafsSumsDoNotDependOnTheOtherLeavesOfItsCall) {
                          std::vector<double>& input_sums) {
       winograd_forward(plan, transformed.forward.data(), layer.seen_input(), of, scratch.data(), output.data(),
                        layer.centre.data(), sums.data());
-      winograd_backward(plan, layer.seen_input(), layer.seen_gradient(), of, scratch.data(),
-                        {.transposed_weights = transformed.transposed.data(),
-                         .input = input.data(),
+      winograd_backward(plan, transformed.transposed.data(), layer.seen_input(), layer.seen_gradient(), of,
+                        scratch.data(),
+                        {.input = input.data(),
                          .add_to_input = false,
                          .weights = weights.data(),
                          .mean = layer.mean.data(),

@@ -1,12 +1,14 @@
 // Times the convolution kernels on one thread, a layer a line: tests/bench/convolutions.py runs it beside PyTorch.
 // Usage: convolutions IMAGES ROUNDS INPUTS,OUTPUTS,SIDE... Prints for each the least processor seconds of the forward
-// and of the backward pass over IMAGES images (normalisation, ReLU and their sums among them), then the peak in FLOP/s.
+// and of the backward pass over IMAGES images (normalisation, ReLU and their sums among them), and the same by matrix
+// tiles where the processor has them and the layer more than one input channel; then the peak in FLOP/s.
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
 
 #include "bench/kernels/timing.h"
 #include "kernels/image_convolution.h"
+#include "kernels/tile_convolution.h"
 #include "kernels/winograd.h"
 
 namespace fer_ddp {
@@ -24,6 +26,7 @@ struct Layer {
   AlignedBuffer<float> maps = random_floats(8 * kMostChannels, 1.0F);
   AlignedBuffer<float> output{gradient.size()}, input_gradient{input.size()}, weight_gradient{weights.size()};
   std::vector<double> sums = std::vector<double>(2 * kMostChannels);
+  std::vector<int> leaf{0, images};
 
   [[nodiscard]] const float* map(int i) const { return maps.data() + i * kMostChannels; }
   [[nodiscard]] MappedValues seen() const { return {input.data(), map(0), map(1)}; }
@@ -48,31 +51,43 @@ struct Layer {
           }));
   }
 
-  void measure(int rounds) {
+  void measure_winograd(int rounds) {
     const WinogradPlan plan = plan_winograd(shape);
-    const std::vector<int> leaf = {0, images};
     AlignedBuffer<float> transformed(static_cast<size_t>(winograd_weights_size(plan)));
     AlignedBuffer<float> transposed(static_cast<size_t>(winograd_weights_size(plan)));
     AlignedBuffer<float> scratch(static_cast<size_t>(winograd_backward_scratch_size(plan)));
     winograd_transform_weights(plan, weights.data(), 0, shape.input_channels, transformed.data(), transposed.data());
-    const WinogradGradients gradients{.transposed_weights = transposed.data(),
-                                      .input = input_gradient.data(),
-                                      .add_to_input = false,
-                                      .weights = weight_gradient.data(),
-                                      .mean = map(0),
-                                      .sums = sums.data()};
     print(least_seconds(rounds,
                         [&] {
                           winograd_forward(plan, transformed.data(), seen(), leaf, scratch.data(), output.data(),
                                            map(0), sums.data());
                         }),
-          least_seconds(rounds, [&] { winograd_backward(plan, seen(), by(), leaf, scratch.data(), gradients); }));
+          least_seconds(rounds, [&] {
+            winograd_backward(plan, transposed.data(), seen(), by(), leaf, scratch.data(), gradients());
+          }));
   }
 
-  void print(double forward, double backward) const {
-    std::printf("%d %d %d %.6e %.6e\n", shape.input_channels, shape.output_channels, shape.height, forward, backward);
-    std::fflush(stdout);
+  void measure_tiles(int rounds) {
+    const TilePlan plan = plan_tiles(shape);
+    AlignedBuffer<Bf16> packed(static_cast<size_t>(tile_weights_size(plan)));
+    AlignedBuffer<Bf16> transposed(packed.size());
+    AlignedBuffer<float> scratch(static_cast<size_t>(tile_backward_scratch_size(plan)));
+    tile_pack_weights(plan, weights.data(), 0, shape.input_channels, packed.data(), transposed.data());
+    print(least_seconds(rounds,
+                        [&] {
+                          tile_forward(plan, packed.data(), seen(), leaf, scratch.data(), output.data(), map(0),
+                                       sums.data());
+                        }),
+          least_seconds(rounds, [&] {
+            tile_backward(plan, transposed.data(), seen(), by(), leaf, scratch.data(), gradients());
+          }));
   }
+
+  [[nodiscard]] ConvolutionGradients gradients() {
+    return {.input = input_gradient.data(), .weights = weight_gradient.data(), .mean = map(0), .sums = sums.data()};
+  }
+
+  static void print(double forward, double backward) { std::printf(" %.6e %.6e", forward, backward); }
 };
 
 }  // namespace
@@ -86,10 +101,15 @@ int main(int count, char** arguments) {
     int side = 0;
     if (std::sscanf(arguments[i], "%d,%d,%d", &inputs, &outputs, &side) != 3) return 2;
     fer_ddp::Layer layer{{side, side, inputs, outputs, 1}, std::atoi(arguments[1])};
+    const int rounds = std::atoi(arguments[2]);
+    std::printf("%d %d %d", inputs, outputs, side);
     if (inputs == 1)
-      layer.measure_image_layer(std::atoi(arguments[2]));
+      layer.measure_image_layer(rounds);
     else
-      layer.measure(std::atoi(arguments[2]));
+      layer.measure_winograd(rounds);
+    if (inputs > 1 && fer_ddp::matrix_tiles_refusal().empty()) layer.measure_tiles(rounds);
+    std::puts("");
+    std::fflush(stdout);
   }
   std::printf("peak %.6e\n", fer_ddp::peak_flops(5));
   return 0;

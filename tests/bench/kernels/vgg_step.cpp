@@ -211,9 +211,8 @@ class Step {
     } else {
       Stage& before = *stages_[index - 1];
       before.clear_sums();
-      winograd_backward(stage.plan, before.seen(0), stage.by(0), leaves_, scratch_.data(),
-                        {.transposed_weights = stage.transposed.data(),
-                         .input = before.gradient.data(),
+      winograd_backward(stage.plan, stage.transposed.data(), before.seen(0), stage.by(0), leaves_, scratch_.data(),
+                        {.input = before.gradient.data(),
                          .add_to_input = false,
                          .weights = stage.parts.data(),
                          .mean = before.normalization.mean.data(),

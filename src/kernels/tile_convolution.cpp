@@ -1,0 +1,276 @@
+#include "kernels/tile_convolution.h"
+
+#include <hwy/cache_control.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include "kernels/mapped_values.h"
+#include "kernels/tile_packing.h"
+
+namespace fer_ddp {
+
+namespace {
+
+// Parts of a call's scratch, each at a multiple of 64 bytes.
+class Scratch {
+ public:
+  explicit Scratch(float* memory) : memory_(memory) {}
+  float* floats(int64_t count) { return take(count); }
+  Bf16* halves(int64_t count) { return reinterpret_cast<Bf16*>(take((count + 1) / 2)); }
+  [[nodiscard]] int64_t size() const { return used_; }
+
+ private:
+  float* take(int64_t count) {
+    constexpr int64_t kLine = 16;
+    float* const part = memory_ == nullptr ? nullptr : memory_ + used_;
+    used_ += round_up(count, kLine);
+    return part;
+  }
+  float* memory_;  // null: to learn the size
+  int64_t used_ = 0;
+};
+
+struct ForwardBuffers {
+  Bf16* positions;
+  float* block;
+  ForwardBuffers(const TilePlan& plan, Scratch& scratch) {
+    const TileGrid grid = input_grid(plan.shape);
+    positions = scratch.halves(grid.positions(plan.pictures) * grid.row());
+    block = scratch.floats(kBlockSide * kBlockSide);
+  }
+};
+
+struct BackwardBuffers {
+  Bf16* inputs;  // positions, of which `turned` is made
+  Bf16* turned;
+  Bf16* gradients;  // positions
+  Bf16* pairs;
+  float* dz;  // of one picture
+  float* block;
+  BackwardBuffers(const TilePlan& plan, Scratch& scratch) {
+    const TileGrid input = input_grid(plan.shape);
+    const TileGrid gradient = gradient_grid(plan.shape);
+    inputs = scratch.halves(input.positions(plan.pictures) * input.row());
+    turned = scratch.halves(input.positions(plan.pictures) * input.depth());
+    gradients = scratch.halves(gradient.positions(plan.pictures) * gradient.row());
+    pairs = scratch.halves(gradient.outputs(plan.pictures) * gradient.depth());
+    dz = scratch.floats(plan.shape.output_size());
+    block = scratch.floats(kBlockSide * kBlockSide);
+  }
+};
+
+// Where the taps' values lie from a position's own on: of its picture, whose upper left border is where the position
+// is.
+std::array<int64_t, 9> taps_of(const TileGrid& grid, int64_t stride) {
+  std::array<int64_t, 9> taps{};
+  for (int tap = 0; tap < 9; ++tap) taps[static_cast<size_t>(tap)] = (tap / 3 * grid.pitch() + tap % 3) * stride;
+  return taps;
+}
+
+// All outputs of a group: 32 channels at a time, whose weights stay in a cache.
+void convolve(const BlockTarget& target, const Bf16* positions, const Bf16* weights, float* block) {
+  const TileGrid& grid = target.grid;
+  const std::array<int64_t, 9> taps = taps_of(grid, grid.row());
+  TileProduct product{.a_row = grid.row(),
+                      .taps = taps,
+                      .steps = static_cast<int>(grid.depth() / kTileDepth),
+                      .b_step = 2 * kTileValues,
+                      .b_right = kTileValues,
+                      .out = block,
+                      .out_row = kBlockSide};
+  for (int channel = 0; channel < target.channels; channel += kBlockSide) {
+    product.b = weights + int64_t{channel} * 9 * grid.depth();
+    for (int64_t first = 0; first < grid.outputs(target.pictures); first += kBlockSide) {
+      product.a = positions + first * grid.row();
+      multiply_tiles(product);
+      unpack_block(target, block, first, channel);
+    }
+  }
+}
+
+// The part of a block that lies inside the weights, where not all of it does.
+void add_part(const float* block, int rows, int columns, int64_t stride, bool add, float* to) {
+  for (int row = 0; row < rows; ++row)
+    for (int column = 0; column < columns; ++column) {
+      float& value = to[row * stride + column];
+      value = (add ? value : 0.0F) + block[row * kBlockSide + column];
+    }
+}
+
+// Steps whose operands stay in the first-level cache while all taps take them.
+constexpr int kStepsAtOnce = 8;
+
+// Of one group; `add`: to what the leaf's groups before have left.
+void add_weight_gradient(const TilePlan& plan, const BackwardBuffers& buffers, int pictures, bool add, float* weights) {
+  const ConvolutionShape& shape = plan.shape;
+  const TileGrid from = input_grid(shape);
+  const TileGrid by = gradient_grid(shape);
+  const int64_t row = from.positions(pictures);
+  const int64_t half = by.outputs(pictures) * kTileSide;
+  const std::array<int64_t, 9> taps = taps_of(from, 1);
+  const auto steps = static_cast<int>(by.outputs(pictures) / kTileDepth);
+  TileProduct product{.a_row = row, .b_step = kTileValues, .b_right = half};
+  for (int output = 0; output < shape.output_channels; output += kBlockSide)
+    for (int input = 0; input < shape.input_channels; input += kBlockSide) {
+      const int rows = std::min(kBlockSide, shape.input_channels - input);
+      const int columns = std::min(kBlockSide, shape.output_channels - output);
+      const bool whole = rows == kBlockSide && columns == kBlockSide;
+      product.out_row = whole ? shape.output_channels : kBlockSide;
+      for (int step = 0; step < steps; step += kStepsAtOnce) {
+        product.steps = std::min(kStepsAtOnce, steps - step);
+        product.a = buffers.turned + input * row + int64_t{step} * kTileDepth;
+        product.b = buffers.pairs + output / kTileSide * half + int64_t{step} * kTileValues;
+        const bool add_step = add || step > 0;
+        for (int tap = 0; tap < 9; ++tap) {
+          float* to = weights + (int64_t{tap} * shape.input_channels + input) * shape.output_channels + output;
+          product.taps = std::span(taps).subspan(static_cast<size_t>(tap), 1);
+          product.out = whole ? to : buffers.block;
+          product.add = whole && add_step;
+          multiply_tiles(product);
+          if (!whole) add_part(buffers.block, rows, columns, shape.output_channels, add_step, to);
+        }
+      }
+    }
+}
+
+// One picture's gradient of z, written out where it is not as it is given.
+const float* gradient_of_outputs(const ConvolutionShape& shape, const MappedGradient& all, int64_t image, float* dz) {
+  const PooledShape pooled{shape.output_height(), shape.output_width(), shape.output_channels};
+  const int64_t given = (all.winners == nullptr ? pooled.positions() : pooled.pooled_positions()) * pooled.channels;
+  MappedGradient one = all;
+  one.gradient += image * given;
+  if (all.z.scale == nullptr) return one.gradient;
+  one.z.values += image * shape.output_size();
+  if (all.winners != nullptr) {
+    std::fill_n(dz, shape.output_size(), 0.0F);
+    add_max_pool_gradient(pooled, one.gradient, all.winners + image * given, 1, dz);
+    one.gradient = dz;
+    one.winners = nullptr;
+  }
+  mapped_gradient(one, pooled.positions(), pooled.channels, dz);
+  return dz;
+}
+
+MappedValues from_image(const ConvolutionShape& shape, const MappedValues& input, int64_t image) {
+  return {input.values + image * shape.input_size(), input.scale, input.shift};
+}
+
+void pack_group(const TilePlan& plan, const MappedValues& input, const MappedGradient& gradient, int first,
+                int pictures, const BackwardBuffers& buffers) {
+  const ConvolutionShape& shape = plan.shape;
+  const TileGrid from = input_grid(shape);
+  const TileGrid by = gradient_grid(shape);
+  for (int i = 0; i < pictures; ++i) {
+    pack_picture(from, from_image(shape, input, first + i), i, buffers.inputs);
+    const float* dz = gradient_of_outputs(shape, gradient, first + i, buffers.dz);
+    pack_picture(by, {.values = dz}, i, buffers.gradients);
+  }
+  pack_ends(from, pictures, buffers.inputs);
+  pack_ends(by, pictures, buffers.gradients);
+  turn_positions(from, buffers.inputs, pictures, buffers.turned);
+  pair_positions(by, buffers.gradients, pictures, buffers.pairs);
+}
+
+// Calls work(leaf, first image, images, whether it is the leaf's first) for the groups of each leaf.
+template <typename Work>
+void for_each_group(const TilePlan& plan, std::span<const int> leaves, const Work& work) {
+  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf)
+    for (int first = leaves[leaf]; first < leaves[leaf + 1]; first += plan.pictures)
+      work(static_cast<int64_t>(leaf), first, std::min(plan.pictures, leaves[leaf + 1] - first), first == leaves[leaf]);
+}
+
+// As many as leave what backward goes through in the second-level cache.
+int pictures_of(const ConvolutionShape& shape) {
+  constexpr int64_t kCachedValues = 256 * 1024;
+  const TileGrid from = input_grid(shape);
+  const TileGrid by = gradient_grid(shape);
+  return static_cast<int>(std::max<int64_t>(1, kCachedValues / (from.picture() * (from.depth() + by.depth()))));
+}
+
+}  // namespace
+
+TilePlan plan_tiles(const ConvolutionShape& shape) {
+  if (shape.input_channels % 16 != 0 || shape.output_channels % 16 != 0 || shape.padding < 0 || shape.padding > 1)
+    throw std::invalid_argument("plan_tiles: channels must be multiples of 16, padding 0 or 1");
+  return {.shape = shape, .pictures = pictures_of(shape)};
+}
+
+int64_t tile_weights_size(const TilePlan& plan) { return packed_weights_size(plan.shape); }
+
+int64_t tile_forward_scratch_size(const TilePlan& plan) {
+  Scratch scratch(nullptr);
+  static_cast<void>(ForwardBuffers(plan, scratch));
+  return scratch.size();
+}
+
+int64_t tile_backward_scratch_size(const TilePlan& plan) {
+  Scratch scratch(nullptr);
+  static_cast<void>(BackwardBuffers(plan, scratch));
+  return std::max(scratch.size(), tile_forward_scratch_size(plan));
+}
+
+void tile_pack_weights(const TilePlan& plan, const float* weights, int begin, int end, Bf16* forward,
+                       Bf16* transposed) {
+  pack_weights(plan.shape, weights, begin, end, forward, transposed);
+}
+
+void tile_forward(const TilePlan& plan, const Bf16* packed_weights, const MappedValues& input,
+                  std::span<const int> leaves, float* scratch, float* output, const float* centre, double* sums) {
+  const ConvolutionShape& shape = plan.shape;
+  const TileGrid grid = input_grid(shape);
+  Scratch parts(scratch);
+  const ForwardBuffers buffers(plan, parts);
+  // Large activations leave the cache before they are read again.
+  constexpr int64_t kLarge = 16 * 1024;
+  constexpr uintptr_t kLine = 64;
+  const bool past_cache = shape.output_size() >= kLarge && reinterpret_cast<uintptr_t>(output) % kLine == 0;
+  const TileScope tiles;
+  for_each_group(plan, leaves, [&](int64_t leaf, int first, int pictures, bool) {
+    for (int i = 0; i < pictures; ++i) pack_picture(grid, from_image(shape, input, first + i), i, buffers.positions);
+    pack_ends(grid, pictures, buffers.positions);
+    convolve({.grid = grid,
+              .pictures = pictures,
+              .height = shape.output_height(),
+              .width = shape.output_width(),
+              .channels = shape.output_channels,
+              .output = output + first * shape.output_size(),
+              .past_cache = past_cache,
+              .centre = centre,
+              .sums = sums == nullptr ? nullptr : sums + leaf * 2 * shape.output_channels},
+             buffers.positions, packed_weights, buffers.block);
+  });
+  hwy::FlushStream();  // before another thread is told that they are there
+}
+
+void tile_backward(const TilePlan& plan, const Bf16* transposed_weights, const MappedValues& input,
+                   const MappedGradient& gradient, std::span<const int> leaves, float* scratch,
+                   const ConvolutionGradients& gradients) {
+  const ConvolutionShape& shape = plan.shape;
+  Scratch parts(scratch);
+  const BackwardBuffers buffers(plan, parts);
+  const TileScope tiles;
+  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf)
+    if (leaves[leaf] == leaves[leaf + 1])
+      std::fill_n(gradients.weights + static_cast<int64_t>(leaf) * shape.weights(), shape.weights(), 0.0F);
+  for_each_group(plan, leaves, [&](int64_t leaf, int first, int pictures, bool is_first) {
+    pack_group(plan, input, gradient, first, pictures, buffers);
+    add_weight_gradient(plan, buffers, pictures, !is_first, gradients.weights + leaf * shape.weights());
+    convolve({.grid = gradient_grid(shape),
+              .pictures = pictures,
+              .height = shape.height,
+              .width = shape.width,
+              .channels = shape.input_channels,
+              .output = gradients.input + first * shape.input_size(),
+              .add = gradients.add_to_input},
+             buffers.gradients, transposed_weights, buffers.block);
+    if (gradients.sums == nullptr) return;
+    for (int i = first; i < first + pictures; ++i)
+      add_live_sums(from_image(shape, input, i), gradients.input + i * shape.input_size(), gradients.mean,
+                    int64_t{shape.height} * shape.width, shape.input_channels,
+                    gradients.sums + leaf * 2 * shape.input_channels);
+  });
+}
+
+}  // namespace fer_ddp

@@ -1,0 +1,270 @@
+#include "kernels/tile_packing.h"
+
+#include <algorithm>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/tile_packing.cpp"
+#include <hwy/foreach_target.h>
+
+#include "kernels/mapped_values_inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace fer_ddp::HWY_NAMESPACE {
+
+using WordTag = hn::RebindToUnsigned<FloatTag>;
+using Words = hn::Vec<WordTag>;
+using HalfTag = hn::Rebind<Bf16, FloatTag>;
+
+// In the lower half of each word. NaN stays NaN.
+HWY_INLINE Words rounded(Floats value) {
+  const WordTag words;
+  const Words bits = hn::BitCast(words, value);
+  const Words odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(words, 1));
+  const Words nearest = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(words, 0x7fff))));
+  const Words quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(words, 0x40));
+  return hn::IfThenElse(hn::RebindMask(words, hn::IsNaN(value)), quiet, nearest);
+}
+
+HWY_INLINE void store_rounded(Floats value, Bf16* to) {
+  hn::StoreU(hn::DemoteTo(HalfTag(), hn::BitCast(IntTag(), rounded(value))), HalfTag(), to);
+}
+
+// A word from each two values of two rows.
+HWY_INLINE Words pairs_of(const Bf16* first, const Bf16* second) {
+  const WordTag words;
+  const Words low = hn::PromoteTo(words, hn::LoadU(HalfTag(), first));
+  const Words high = hn::PromoteTo(words, hn::LoadU(HalfTag(), second));
+  return hn::Or(low, hn::ShiftLeft<16>(high));
+}
+
+template <bool kMapped>
+HWY_NOINLINE void pack(const TileGrid& grid, const MappedValues& values, int picture, Bf16* positions) {
+  const int64_t row = grid.row();
+  const int64_t gap = int64_t{grid.border} * row;
+  Bf16* to = positions + (grid.lead() + picture * grid.picture()) * row;
+  const float* from = values.values;
+  for (int y = 0; y < grid.height; ++y) {
+    for (int channel = 0; channel < grid.channels; channel += kLanes) {
+      const Map<kMapped> map(values, channel);
+      for (int x = 0; x < grid.width; ++x)
+        store_rounded(map(load(from + int64_t{x} * grid.channels + channel)), to + x * row + channel);
+    }
+    if (const int64_t rest = grid.depth() - grid.channels; rest > 0)
+      for (int x = 0; x < grid.width; ++x) std::fill_n(to + x * row + grid.channels, rest, Bf16{0});
+    from += int64_t{grid.width} * grid.channels;
+    to += grid.width * row;
+    std::fill_n(to, gap, Bf16{0});
+    to += gap;
+  }
+  std::fill_n(to, gap * grid.pitch(), Bf16{0});
+}
+
+void pack_any(const TileGrid& grid, const MappedValues& values, int picture, Bf16* positions) {
+  if (values.scale == nullptr)
+    pack<false>(grid, values, picture, positions);
+  else
+    pack<true>(grid, values, picture, positions);
+}
+
+// to[column][row] = from[row][column], of 16 x 16 words.
+template <typename Tag>
+HWY_INLINE void transpose_words(Tag words, const uint32_t (&from)[kTileSide][kTileSide], uint32_t* to, int64_t stride) {
+  // Without hn:: where not every instruction set has the operation: the names are looked up where this branch is taken.
+  if constexpr (hn::MaxLanes(Tag()) == kTileSide) {
+    using Row = hn::Vec<Tag>;
+    const hn::Repartition<uint64_t, Tag> doubles;
+    Row rows[kTileSide];
+#pragma GCC unroll 8
+    for (int i = 0; i < kTileSide; i += 2) {
+      const Row even = hn::Load(words, from[i]);
+      const Row odd = hn::Load(words, from[i + 1]);
+      rows[i] = InterleaveLower(words, even, odd);
+      rows[i + 1] = InterleaveUpper(words, even, odd);
+    }
+    // After this rows[4 * g + j] has, in its block b, rows 4 g to 4 g + 3 of column 4 b + j.
+#pragma GCC unroll 4
+    for (int g = 0; g < kTileSide; g += 4) {
+      const auto a = hn::BitCast(doubles, rows[g]);
+      const auto b = hn::BitCast(doubles, rows[g + 1]);
+      const auto c = hn::BitCast(doubles, rows[g + 2]);
+      const auto d = hn::BitCast(doubles, rows[g + 3]);
+      rows[g] = hn::BitCast(words, InterleaveLower(doubles, a, c));
+      rows[g + 1] = hn::BitCast(words, InterleaveUpper(doubles, a, c));
+      rows[g + 2] = hn::BitCast(words, InterleaveLower(doubles, b, d));
+      rows[g + 3] = hn::BitCast(words, InterleaveUpper(doubles, b, d));
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const Row a = OddEvenBlocks(SwapAdjacentBlocks(rows[4 + j]), rows[j]);
+      const Row b = OddEvenBlocks(rows[4 + j], SwapAdjacentBlocks(rows[j]));
+      const Row c = OddEvenBlocks(SwapAdjacentBlocks(rows[12 + j]), rows[8 + j]);
+      const Row d = OddEvenBlocks(rows[12 + j], SwapAdjacentBlocks(rows[8 + j]));
+      hn::StoreU(ConcatLowerLower(words, c, a), words, to + j * stride);
+      hn::StoreU(ConcatLowerLower(words, d, b), words, to + (4 + j) * stride);
+      hn::StoreU(ConcatUpperUpper(words, c, a), words, to + (8 + j) * stride);
+      hn::StoreU(ConcatUpperUpper(words, d, b), words, to + (12 + j) * stride);
+    }
+  } else {
+    for (int column = 0; column < kTileSide; ++column)
+      for (int row = 0; row < kTileSide; ++row)
+        std::memcpy(to + column * stride + row, &from[row][column], sizeof(uint32_t));
+  }
+}
+
+void turn(const TileGrid& grid, const Bf16* positions, int pictures, Bf16* turned) {
+  const int64_t depth = grid.depth();
+  const int64_t row = grid.row();
+  const int64_t count = grid.positions(pictures);
+  HWY_ALIGN uint32_t words[kTileSide][kTileSide];
+  for (int64_t first = 0; first < count; first += kTileDepth)
+    for (int64_t channel = 0; channel < depth; channel += kTileSide) {
+      const Bf16* from = positions + first * row + channel;
+      for (int pair = 0; pair < kTileSide; ++pair, from += 2 * row)
+        for (int i = 0; i < kTileSide; i += kLanes)
+          hn::Store(pairs_of(from + i, from + row + i), WordTag(), words[pair] + i);
+      transpose_words(WordTag(), words, reinterpret_cast<uint32_t*>(turned + channel * count + first), count / 2);
+    }
+}
+
+void pair(const TileGrid& grid, const Bf16* positions, int pictures, Bf16* pairs) {
+  const int64_t depth = grid.depth();
+  const int64_t row = grid.row();
+  const int64_t count = grid.outputs(pictures) / 2;
+  const Bf16* first = positions + grid.lead() * row;
+  for (int64_t channel = 0; channel < depth; channel += kTileSide) {
+    const Bf16* from = first + channel;
+    auto* to = reinterpret_cast<uint32_t*>(pairs + channel * count * 2);
+    for (int64_t i = 0; i < count; ++i, from += 2 * row, to += kTileSide)
+      for (int lane = 0; lane < kTileSide; lane += kLanes)
+        hn::StoreU(pairs_of(from + lane, from + row + lane), WordTag(), to + lane);
+  }
+}
+
+// A block of a tap's weights as tiles: as B with its inputs as rows, and, turned, with its outputs.
+HWY_INLINE void pack_block(const Bf16 (&block)[kBlockSide][kBlockSide], Bf16* forward, Bf16* transposed) {
+  auto* to = reinterpret_cast<uint32_t*>(forward);
+  for (int half = 0; half < kBlockSide; half += kTileSide)
+    for (int row = 0; row < kBlockSide; row += 2)
+      for (int i = 0; i < kTileSide; i += kLanes, to += kLanes)
+        hn::StoreU(pairs_of(block[row] + half + i, block[row + 1] + half + i), WordTag(), to);
+  HWY_ALIGN uint32_t words[kTileSide][kTileSide];
+  for (int half = 0; half < kBlockSide; half += kTileSide) {
+    std::copy_n(reinterpret_cast<const uint8_t*>(block[half]), sizeof(words), reinterpret_cast<uint8_t*>(words));
+    transpose_words(WordTag(), words, reinterpret_cast<uint32_t*>(transposed + half * kTileDepth), kTileSide);
+  }
+}
+
+void pack_all_weights(const ConvolutionShape& shape, const float* weights, int begin, int end, Bf16* forward,
+                      Bf16* transposed) {
+  const int inputs = shape.input_channels;
+  const int outputs = shape.output_channels;
+  const int64_t in_steps = round_up(inputs, kTileDepth) / kTileDepth;
+  const int64_t out_steps = round_up(outputs, kTileDepth) / kTileDepth;
+  constexpr int64_t kStep = 2 * kTileValues;
+  for (int input = begin; input < end; input += kTileDepth)
+    for (int output = 0; output < outputs; output += kTileDepth)
+      for (int tap = 0; tap < 9; ++tap) {
+        HWY_ALIGN Bf16 block[kBlockSide][kBlockSide] = {};
+        const int rows = std::min(kBlockSide, inputs - input);
+        const int columns = std::min(kBlockSide, outputs - output);
+        for (int row = 0; row < rows; ++row)
+          for (int i = 0; i < columns; i += kLanes)
+            store_rounded(load(weights + (int64_t{tap} * inputs + input + row) * outputs + output + i), block[row] + i);
+        const int64_t in = input / kTileDepth;
+        const int64_t out = output / kTileDepth;
+        pack_block(block, forward + ((out * 9 + tap) * in_steps + in) * kStep,
+                   transposed + ((in * 9 + 8 - tap) * out_steps + out) * kStep);
+      }
+}
+
+// The channels [channel, channel + 16 * kTiles) of a block's positions.
+template <int kTiles, bool kSums, bool kPastCache>
+HWY_INLINE void unpack(const BlockTarget& target, const float* block, int64_t first, int channel) {
+  constexpr int kVectors = kTiles * kTileSide / kLanes;
+  static constexpr float kNoCentre[kBlockSide] = {};
+  const TileGrid& grid = target.grid;
+  int64_t picture = first / grid.picture();
+  int y = static_cast<int>(first % grid.picture() / grid.pitch());
+  int x = static_cast<int>(first % grid.pitch());
+  ChannelSums<kVectors> sums(kSums ? target.centre + channel : kNoCentre);
+  for (int row = 0; row < kBlockSide && picture < target.pictures; ++row) {
+    if (y < target.height && x < target.width) {
+      float* to = target.output + ((picture * target.height + y) * target.width + x) * target.channels + channel;
+#pragma GCC unroll 8
+      for (int v = 0; v < kVectors; ++v) {
+        const Floats value = load(block + row * kBlockSide + v * kLanes);
+        if constexpr (kSums) sums.add(v, value);
+        if constexpr (kPastCache)
+          hn::Stream(value, FloatTag(), to + v * kLanes);
+        else
+          store(target.add ? hn::Add(load(to + v * kLanes), value) : value, to + v * kLanes);
+      }
+    }
+    if (++x < grid.pitch()) continue;
+    x = 0;
+    if (++y < grid.height + grid.border) continue;
+    y = 0;
+    ++picture;
+  }
+  if constexpr (kSums) sums.add_to(target.sums + channel, target.channels);
+}
+
+template <int kTiles>
+HWY_INLINE void unpack_tiles(const BlockTarget& target, const float* block, int64_t first, int channel) {
+  if (target.sums == nullptr)
+    target.past_cache ? unpack<kTiles, false, true>(target, block, first, channel)
+                      : unpack<kTiles, false, false>(target, block, first, channel);
+  else
+    target.past_cache ? unpack<kTiles, true, true>(target, block, first, channel)
+                      : unpack<kTiles, true, false>(target, block, first, channel);
+}
+
+void unpack_any(const BlockTarget& target, const float* block, int64_t first, int channel) {
+  if (target.channels - channel >= kBlockSide)
+    unpack_tiles<2>(target, block, first, channel);
+  else
+    unpack_tiles<1>(target, block, first, channel);
+}
+
+}  // namespace fer_ddp::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace fer_ddp {
+
+HWY_EXPORT(pack_any);
+HWY_EXPORT(turn);
+HWY_EXPORT(pair);
+HWY_EXPORT(pack_all_weights);
+HWY_EXPORT(unpack_any);
+
+void pack_picture(const TileGrid& grid, const MappedValues& values, int picture, Bf16* positions) {
+  HWY_DYNAMIC_DISPATCH(pack_any)(grid, values, picture, positions);
+}
+
+void pack_ends(const TileGrid& grid, int pictures, Bf16* positions) {
+  const int64_t end = grid.lead() + pictures * grid.picture();
+  std::fill_n(positions, grid.lead() * grid.row(), Bf16{0});
+  std::fill_n(positions + end * grid.row(), (grid.positions(pictures) - end) * grid.row(), Bf16{0});
+}
+
+void turn_positions(const TileGrid& grid, const Bf16* positions, int pictures, Bf16* turned) {
+  HWY_DYNAMIC_DISPATCH(turn)(grid, positions, pictures, turned);
+}
+
+void pair_positions(const TileGrid& grid, const Bf16* positions, int pictures, Bf16* pairs) {
+  HWY_DYNAMIC_DISPATCH(pair)(grid, positions, pictures, pairs);
+}
+
+void pack_weights(const ConvolutionShape& shape, const float* weights, int begin, int end, Bf16* forward,
+                  Bf16* transposed) {
+  HWY_DYNAMIC_DISPATCH(pack_all_weights)(shape, weights, begin, end, forward, transposed);
+}
+
+void unpack_block(const BlockTarget& target, const float* block, int64_t first, int channel) {
+  HWY_DYNAMIC_DISPATCH(unpack_any)(target, block, first, channel);
+}
+
+}  // namespace fer_ddp
+#endif
