@@ -82,6 +82,9 @@ void say_what_starts(const Config& config, const Dataset& dataset, const std::ve
     log.info("teachers", fmt::format("a share of {} of the loss is against the mean prediction of {}",
                                      config.distill_weight, fmt::join(config.distill_from, ", ")));
   say_copies(dataset, log);
+  if (const std::string reason = precision_fallback(config);
+      places.front().device.starts_with("cpu") && !reason.empty())
+    log.info("autograd", reason + ": the step is autograd");
   if (dataset.split(Split::kValidation).size() == 0)
     log.warning(
         "no_validation",

@@ -32,9 +32,19 @@ Config fitted_share(Config config, const Dataset& dataset, const Communicator& c
   return config;
 }
 
-// The study's own kernels take any target, but at no temperature; the stages do.
+// The study's own kernels take any target, but at no temperature, and compute in fp32 alone; the stages take both.
 bool takes_own_kernels(const Config& config, const Network& network) {
-  return is_seed_cnn(network) && (config.distill_from.empty() || config.distill_temperature == 1);
+  return is_seed_cnn(network) && config.precision == Precision::kFp32 &&
+         (config.distill_from.empty() || config.distill_temperature == 1);
+}
+
+// The same with `step: autograd` where a rank's processor cannot compute at the precision by its kernels: then none
+// does.
+Config agreed(Config config, Communicator& communicator) {
+  int64_t cannot = precision_refusal(config.precision).empty() ? 0 : 1;
+  communicator.all_reduce(std::span(&cannot, 1), ReduceOperation::kMax);
+  if (cannot > 0) config.step = StepChoice::kAutograd;
+  return config;
 }
 
 std::unique_ptr<TrainingStep> make_cpu_step(const Config& config, Model& model, Optimizer& optimizer,
@@ -68,6 +78,10 @@ void refuse_impossible_step(const Config& config, const Network& network) {
                      "Leave step at auto: it takes the fused step wherever that can run.");
 }
 
+std::string precision_fallback(const Config& config) {
+  return config.step == StepChoice::kAuto ? precision_refusal(config.precision) : "";
+}
+
 std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& model, Optimizer& optimizer,
                                                  const Dataset& dataset, Communicator& communicator,
                                                  DeviceRuntime* device, Teachers* teachers,
@@ -78,9 +92,10 @@ std::unique_ptr<TrainingStep> make_training_step(const Config& config, Model& mo
         model, optimizer, dataset, *device, of_share, teachers,
         choose_kernels(of_share, model.network(), *device, communicator, choices, kFewestMeasuredOperations, teachers));
   }
-  std::unique_ptr<TrainingStep> step = make_cpu_step(config, model, optimizer, dataset, communicator);
+  const Config on_cpu = agreed(config, communicator);
+  std::unique_ptr<TrainingStep> step = make_cpu_step(on_cpu, model, optimizer, dataset, communicator);
   if (teachers == nullptr) return step;
-  return make_distilling_step(std::move(step), *teachers, fitted(config, dataset));
+  return make_distilling_step(std::move(step), *teachers, fitted(on_cpu, dataset));
 }
 
 }  // namespace fer_ddp

@@ -20,6 +20,9 @@ namespace fer_ddp {
 // Throws Error (the user's fault) where the configuration asks for a step that cannot run it.
 void refuse_impossible_step(const Config& config, const Network& network);
 
+// Why a CPU's step is autograd's where its precision is to blame; empty where it is not.
+[[nodiscard]] std::string precision_fallback(const Config& config);
+
 // Collective over the run's ranks. device: null on the CPU. teachers: null where the step learns from none, as to
 // evaluate. choices: TrainingStep::choices() of the run that is computed with once more; none: nothing was chosen yet.
 // All but the choices outlives the step.

@@ -35,12 +35,13 @@ class Teacher {
 
 class StagedTeacher final : public Teacher {
  public:
-  StagedTeacher(Model& model, int64_t most_images)
+  StagedTeacher(Model& model, int64_t most_images, Precision precision)
       : scale_(model.network().input),
         plan_(plan_stages(model.network())),
         layout_(plan_, model.store()),
         weights_(weights_of(model)),
-        network_({.most_images = most_images, .trains = false}, plan_, layout_, model, weights_, {}, {}) {}
+        network_({.most_images = most_images, .trains = false, .precision = precision}, plan_, layout_, model, weights_,
+                 {}, {}) {}
 
   void classify(const BatchShare& share, const RecordLogits& record) override {
     const ShareImages images(share, scale_, 0);
@@ -84,9 +85,8 @@ class OperatorTeacher final : public Teacher {
 
 std::unique_ptr<Teacher> make_teacher(Model& model, const Config& config) {
   const int64_t most_images = std::min<int64_t>(config.batch_size, kMostAtOnce);
-  const bool takes_stages = config.step != StepChoice::kAutograd && config.precision == Precision::kFp32;
-  if (takes_stages && plan_stages(model.network()).refusal.empty())
-    return std::make_unique<StagedTeacher>(model, most_images);
+  if (config.step != StepChoice::kAutograd && plan_stages(model.network()).refusal.empty())
+    return std::make_unique<StagedTeacher>(model, most_images, config.precision);
   return std::make_unique<OperatorTeacher>(model, most_images);
 }
 

@@ -6,7 +6,7 @@ Usage: training.py --fer-ddp build/release/bin/fer-ddp --python PYTHON [--csv fe
 
 PYTHON has torch, and keras with tensorflow (without those, Keras is left out). The CSV defaults to $FER2013_CSV; without one fer-ddp
 trains on synthetic faces. Other networks than the seed CNN train on 2,560 of those, by both kinds of PyTorch alone, and bf16 is among its
-settings. The peers train on random images, whose content does not matter to them. "Best setting" of PyTorch is
+settings; where the processor has AMX, fer-ddp at bf16 as well. The peers train on random images, whose content does not matter to them. "Best setting" of PyTorch is
 channels_last, with glibc kept from giving memory back to the system.
 """
 import argparse
@@ -33,15 +33,15 @@ class Contest:
             timed([options.fer_ddp, "synthesize", csv, "--images", "12000" if self.is_seed_cnn else "2560"])
         timed([options.fer_ddp, "preprocess", csv, folder / "shards"])
 
-    def command(self, ranks: int, threads: int, step: str) -> list:
+    def command(self, ranks: int, threads: int, step: str, precision: str = "fp32") -> list:
         experiment = self.folder / "bench.json"
         experiment.write_text(json.dumps({"data": str(self.folder / "shards"), "output": str(self.folder / "run"), "epochs": 2,
-                                          "batch_size": 128, "threads": threads, "step": step, "model": self.options.model}))
+                                          "batch_size": 128, "threads": threads, "step": step, "precision": precision, "model": self.options.model}))
         return fer_ddp_command(self.options.fer_ddp, ranks, "--config", experiment, "--overwrite")
 
-    def fer_ddp(self, ranks: int, threads: int, step: str = "auto") -> float:
+    def fer_ddp(self, ranks: int, threads: int, step: str = "auto", precision: str = "fp32") -> float:
         """Of the second epoch; the first one warms up."""
-        timed(self.command(ranks, threads, step))
+        timed(self.command(ranks, threads, step, precision))
         return float((self.folder / "run" / "history.csv").read_text().splitlines()[-1].split(",")[-1])
 
     def peer(self, command: list, **environment) -> tuple:
@@ -61,6 +61,11 @@ class Contest:
         return self.peer([self.options.python, HERE / "peers" / "train_keras.py"])
 
 
+def has_amx() -> bool:
+    with open("/proc/cpuinfo") as file:
+        return " amx_bf16" in file.read()
+
+
 def has_keras(python: str) -> bool:
     return subprocess.run([python, "-c", "import keras, tensorflow"], capture_output=True).returncode == 0
 
@@ -75,19 +80,23 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         contest = Contest(options, pathlib.Path(name))
-        memory = {ranks: peak_memory(contest.command(ranks, 2 // ranks, "auto"), options.fer_ddp, ranks) for ranks in (1, 2)}
         ours = {"fer-ddp, 1 rank x 2 threads": lambda: contest.fer_ddp(1, 2),
                 "fer-ddp, 2 ranks x 1 thread": lambda: contest.fer_ddp(2, 1)}
+        memory = {title: peak_memory(contest.command(ranks, 2 // ranks, "auto"), options.fer_ddp, ranks) for title, ranks in zip(ours, (1, 2))}
         others = {"fer-ddp, 1 rank x 1 thread": ("2 ranks", lambda: (contest.fer_ddp(1, 1), 0)),
                   "fer-ddp, step autograd, 1 x 2": ("1 rank", lambda: (contest.fer_ddp(1, 2, "autograd"), 0)),
                   "PyTorch eager as written, 1 x 2": ("1 rank", lambda: contest.torch(1)),
                   "PyTorch best setting, 1 x 2": ("1 rank", lambda: contest.torch(1, "--channels-last", **KEEP_MEMORY)),
                   "PyTorch DDP gloo as written, 2 x 1": ("2 ranks", lambda: contest.torch(2))}
         if not contest.is_seed_cnn:
+            if has_amx():
+                title = "fer-ddp bf16, 1 rank x 2 threads"
+                ours[title] = lambda: contest.fer_ddp(1, 2, precision="bf16")
+                memory[title] = peak_memory(contest.command(1, 2, "auto", "bf16"), options.fer_ddp, 1)
             best = ("--channels-last",)
             others = {"PyTorch fp32 as written, 1 x 2": ("1 rank", lambda: contest.torch(1)),
                       "PyTorch fp32 best setting, 1 x 2": ("1 rank", lambda: contest.torch(1, *best, **KEEP_MEMORY)),
-                      "PyTorch bf16 best setting, 1 x 2": ("1 rank", lambda: contest.torch(1, *best, "--bf16", **KEEP_MEMORY))}
+                      "PyTorch bf16 best setting, 1 x 2": ("bf16" if has_amx() else "1 rank", lambda: contest.torch(1, *best, "--bf16", **KEEP_MEMORY))}
         elif has_keras(options.python):
             others["Keras, 1 x 2"] = ("1 rank", contest.keras)
         speeds = {title: [] for title in [*ours, *others]}
@@ -101,7 +110,7 @@ def main() -> None:
     print(f"| {'':34} | images/s | least | most | MiB a process | fer-ddp is x times as fast |")
     print(f"|{'-' * 36}|---|---|---|---|---|")
     for title in ours:
-        resident, fair = memory[1 if "1 rank" in title else 2]
+        resident, fair = memory[title]
         print_row(title, speeds[title], f"{fair:.0f} ({resident:.0f} resident)", "")
     for title, (rival, _) in others.items():
         best = next(mine for mine in ours if rival in mine)

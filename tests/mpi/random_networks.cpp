@@ -8,6 +8,7 @@
 
 #include "comm/identity_communicator.h"
 #include "data/sampler.h"
+#include "kernels/matrix_tiles.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
 #include "step/device/kernel_choice.h"
@@ -50,12 +51,14 @@ class WatchedSums final : public Reducer {
 };
 
 Trained train(Engine engine, Communicator& communicator, const Network& network, const Faces& faces,
-              BatchNormScope batch_norm = BatchNormScope::kGlobal, Reducer* sums_by = nullptr) {
+              BatchNormScope batch_norm = BatchNormScope::kGlobal, Reducer* sums_by = nullptr,
+              Precision precision = Precision::kFp32) {
   const Config config{.batch_size = static_cast<int>(faces.rows.size()),
                       .optimizer = OptimizerRule::kSgd,
                       .init = "uniform_fan_in",
                       .batch_norm = batch_norm,
-                      .momentum = 0.5};
+                      .momentum = 0.5,
+                      .precision = precision};
   const auto model = make_model(network, config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   HostRuntime runtime(sums_by != nullptr ? *sums_by : static_cast<Reducer&>(communicator));
@@ -189,19 +192,30 @@ TEST(DeviceKernels, SumTheLastLayersGradientsOverTheRanksWhileBackwardRuns) {
 }
 
 // At 1, 2, 4 and 8 ranks the stages add up the same numbers in the same order.
-TEST(RandomStages, HaveTheSameBitsAtAnyPowerOfTwo) {
+void expect_the_same_bits_at_any_power_of_two(Precision precision, double otherwise) {
   Communicator& world = world_communicator();
   for (int i = 0; i < kNetworks; ++i) {
     const Network network = RandomNetwork(static_cast<uint64_t>(i)).draw_staged();
     SCOPED_TRACE(network_to_json(network).dump());
     const Faces faces = Faces::patches(2 + i % 7);
-    const Trained together = train(Engine::kStages, world, network, faces);
-    const Trained alone = train(Engine::kStages, *make_identity_communicator(), network, faces);
-    EXPECT_LT(distance(together.gradients, alone.gradients), 1e-3);
+    const auto train_by = [&](Communicator& communicator) {
+      return train(Engine::kStages, communicator, network, faces, BatchNormScope::kGlobal, nullptr, precision);
+    };
+    const Trained together = train_by(world);
+    const Trained alone = train_by(*make_identity_communicator());
+    EXPECT_LT(distance(together.gradients, alone.gradients), otherwise);
     if (!std::has_single_bit(static_cast<unsigned>(world.size()))) continue;
     EXPECT_EQ(together.gradients, alone.gradients);
     EXPECT_EQ(together.statistics, alone.statistics);
   }
+}
+
+TEST(RandomStages, HaveTheSameBitsAtAnyPowerOfTwo) { expect_the_same_bits_at_any_power_of_two(Precision::kFp32, 1e-3); }
+
+TEST(RandomStages, HaveTheSameBitsAtAnyPowerOfTwoWithBf16Operands) {
+  use_plain_tiles(true);
+  expect_the_same_bits_at_any_power_of_two(Precision::kBf16, 0.1);
+  use_plain_tiles(false);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, RandomNetworksBy, ::testing::Values(Engine::kAutograd, Engine::kDevice),

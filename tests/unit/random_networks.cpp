@@ -4,8 +4,12 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 #include "comm/identity_communicator.h"
 #include "kernels/mapped_values.h"
+#include "kernels/matrix_tiles.h"
 #include "step/autograd/autograd_step.h"
 #include "step/device/device_step.h"
 #include "step/fused/stages/staged_step.h"
@@ -97,6 +101,39 @@ TEST(RandomNetworks, TheFusedStagesComputeWhatFp64Does) {
     const Stepped stepped = step_once(*step, *model, *optimizer, faces);
     expect_as_reference(stepped, *start, config, faces, values_of(seen, faces));
   });
+}
+
+// Rounding changes decisions of ReLU and pools, and a BatchNorm of a channel that hardly varies magnifies it: held to
+// fp32's, as a whole. The kernels have exact tests of their own.
+TEST(RandomNetworks, StagesWithBf16OperandsComputeNearlyWhatFp32Does) {
+  constexpr int kOneIn = 5;
+  use_plain_tiles(true);
+  std::vector<double> distances;
+  for_each_network(Drawn::kStaged, [&](const Network& network, Config config, const Faces& faces) {
+    if (config.random_seed % kOneIn != 0) return;
+    const auto step_at = [&](Precision precision) {
+      config.precision = precision;
+      const auto model = make_model(network, config);
+      const auto optimizer = make_optimizer(config, model->store().layout());
+      const auto communicator = make_identity_communicator();
+      const auto teachers = teachers_of(config);
+      const auto step =
+          taught(std::make_unique<StagedStep>(*model, *optimizer, *communicator, config), teachers.get(), config);
+      Stepped stepped = step_once(*step, *model, *optimizer, faces);
+      std::vector<at::Tensor> gradients;
+      for (const auto& [name, gradient] : stepped.gradients) gradients.push_back(gradient.flatten().clone());
+      return std::pair(stepped.loss, at::cat(gradients));
+    };
+    const auto [loss, gradient] = step_at(Precision::kFp32);
+    const auto [bf16_loss, bf16_gradient] = step_at(Precision::kBf16);
+    EXPECT_NEAR(bf16_loss, loss, 0.03 * loss);
+    distances.push_back((bf16_gradient - gradient).norm().item<double>() / gradient.norm().item<double>());
+    EXPECT_LT(distances.back(), 0.5) << network_to_json(network).dump();
+  });
+  use_plain_tiles(false);
+  std::sort(distances.begin(), distances.end());
+  EXPECT_GT(distances.back(), 0) << "none of the networks has a layer that tiles take";
+  EXPECT_LT(distances[distances.size() / 2], 0.1);
 }
 
 // Also where a bias that a BatchNorm takes away again decays.

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "network/engine_plan.h"
+#include "step/fused/stages/staged_network.h"
 
 namespace fer_ddp {
 
@@ -44,9 +45,7 @@ FusedNetwork::Running running_of(const Model& model) {
 
 std::string FusedStep::refusal(const Config& config, const Network& network) {
   if (std::string refusal = fused_plan(network).refusal; !refusal.empty()) return refusal;
-  // TF32 is a GPU's way of rounding in products; on a CPU nothing is gained by it.
-  if (config.precision == Precision::kBf16) return "the fused step computes in fp32 alone";
-  return {};
+  return precision_refusal(config.precision);
 }
 
 FusedStep::FusedStep(Model& model, Optimizer& optimizer, Communicator& communicator, const Config& config)

@@ -6,6 +6,7 @@
 #include "kernels/image_convolution.h"
 #include "kernels/mapped_values.h"
 #include "kernels/strided_convolution.h"
+#include "kernels/tile_convolution.h"
 #include "kernels/winograd.h"
 #include "step/fused/stages/stage.h"
 
@@ -14,6 +15,7 @@ namespace fer_ddp {
 namespace {
 
 constexpr int64_t kTransformedAtOnce = 16;  // input channels whose weights a thread transforms
+constexpr int64_t kPackedAtOnce = 32;       // and packs
 
 const layer::Convolution& options_of(const StageSpec& spec) { return std::get<layer::Convolution>(spec.layer->kind); }
 
@@ -118,6 +120,19 @@ class ConvolutionStage : public Stage {
             .from_value = map.slope,
             .constant = map.constant};
   }
+  // The same as kernels take it that read a gradient through its map: counted from the share's first image. Without a
+  // ReLU it is written out for the run's images.
+  [[nodiscard]] MappedGradient readable_gradient(const LeafRun& run) const {
+    if (spec_.relu != nullptr) return mapped(0);
+    return {.gradient = written_gradient(run) - run.begin() * shape_.output_size()};
+  }
+  [[nodiscard]] ConvolutionGradients gradients_of(const LeafRun& run) {
+    return {.input = input_->gradient,
+            .add_to_input = adds_,
+            .weights = parts_of(run.first_leaf),
+            .mean = owes_sums() ? input_->mean : nullptr,
+            .sums = owes_sums() ? input_->sums_of(run.first_leaf) : nullptr};
+  }
   // The same written out, for a run's images.
   [[nodiscard]] const float* written_gradient(const LeafRun& run) const {
     MappedGradient from = mapped(run.begin());
@@ -205,20 +220,48 @@ class WinogradStage final : public ConvolutionStage {
   }
 
   void backward(const LeafRun& run) override {
-    MappedGradient by = mapped(0);
-    if (spec_.relu == nullptr) by = {.gradient = written_gradient(run) - run.begin() * shape_.output_size()};
-    winograd_backward(plan_, input_->seen(0), by, run.leaves, run.scratch,
-                      {.transposed_weights = transposed_.data(),
-                       .input = input_->gradient,
-                       .add_to_input = adds_,
-                       .weights = parts_of(run.first_leaf),
-                       .mean = owes_sums() ? input_->mean : nullptr,
-                       .sums = owes_sums() ? input_->sums_of(run.first_leaf) : nullptr});
+    winograd_backward(plan_, transposed_.data(), input_->seen(0), readable_gradient(run), run.leaves, run.scratch,
+                      gradients_of(run));
   }
 
  private:
   WinogradPlan plan_;
   AlignedBuffer<float> transformed_, transposed_;
+};
+
+// The same convolutions with bf16 operands.
+class TileStage final : public ConvolutionStage {
+ public:
+  TileStage(const StageSpec& spec, int index, const StageInputs& inputs)
+      : ConvolutionStage(spec, index, inputs),
+        plan_(plan_tiles(shape_of(shape_))),
+        packed_(static_cast<size_t>(tile_weights_size(plan_))),
+        transposed_(packed_.size()) {}
+
+  [[nodiscard]] int64_t scratch_size() const override { return tile_backward_scratch_size(plan_); }
+
+  void prepare() override {
+    ConvolutionStage::prepare();
+    const int64_t inputs = shape_.input_channels;
+    at::parallel_for(0, (inputs + kPackedAtOnce - 1) / kPackedAtOnce, 1, [&](int64_t begin, int64_t end) {
+      tile_pack_weights(plan_, weights(), static_cast<int>(begin * kPackedAtOnce),
+                        static_cast<int>(std::min(end * kPackedAtOnce, inputs)), packed_.data(), transposed_.data());
+    });
+  }
+
+  void compute(const LeafRun& run) override {
+    tile_forward(plan_, packed_.data(), input_->seen(0), run.leaves, run.scratch, z_.data(), centre(),
+                 sums_of(run, run.first_leaf));
+  }
+
+  void backward(const LeafRun& run) override {
+    tile_backward(plan_, transposed_.data(), input_->seen(0), readable_gradient(run), run.leaves, run.scratch,
+                  gradients_of(run));
+  }
+
+ private:
+  TilePlan plan_;
+  AlignedBuffer<Bf16> packed_, transposed_;
 };
 
 // It reads plain values, which ask for no sums.
@@ -259,7 +302,11 @@ class DirectConvolutionStage final : public ConvolutionStage {
 std::unique_ptr<Stage> make_convolution_stage(const StageSpec& spec, int index, const StageInputs& inputs) {
   if (inputs.input == nullptr) return std::make_unique<ImageConvolutionStage>(spec, index, inputs);
   const layer::Convolution& options = options_of(spec);
-  if (options.kernel == 3 && options.stride == 1) return std::make_unique<WinogradStage>(spec, index, inputs);
+  if (options.kernel == 3 && options.stride == 1) {
+    if (inputs.surroundings->bf16 && tiles_pay(shape_of(strided_shape(spec))))
+      return std::make_unique<TileStage>(spec, index, inputs);
+    return std::make_unique<WinogradStage>(spec, index, inputs);
+  }
   return std::make_unique<DirectConvolutionStage>(spec, index, inputs);
 }
 

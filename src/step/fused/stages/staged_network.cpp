@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "kernels/matrix_tiles.h"
 #include "kernels/tree_sum.h"
 #include "network/gradient_memory.h"
 
@@ -29,6 +30,11 @@ std::span<float> buffer_of(Model& model, const std::string& name) {
 
 }  // namespace
 
+std::string precision_refusal(Precision precision) {
+  const std::string refusal = precision == Precision::kBf16 ? matrix_tiles_refusal() : "";
+  return refusal.empty() ? "" : fmt::format("precision is bf16, for which it takes AMX, and {}", refusal);
+}
+
 StagedNetwork::StagedNetwork(const Options& options, const StagePlan& plan, const StagedLayout& layout, Model& model,
                              std::span<const float> weights, std::span<float> gradients, StagedSums sums)
     : options_(options),
@@ -38,7 +44,8 @@ StagedNetwork::StagedNetwork(const Options& options, const StagePlan& plan, cons
       around_{.weights = weights,
               .gradients = gradients,
               .leaves = own_leaves(options),
-              .most_images = std::max<int64_t>(options.most_images, 1)},
+              .most_images = std::max<int64_t>(options.most_images, 1),
+              .bf16 = options.precision == Precision::kBf16},
       channel_range_(layout.channel_range()),
       threads_(at::get_num_threads()),
       results_(static_cast<size_t>(around_.leaves)),

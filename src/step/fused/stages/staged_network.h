@@ -7,8 +7,10 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "core/choices.h"
 #include "core/pass_clock.h"
 #include "model/model.h"
 #include "network/stage_plan.h"
@@ -16,6 +18,10 @@
 #include "step/fused/stages/staged_layout.h"
 
 namespace fer_ddp {
+
+// Why this processor cannot compute by stages at this precision; empty where it can. TF32 is a GPU's way of rounding,
+// and no CPU's.
+[[nodiscard]] std::string precision_refusal(Precision precision);
 
 // What stands between the passes.
 struct StagedSums {
@@ -39,6 +45,7 @@ class StagedNetwork {
     int rank = 0;             // which share of each batch
     int world_size = 1;
     bool trains = true;  // else it evaluates alone, without memory for gradients
+    Precision precision = Precision::kFp32;
   };
 
   // The model's running statistics live with it, and training moves them; weights and gradients lie as `layout` says.

@@ -17,7 +17,8 @@ StagedNetwork::Options options_of(const Config& config, const Communicator& comm
   const int64_t share = (int64_t{config.batch_size} + communicator.size() - 1) / communicator.size();
   return {.most_images = std::max(share, std::min<int64_t>(config.batch_size, kFewestEvaluated)),
           .rank = communicator.rank(),
-          .world_size = communicator.size()};
+          .world_size = communicator.size(),
+          .precision = config.precision};
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
-// The training step by stages: any table that network/stage_plan.h matches, fp32, on the CPU. As FusedStep in all that
-// its users see: the same numbers as AutogradStep within rounding, the same bits at any number of threads and at 1, 2,
-// 4 and 8 ranks of a host, one copy of the weights a host.
+// The training step by stages: any table that network/stage_plan.h matches, on the CPU, in fp32 or with bf16 operands.
+// As FusedStep in all that its users see: the same numbers as AutogradStep within rounding, the same bits at any number
+// of threads and at 1, 2, 4 and 8 ranks of a host, one copy of the weights a host.
 #pragma once
 
 #include <vector>
