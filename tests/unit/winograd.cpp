@@ -130,8 +130,8 @@ TEST_P(WinogradOf, ALeafsSumsDoNotDependOnTheOtherLeavesOfItsCall) {
   const Layer layer = WinogradOf::layer();
   const std::vector<int> leaves = {0, 1, 1, layer.images};  // the middle one is empty
   const auto weights_size = layer.weights.size();
-  const auto outputs = static_cast<size_t>(2 * layer.shape.output_channels);
-  const auto inputs = static_cast<size_t>(2 * layer.shape.input_channels);
+  const auto outputs = static_cast<size_t>(int64_t{2} * layer.shape.output_channels);
+  const auto inputs = static_cast<size_t>(int64_t{2} * layer.shape.input_channels);
   for (const WinogradPlan& plan : plans(layer.shape)) {
     const Transformed transformed(plan, layer.weights);
     AlignedBuffer<float> scratch(static_cast<size_t>(winograd_backward_scratch_size(plan)));
