@@ -6,7 +6,6 @@
 #include <array>
 #include <stdexcept>
 
-#include "kernels/mapped_values.h"
 #include "kernels/tile_packing.h"
 
 namespace fer_ddp {
@@ -47,7 +46,6 @@ struct BackwardBuffers {
   Bf16* turned;
   Bf16* gradients;  // positions
   Bf16* pairs;
-  float* dz;  // of one picture
   float* block;
   BackwardBuffers(const TilePlan& plan, Scratch& scratch) {
     const TileGrid input = input_grid(plan.shape);
@@ -56,7 +54,6 @@ struct BackwardBuffers {
     turned = scratch.halves(input.positions(plan.pictures) * input.depth());
     gradients = scratch.halves(gradient.positions(plan.pictures) * gradient.row());
     pairs = scratch.halves(gradient.outputs(plan.pictures) * gradient.depth());
-    dz = scratch.floats(plan.shape.output_size());
     block = scratch.floats(kBlockSide * kBlockSide);
   }
 };
@@ -135,22 +132,16 @@ void add_weight_gradient(const TilePlan& plan, const BackwardBuffers& buffers, i
     }
 }
 
-// One picture's gradient of z, written out where it is not as it is given.
-const float* gradient_of_outputs(const ConvolutionShape& shape, const MappedGradient& all, int64_t image, float* dz) {
-  const PooledShape pooled{shape.output_height(), shape.output_width(), shape.output_channels};
-  const int64_t given = (all.winners == nullptr ? pooled.positions() : pooled.pooled_positions()) * pooled.channels;
-  MappedGradient one = all;
-  one.gradient += image * given;
-  if (all.z.scale == nullptr) return one.gradient;
-  one.z.values += image * shape.output_size();
-  if (all.winners != nullptr) {
-    std::fill_n(dz, shape.output_size(), 0.0F);
-    add_max_pool_gradient(pooled, one.gradient, all.winners + image * given, 1, dz);
-    one.gradient = dz;
-    one.winners = nullptr;
-  }
-  mapped_gradient(one, pooled.positions(), pooled.channels, dz);
-  return dz;
+// From one image on.
+MappedGradient from_image(const ConvolutionShape& shape, MappedGradient gradient, int64_t image) {
+  const bool is_pooled = gradient.winners != nullptr;
+  const int64_t given = is_pooled
+                            ? int64_t{shape.output_height() / 2} * (shape.output_width() / 2) * shape.output_channels
+                            : shape.output_size();
+  gradient.gradient += image * given;
+  if (is_pooled) gradient.winners += image * given;
+  if (gradient.z.values != nullptr) gradient.z.values += image * shape.output_size();
+  return gradient;
 }
 
 MappedValues from_image(const ConvolutionShape& shape, const MappedValues& input, int64_t image) {
@@ -164,8 +155,7 @@ void pack_group(const TilePlan& plan, const MappedValues& input, const MappedGra
   const TileGrid by = gradient_grid(shape);
   for (int i = 0; i < pictures; ++i) {
     pack_picture(from, from_image(shape, input, first + i), i, buffers.inputs);
-    const float* dz = gradient_of_outputs(shape, gradient, first + i, buffers.dz);
-    pack_picture(by, {.values = dz}, i, buffers.gradients);
+    pack_gradient(by, from_image(shape, gradient, first + i), i, buffers.gradients);
   }
   pack_ends(from, pictures, buffers.inputs);
   pack_ends(by, pictures, buffers.gradients);
@@ -179,6 +169,13 @@ void for_each_group(const TilePlan& plan, std::span<const int> leaves, const Wor
   for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf)
     for (int first = leaves[leaf]; first < leaves[leaf + 1]; first += plan.pictures)
       work(static_cast<int64_t>(leaf), first, std::min(plan.pictures, leaves[leaf + 1] - first), first == leaves[leaf]);
+}
+
+// Large pictures leave the cache before they are read again: written past it, they need not be fetched first.
+bool goes_past_cache(int64_t picture_size, const float* pictures) {
+  constexpr int64_t kLarge = 16 * 1024;
+  constexpr uintptr_t kLine = 64;
+  return picture_size >= kLarge && reinterpret_cast<uintptr_t>(pictures) % kLine == 0;
 }
 
 // As many as leave what backward goes through in the second-level cache.
@@ -222,10 +219,7 @@ void tile_forward(const TilePlan& plan, const Bf16* packed_weights, const Mapped
   const TileGrid grid = input_grid(shape);
   Scratch parts(scratch);
   const ForwardBuffers buffers(plan, parts);
-  // Large activations leave the cache before they are read again.
-  constexpr int64_t kLarge = 16 * 1024;
-  constexpr uintptr_t kLine = 64;
-  const bool past_cache = shape.output_size() >= kLarge && reinterpret_cast<uintptr_t>(output) % kLine == 0;
+  const bool past_cache = goes_past_cache(shape.output_size(), output);
   const TileScope tiles;
   for_each_group(plan, leaves, [&](int64_t leaf, int first, int pictures, bool) {
     for (int i = 0; i < pictures; ++i) pack_picture(grid, from_image(shape, input, first + i), i, buffers.positions);
@@ -237,8 +231,8 @@ void tile_forward(const TilePlan& plan, const Bf16* packed_weights, const Mapped
               .channels = shape.output_channels,
               .output = output + first * shape.output_size(),
               .past_cache = past_cache,
-              .centre = centre,
-              .sums = sums == nullptr ? nullptr : sums + leaf * 2 * shape.output_channels},
+              .sums = sums == nullptr ? nullptr : sums + leaf * 2 * shape.output_channels,
+              .middle = centre},
              buffers.positions, packed_weights, buffers.block);
   });
   hwy::FlushStream();  // before another thread is told that they are there
@@ -250,6 +244,7 @@ void tile_backward(const TilePlan& plan, const Bf16* transposed_weights, const M
   const ConvolutionShape& shape = plan.shape;
   Scratch parts(scratch);
   const BackwardBuffers buffers(plan, parts);
+  const bool past_cache = goes_past_cache(shape.input_size(), gradients.input);
   const TileScope tiles;
   for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf)
     if (leaves[leaf] == leaves[leaf + 1])
@@ -263,14 +258,14 @@ void tile_backward(const TilePlan& plan, const Bf16* transposed_weights, const M
               .width = shape.width,
               .channels = shape.input_channels,
               .output = gradients.input + first * shape.input_size(),
-              .add = gradients.add_to_input},
+              .add = gradients.add_to_input,
+              .past_cache = past_cache,
+              .sums = gradients.sums == nullptr ? nullptr : gradients.sums + leaf * 2 * shape.input_channels,
+              .middle = gradients.mean,
+              .seen = from_image(shape, input, first)},
              buffers.gradients, transposed_weights, buffers.block);
-    if (gradients.sums == nullptr) return;
-    for (int i = first; i < first + pictures; ++i)
-      add_live_sums(from_image(shape, input, i), gradients.input + i * shape.input_size(), gradients.mean,
-                    int64_t{shape.height} * shape.width, shape.input_channels,
-                    gradients.sums + leaf * 2 * shape.input_channels);
   });
+  hwy::FlushStream();
 }
 
 }  // namespace fer_ddp

@@ -38,33 +38,92 @@ HWY_INLINE Words pairs_of(const Bf16* first, const Bf16* second) {
   return hn::Or(low, hn::ShiftLeft<16>(high));
 }
 
+// Rows of a picture, some channels at a time, as what is packed reads them: row(y, channel)(x).
 template <bool kMapped>
-HWY_NOINLINE void pack(const TileGrid& grid, const MappedValues& values, int picture, Bf16* positions) {
-  const int64_t row = grid.row();
-  const int64_t gap = int64_t{grid.border} * row;
-  Bf16* to = positions + (grid.lead() + picture * grid.picture()) * row;
-  const float* from = values.values;
+struct ValueRows {
+  const TileGrid& grid;
+  const MappedValues& values;
+  struct Row {
+    Map<kMapped> map;
+    const float* from;
+    int64_t channels;
+    HWY_INLINE Floats operator()(int x) const { return map(load(from + x * channels)); }
+  };
+  HWY_INLINE Row row(int y, int channel) const {
+    return {Map<kMapped>(values, channel), values.values + int64_t{y} * grid.width * grid.channels + channel,
+            grid.channels};
+  }
+};
+
+template <bool kPooled>
+struct GradientRows {
+  const TileGrid& grid;
+  const MappedGradient& gradient;
+  struct Row {
+    GradientMap map;
+    const float* z;
+    const float* given;  // for the row, or the row of windows that it is in
+    const uint8_t* winners;
+    int64_t channels;
+    int below, pooled_width;  // no windows where that is 0
+    HWY_INLINE Floats operator()(int x) const {
+      const Floats value = load(z + x * channels);
+      if constexpr (!kPooled) return map(load(given + x * channels), value);
+      if (x / 2 >= pooled_width) return map(zeros(), value);
+      const int64_t window = x / 2 * channels;
+      const FloatMask won =
+          hn::RebindMask(FloatTag(), hn::Eq(load_winners(winners + window), hn::Set(IntTag(), 2 * below + x % 2)));
+      return map(hn::IfThenElseZero(won, load(given + window)), value);
+    }
+  };
+  HWY_INLINE Row row(int y, int channel) const {
+    const int64_t width = kPooled ? grid.width / 2 : grid.width;
+    const int64_t at = int64_t{kPooled ? y / 2 : y} * width * grid.channels + channel;
+    return {GradientMap(gradient, channel),
+            gradient.z.values + int64_t{y} * grid.width * grid.channels + channel,
+            gradient.gradient + at,
+            kPooled ? gradient.winners + at : nullptr,
+            grid.channels,
+            y % 2,
+            y / 2 < grid.height / 2 ? grid.width / 2 : 0};
+  }
+};
+
+template <typename Rows>
+HWY_NOINLINE void pack(const TileGrid& grid, const Rows& rows, int picture, Bf16* positions) {
+  const int64_t step = grid.row();
+  const int64_t gap = int64_t{grid.border} * step;
+  Bf16* to = positions + (grid.lead() + picture * grid.picture()) * step;
   for (int y = 0; y < grid.height; ++y) {
     for (int channel = 0; channel < grid.channels; channel += kLanes) {
-      const Map<kMapped> map(values, channel);
-      for (int x = 0; x < grid.width; ++x)
-        store_rounded(map(load(from + int64_t{x} * grid.channels + channel)), to + x * row + channel);
+      const auto row = rows.row(y, channel);
+      for (int x = 0; x < grid.width; ++x) store_rounded(row(x), to + x * step + channel);
     }
     if (const int64_t rest = grid.depth() - grid.channels; rest > 0)
-      for (int x = 0; x < grid.width; ++x) std::fill_n(to + x * row + grid.channels, rest, Bf16{0});
-    from += int64_t{grid.width} * grid.channels;
-    to += grid.width * row;
+      for (int x = 0; x < grid.width; ++x) std::fill_n(to + x * step + grid.channels, rest, Bf16{0});
+    to += grid.width * step;
     std::fill_n(to, gap, Bf16{0});
     to += gap;
   }
   std::fill_n(to, gap * grid.pitch(), Bf16{0});
 }
 
-void pack_any(const TileGrid& grid, const MappedValues& values, int picture, Bf16* positions) {
+void pack_values(const TileGrid& grid, const MappedValues& values, int picture, Bf16* positions) {
   if (values.scale == nullptr)
-    pack<false>(grid, values, picture, positions);
+    pack(grid, ValueRows<false>{grid, values}, picture, positions);
   else
-    pack<true>(grid, values, picture, positions);
+    pack(grid, ValueRows<true>{grid, values}, picture, positions);
+}
+
+void pack_gradients(const TileGrid& grid, const MappedGradient& gradient, int picture, Bf16* positions) {
+  switch (kind_of(gradient)) {
+    case GradientKind::kPlain:
+      return pack_values(grid, {.values = gradient.gradient}, picture, positions);
+    case GradientKind::kMapped:
+      return pack(grid, GradientRows<false>{grid, gradient}, picture, positions);
+    case GradientKind::kPooled:
+      return pack(grid, GradientRows<true>{grid, gradient}, picture, positions);
+  }
 }
 
 // to[column][row] = from[row][column], of 16 x 16 words.
@@ -178,27 +237,75 @@ void pack_all_weights(const ConvolutionShape& shape, const float* weights, int b
       }
 }
 
+enum class SumsOf { kNothing, kOutputs, kLiveGradients };
+
+// The sums of a block's channels [channel, channel + kVectors * kLanes), by what they are of.
+template <SumsOf kOf, int kVectors>
+struct BlockSums {
+  HWY_INLINE BlockSums(const BlockTarget&, int) {}
+  HWY_INLINE void add(int, Floats, int64_t) {}
+  HWY_INLINE void finish(const BlockTarget&, int) const {}
+};
+
+template <int kVectors>
+struct BlockSums<SumsOf::kOutputs, kVectors> {
+  ChannelSums<kVectors> sums;
+  HWY_INLINE BlockSums(const BlockTarget& target, int channel) : sums(target.middle + channel) {}
+  HWY_INLINE void add(int v, Floats value, int64_t) { sums.add(v, value); }
+  HWY_INLINE void finish(const BlockTarget& target, int channel) const {
+    sums.add_to(target.sums + channel, target.channels);
+  }
+};
+
+template <int kVectors>
+struct BlockSums<SumsOf::kLiveGradients, kVectors> {
+  const float* values;
+  Floats scale[kVectors], shift[kVectors], mean[kVectors], sum[kVectors], products[kVectors];
+  HWY_INLINE BlockSums(const BlockTarget& target, int channel) : values(target.seen.values + channel) {
+    for (int v = 0; v < kVectors; ++v) {
+      scale[v] = load(target.seen.scale + channel + v * kLanes);
+      shift[v] = load(target.seen.shift + channel + v * kLanes);
+      mean[v] = load(target.middle + channel + v * kLanes);
+      sum[v] = products[v] = zeros();
+    }
+  }
+  // `at`: from the group's first value on, where the vectors begin.
+  HWY_INLINE void add(int v, Floats gradient, int64_t at) {
+    const Floats value = load(values + at + v * kLanes);
+    const Floats live = live_gradient(gradient, value, scale[v], shift[v]);
+    sum[v] = hn::Add(sum[v], live);
+    products[v] = hn::MulAdd(live, hn::Sub(value, mean[v]), products[v]);
+  }
+  HWY_INLINE void finish(const BlockTarget& target, int channel) const {
+    for (int v = 0; v < kVectors; ++v) {
+      add_to_doubles(sum[v], target.sums + channel + v * kLanes);
+      add_to_doubles(products[v], target.sums + target.channels + channel + v * kLanes);
+    }
+  }
+};
+
 // The channels [channel, channel + 16 * kTiles) of a block's positions.
-template <int kTiles, bool kSums, bool kPastCache>
+template <int kTiles, SumsOf kOf, bool kPastCache>
 HWY_INLINE void unpack(const BlockTarget& target, const float* block, int64_t first, int channel) {
   constexpr int kVectors = kTiles * kTileSide / kLanes;
-  static constexpr float kNoCentre[kBlockSide] = {};
   const TileGrid& grid = target.grid;
   int64_t picture = first / grid.picture();
   int y = static_cast<int>(first % grid.picture() / grid.pitch());
   int x = static_cast<int>(first % grid.pitch());
-  ChannelSums<kVectors> sums(kSums ? target.centre + channel : kNoCentre);
+  BlockSums<kOf, kVectors> sums(target, channel);
   for (int row = 0; row < kBlockSide && picture < target.pictures; ++row) {
     if (y < target.height && x < target.width) {
-      float* to = target.output + ((picture * target.height + y) * target.width + x) * target.channels + channel;
+      const int64_t at = ((picture * target.height + y) * target.width + x) * target.channels;
+      float* to = target.output + at + channel;
 #pragma GCC unroll 8
       for (int v = 0; v < kVectors; ++v) {
-        const Floats value = load(block + row * kBlockSide + v * kLanes);
-        if constexpr (kSums) sums.add(v, value);
+        Floats value = load(block + row * kBlockSide + v * kLanes);
+        if (target.add) value = hn::Add(load(to + v * kLanes), value);
+        sums.add(v, value, at);
         if constexpr (kPastCache)
           hn::Stream(value, FloatTag(), to + v * kLanes);
         else
-          store(target.add ? hn::Add(load(to + v * kLanes), value) : value, to + v * kLanes);
+          store(value, to + v * kLanes);
       }
     }
     if (++x < grid.pitch()) continue;
@@ -207,24 +314,32 @@ HWY_INLINE void unpack(const BlockTarget& target, const float* block, int64_t fi
     y = 0;
     ++picture;
   }
-  if constexpr (kSums) sums.add_to(target.sums + channel, target.channels);
+  sums.finish(target, channel);
 }
 
-template <int kTiles>
+template <SumsOf kOf, bool kPastCache>
 HWY_INLINE void unpack_tiles(const BlockTarget& target, const float* block, int64_t first, int channel) {
-  if (target.sums == nullptr)
-    target.past_cache ? unpack<kTiles, false, true>(target, block, first, channel)
-                      : unpack<kTiles, false, false>(target, block, first, channel);
+  if (target.channels - channel >= kBlockSide)
+    unpack<2, kOf, kPastCache>(target, block, first, channel);
   else
-    target.past_cache ? unpack<kTiles, true, true>(target, block, first, channel)
-                      : unpack<kTiles, true, false>(target, block, first, channel);
+    unpack<1, kOf, kPastCache>(target, block, first, channel);
+}
+
+template <SumsOf kOf>
+HWY_INLINE void unpack_sums(const BlockTarget& target, const float* block, int64_t first, int channel) {
+  if (target.past_cache)
+    unpack_tiles<kOf, true>(target, block, first, channel);
+  else
+    unpack_tiles<kOf, false>(target, block, first, channel);
 }
 
 void unpack_any(const BlockTarget& target, const float* block, int64_t first, int channel) {
-  if (target.channels - channel >= kBlockSide)
-    unpack_tiles<2>(target, block, first, channel);
+  if (target.sums == nullptr)
+    unpack_sums<SumsOf::kNothing>(target, block, first, channel);
+  else if (target.seen.values == nullptr)
+    unpack_sums<SumsOf::kOutputs>(target, block, first, channel);
   else
-    unpack_tiles<1>(target, block, first, channel);
+    unpack_sums<SumsOf::kLiveGradients>(target, block, first, channel);
 }
 
 }  // namespace fer_ddp::HWY_NAMESPACE
@@ -233,14 +348,19 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace fer_ddp {
 
-HWY_EXPORT(pack_any);
+HWY_EXPORT(pack_values);
+HWY_EXPORT(pack_gradients);
 HWY_EXPORT(turn);
 HWY_EXPORT(pair);
 HWY_EXPORT(pack_all_weights);
 HWY_EXPORT(unpack_any);
 
 void pack_picture(const TileGrid& grid, const MappedValues& values, int picture, Bf16* positions) {
-  HWY_DYNAMIC_DISPATCH(pack_any)(grid, values, picture, positions);
+  HWY_DYNAMIC_DISPATCH(pack_values)(grid, values, picture, positions);
+}
+
+void pack_gradient(const TileGrid& grid, const MappedGradient& gradient, int picture, Bf16* positions) {
+  HWY_DYNAMIC_DISPATCH(pack_gradients)(grid, gradient, picture, positions);
 }
 
 void pack_ends(const TileGrid& grid, int pictures, Bf16* positions) {

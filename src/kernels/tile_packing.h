@@ -9,6 +9,7 @@ namespace fer_ddp {
 
 // A group's positions [positions][row]: one picture at a time, then what lies around all of them.
 void pack_picture(const TileGrid& grid, const MappedValues& values, int picture, Bf16* positions);
+void pack_gradient(const TileGrid& grid, const MappedGradient& gradient, int picture, Bf16* positions);
 void pack_ends(const TileGrid& grid, int pictures, Bf16* positions);
 
 // The same [depth][positions], and as B of a product over positions, from the first picture on: [depth / 16] tiles of
@@ -31,10 +32,12 @@ struct BlockTarget {
   int channels = 0;
   float* output = nullptr;  // the group's, [picture][height][width][channels]
   bool add = false;         // to what is there
-  bool past_cache = false;  // where the output is not read soon; it is at a multiple of 64, and nothing is added
-  // Null: not asked for. [2 * channels]: added to, of (output - centre) and of its squares.
-  const float* centre = nullptr;
+  bool past_cache = false;  // where the output is not read soon; it is then at a multiple of 64
+  // [2 * channels]: added to, of (output - middle) and of its squares; or, where `seen` is what the group's outputs are
+  // the gradient of, of what ReLU lets through of them and of that times (value - middle). Null: not asked for.
   double* sums = nullptr;
+  const float* middle = nullptr;
+  MappedValues seen{};
 };
 
 // block [32 positions from `first` on][32 channels from `channel` on].
