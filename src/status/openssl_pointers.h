@@ -8,6 +8,7 @@
 #include <openssl/x509v3.h>
 
 #include <memory>
+#include <string>
 
 namespace fer_ddp {
 
@@ -25,5 +26,10 @@ using KeyPointer = OpensslPointer<EVP_PKEY, EVP_PKEY_free>;
 using NamesPointer = OpensslPointer<GENERAL_NAMES, GENERAL_NAMES_free>;
 using TlsPointer = OpensslPointer<SSL, SSL_free>;
 using TlsContextPointer = OpensslPointer<SSL_CTX, SSL_CTX_free>;
+
+// Reads a text that outlives it.
+inline BioPointer reader_of(const std::string& text) {
+  return BioPointer(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
+}
 
 }  // namespace fer_ddp

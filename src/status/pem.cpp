@@ -20,10 +20,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-BioPointer reader_of(const std::string& text) {
-  return BioPointer(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
 // Why the newest OpenSSL call failed, in its own words; forgets it.
 std::string openssl_reason() {
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());

@@ -32,10 +32,6 @@ struct Handshake {
   std::string service_certificate{};
 };
 
-BioPointer reader_of(const std::string& text) {
-  return BioPointer(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-}
-
 void trust(SSL_CTX* context, const std::string& ca) {
   X509_STORE* store = SSL_CTX_get_cert_store(context);
   const BioPointer reader = reader_of(ca);

@@ -21,10 +21,6 @@ namespace {
 constexpr double kClearlyQuicker = 0.95;  // of the other's time
 constexpr int kPasses = 3;
 
-double operations_of(const DeviceConvolution& shape) {
-  return 2.0 * static_cast<double>(shape.output.positions()) * static_cast<double>(shape.weights());
-}
-
 // Infinite where LibTorch has no way to run it here: a library of cuDNN's that is not there, or too little memory.
 double seconds_of_library(DeviceRuntime& runtime, const std::function<void()>& work) {
   try {
@@ -89,7 +85,7 @@ std::vector<DeviceConvolution> large_convolutions(const StagePlan& plan, int ima
   for (const StageSpec& spec : plan.stages) {
     if (spec.kind != StageSpec::Kind::kConvolution || spec.input == StageSpec::kImages) continue;
     const DeviceConvolution shape = convolution_of(*spec.layer, images);
-    if (operations_of(shape) >= fewest_operations) found.push_back(shape);
+    if (shape.operations() >= fewest_operations) found.push_back(shape);
   }
   return found;
 }

@@ -43,6 +43,10 @@ struct DeviceConvolution {
 
   [[nodiscard]] int taps() const { return kernel * kernel; }
   [[nodiscard]] int64_t weights() const { return int64_t{taps()} * input.channels * output.channels; }
+  // Of a pass, two a multiplication with a weight.
+  [[nodiscard]] double operations() const {
+    return 2.0 * static_cast<double>(output.positions()) * static_cast<double>(weights());
+  }
 };
 
 // Parts of a weight gradient: each as the weights lie, or turned, [kernel * kernel * inputs][outputs].

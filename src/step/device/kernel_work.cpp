@@ -49,10 +49,6 @@ double bytes_of_new_weight(const WeightUpdate& update, ValueKind kind) {
   return kFloat * (update.average != nullptr ? 4 : 2) + (update.values != nullptr ? kind.bytes : 0);
 }
 
-double operations_of(const DeviceConvolution& shape) {
-  return 2.0 * as_double(shape.output.positions()) * as_double(shape.weights());
-}
-
 double weight_part_bytes(const DeviceConvolution& shape, int part_count) {
   return kFloat * part_count * as_double(shape.weights());
 }
@@ -61,7 +57,7 @@ KernelWork product(const char* name, const DeviceConvolution& shape, double byte
   return {.kernel = name,
           .shape = text_of(shape),
           .bytes = bytes,
-          .operations = operations_of(shape),
+          .operations = shape.operations(),
           .on_matrix_units = kind.on_matrix_units};
 }
 
