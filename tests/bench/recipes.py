@@ -3,8 +3,9 @@
 them, in turns, the same recipe in PyTorch at its best setting on a CPU (bf16 autocast, channels_last, glibc kept from giving memory back).
 
 Usage: recipes.py RECIPE... [--python PYTHON_WITH_TORCH] [--csv fer2013.csv] [--fer-ddp PROGRAM] [--seeds 0 1 2] [--ranks 1]
+                 [--set KEY=VALUE ...]
 
-Without --python the peer is left out. PublicTest is what validates; PrivateTest is read once, at the end, and selects nothing.
+Without --python the peer is left out. --set changes keys of ours, such as precision=bf16. PublicTest is what validates; PrivateTest is read once, at the end, and selects nothing.
 """
 import argparse
 import json
@@ -23,7 +24,8 @@ def ours(options: argparse.Namespace, recipe: pathlib.Path, seed: int) -> dict:
     with tempfile.TemporaryDirectory() as name:
         run = pathlib.Path(name) / "run"
         seconds, _ = timed(fer_ddp_command(options.fer_ddp, options.ranks, "--config", recipe, "--set", f"data={options.csv}", "--set",
-                                           f"output={run}", "--set", f"random_seed={seed}"))
+                                           f"output={run}", "--set", f"random_seed={seed}",
+                                           *(word for key in options.set for word in ("--set", key))))
         result = json.loads((run / "result.json").read_text())
         history = (run / "history.csv").read_text().splitlines()
     columns = history[0].split(",")
@@ -59,6 +61,7 @@ def main() -> None:
     parser.add_argument("--csv", default=os.environ.get("FER2013_CSV"))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--ranks", type=int, default=1)
+    parser.add_argument("--set", nargs="*", default=[])
     options = parser.parse_args()
     if not options.csv:
         parser.error("give --csv, or set FER2013_CSV to the path of fer2013.csv")
