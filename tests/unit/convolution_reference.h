@@ -152,15 +152,24 @@ struct Layer {
   }
 };
 
+// What a kernel makes of its operands before it multiplies them.
+using Rounding = double (*)(double);
+inline double exactly(double value) { return value; }
+
+inline Reference rounded_by(Rounding round, Reference values) {
+  for (double& value : values) value = round(value);
+  return values;
+}
+
 // What forward has to give: the outputs, and the sums of (output - centre) and of its squares.
 struct ExpectedForward {
   Reference output, sums;
-  explicit ExpectedForward(const Layer& layer)
+  explicit ExpectedForward(const Layer& layer, Rounding round = exactly)
       : output(static_cast<size_t>(layer.images * layer.shape.output_size())),
         sums(static_cast<size_t>(2 * layer.shape.output_channels)) {
-    const Reference seen = layer.activation();
+    const Reference seen = rounded_by(round, layer.activation());
     for_each_product(layer.shape, layer.images,
-                     [&](size_t i, size_t w, size_t o) { output[o] += seen[i] * double{layer.weights[w]}; });
+                     [&](size_t i, size_t w, size_t o) { output[o] += seen[i] * round(double{layer.weights[w]}); });
     const size_t channels = sums.size() / 2;
     for (size_t i = 0; i < output.size(); ++i) {
       const double offset = output[i] - double{layer.centre[i % channels]};
@@ -173,12 +182,12 @@ struct ExpectedForward {
 // And backward: the gradients, and the sums of the input's live ones and of them times (value - mean).
 struct ExpectedBackward {
   Reference input, weights, sums;
-  explicit ExpectedBackward(const Layer& layer)
+  explicit ExpectedBackward(const Layer& layer, Rounding round = exactly)
       : input(layer.input.size()), weights(layer.weights.size()), sums(2 * layer.scale.size()) {
-    const Reference seen = layer.activation();
-    const Reference dz = layer.output_gradient();
+    const Reference seen = rounded_by(round, layer.activation());
+    const Reference dz = rounded_by(round, layer.output_gradient());
     for_each_product(layer.shape, layer.images, [&](size_t i, size_t w, size_t o) {
-      input[i] += dz[o] * double{layer.weights[w]};
+      input[i] += dz[o] * round(double{layer.weights[w]});
       weights[w] += dz[o] * seen[i];
     });
     const size_t channels = layer.scale.size();

@@ -26,58 +26,12 @@ namespace {
 constexpr double kTolerance = 1e-5;
 constexpr std::array<int, 2> kOne{0, 1};  // a leaf of one image
 
-// To nearest, ties to even.
-float rounded(float value) {
-  const auto bits = std::bit_cast<uint32_t>(value);
-  return std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000U);
+// To bf16's nearest, ties to even. Where SSE multiplies and adds apart, the kernels may round a value the other way;
+// none of these does.
+double rounded(double value) {
+  const auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
+  return double{std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000U)};
 }
-
-double rounded(double value) { return double{rounded(static_cast<float>(value))}; }
-
-template <typename Range>
-Range rounded_range(Range values) {
-  for (auto& value : values) value = rounded(value);
-  return values;
-}
-
-// ExpectedForward and ExpectedBackward of a layer whose operands are bf16.
-struct Expected {
-  Reference output, sums, input, weights, input_sums;
-
-  explicit Expected(const Layer& layer)
-      : output(static_cast<size_t>(layer.images * layer.shape.output_size())),
-        sums(static_cast<size_t>(2 * layer.shape.output_channels)),
-        input(layer.input.size()),
-        weights(layer.weights.size()),
-        input_sums(2 * layer.scale.size()) {
-    // In fp32 as the kernels, before it rounds. Where SSE multiplies and adds apart, a value may round the other way;
-    // none of these does.
-    Reference seen(layer.input.begin(), layer.input.end());
-    const size_t inputs = layer.scale.size();
-    for (size_t i = 0; layer.input_is_mapped && i < seen.size(); ++i)
-      seen[i] = double{std::max(0.0F, std::fma(layer.input[i], layer.scale[i % inputs], layer.shift[i % inputs]))};
-    seen = rounded_range(seen);
-    const Reference dz = rounded_range(layer.output_gradient());
-    for_each_product(layer.shape, layer.images, [&](size_t i, size_t w, size_t o) {
-      const double weight = rounded(double{layer.weights[w]});
-      output[o] += seen[i] * weight;
-      input[i] += dz[o] * weight;
-      weights[w] += dz[o] * seen[i];
-    });
-    const size_t outputs = layer.centre.size();
-    for (size_t i = 0; i < output.size(); ++i) {
-      const double offset = output[i] - double{layer.centre[i % outputs]};
-      sums[i % outputs] += offset;
-      sums[outputs + i % outputs] += offset * offset;
-    }
-    for (size_t i = 0; i < input.size(); ++i) {
-      const size_t c = i % inputs;
-      if (!Layer::is_live(layer.input[i], layer.scale[c], layer.shift[c])) continue;
-      input_sums[c] += input[i];
-      input_sums[inputs + c] += input[i] * (double{layer.input[i]} - double{layer.mean[c]});
-    }
-  }
-};
 
 // Which tiles, and which vectors around them.
 struct Way {
@@ -140,39 +94,40 @@ struct Kernel {
 
 TEST_P(TileConvolutionOf, EqualsTheDirectOneInFp64) {
   const Layer layer = TileConvolutionOf::layer();
-  const Expected expected(layer);
+  const ExpectedForward forward(layer, rounded);
+  const ExpectedBackward backward(layer, rounded);
   for (const int pictures : {plan_tiles(layer.shape).pictures, 2}) {
     Kernel kernel(layer, pictures);
     // At a multiple of 64 large outputs go past the cache; 16 bytes further they cannot.
-    AlignedBuffer<float> memory(expected.output.size() + 4);
-    const std::span<float> output = memory.span().first(expected.output.size());
+    AlignedBuffer<float> memory(forward.output.size() + 4);
+    const std::span<float> output = memory.span().first(forward.output.size());
     const std::span<float> elsewhere = memory.span().subspan(4);
-    std::vector<double> sums(expected.sums.size());
+    std::vector<double> sums(forward.sums.size());
     kernel.forward(layer.leaf(), output, sums.data());
-    EXPECT_LT(error_of(output, expected.output), kTolerance);
-    EXPECT_LT(error_of(sums, expected.sums), kTolerance);
+    EXPECT_LT(error_of(output, forward.output), kTolerance);
+    EXPECT_LT(error_of(sums, forward.sums), kTolerance);
     kernel.forward(layer.leaf(), output, nullptr);
-    EXPECT_LT(error_of(output, expected.output), kTolerance) << "without sums";
+    EXPECT_LT(error_of(output, forward.output), kTolerance) << "without sums";
     kernel.forward(layer.leaf(), elsewhere, nullptr);
-    EXPECT_LT(error_of(elsewhere, expected.output), kTolerance) << "elsewhere";
+    EXPECT_LT(error_of(elsewhere, forward.output), kTolerance) << "elsewhere";
 
     Values input(layer.input.size());
     Values weights(layer.weights.size(), 7.0F);
-    std::vector<double> input_sums(expected.input_sums.size());
+    std::vector<double> input_sums(backward.sums.size());
     ConvolutionGradients gradients{.input = input.data(),
                                    .weights = weights.data(),
                                    .mean = layer.mean.data(),
                                    .sums = layer.mapped ? input_sums.data() : nullptr};
     kernel.backward(layer.leaf(), gradients);
-    EXPECT_LT(error_of(input, expected.input), kTolerance);
-    EXPECT_LT(error_of(weights, expected.weights), kTolerance);
+    EXPECT_LT(error_of(input, backward.input), kTolerance);
+    EXPECT_LT(error_of(weights, backward.weights), kTolerance);
     if (layer.mapped) {
-      EXPECT_LT(error_of(input_sums, expected.input_sums), kTolerance);
+      EXPECT_LT(error_of(input_sums, backward.sums), kTolerance);
     }
     gradients.add_to_input = true;
     gradients.sums = nullptr;
     kernel.backward(layer.leaf(), gradients);
-    Reference twice = expected.input;
+    Reference twice = backward.input;
     for (double& value : twice) value *= 2;
     EXPECT_LT(error_of(input, twice), kTolerance) << "added";
   }
