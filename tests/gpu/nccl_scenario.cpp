@@ -1,10 +1,12 @@
 // Six steps of gradients summed by the NCCL reducer, on doubles that may be told to fail; an error ends the job as it
-// does in fer-ddp. FER_DDP_SCENARIO_ABSENT=RANK: that rank's host stops before its third step, as if it hung.
-// FER_DDP_SCENARIO_GRAPH: the steps are recorded as a graph, which is replayed from the fourth on; "released": it is
-// destroyed when NCCL is to be left, as it must be; "kept": it is not.
+// does in fer-ddp. Rank 0 says by the monotonic clock when all ranks are there: until then MPI has time enough.
+// FER_DDP_SCENARIO_ABSENT=RANK: that rank's host stops before its third step, as if it hung. FER_DDP_SCENARIO_GRAPH:
+// the steps are recorded as a graph, which is replayed from the fourth on; "released": it is destroyed when NCCL is to
+// be left, as it must be; "kept": it is not.
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <string_view>
 
@@ -14,7 +16,8 @@
 
 namespace {
 
-constexpr std::chrono::seconds kTimeout{1};
+constexpr std::chrono::seconds kTimeout{2};
+constexpr std::chrono::seconds kTimeToStart{30};
 
 std::string_view setting(const char* name) {
   const char* value = std::getenv(name);
@@ -66,13 +69,18 @@ void take_steps(fer_ddp::Communicator& world) {
 }  // namespace
 
 int main() {
-  fer_ddp::World world(kTimeout);
+  fer_ddp::World world(kTimeToStart);
   try {
+    world.communicator().barrier();
+    world.communicator().set_timeout(kTimeout);
+    const std::chrono::duration<double> now = std::chrono::steady_clock::now().time_since_epoch();
+    if (world.communicator().rank() == 0) fmt::print(stderr, "started at {:.3f}\n", now.count());
     take_steps(world.communicator());
     fmt::print(stderr, "rank {}: done\n", world.communicator().rank());
   } catch (const fer_ddp::Error& error) {
     fmt::print(stderr, "{}\n", error.message());
     world.communicator().abort(error.exit_code());
   }
+  world.communicator().set_timeout(kTimeToStart);
   world.close();
 }
