@@ -53,9 +53,7 @@ inline Trained train(By by, const Network& network, const Config& config, const 
   const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   HostRuntime runtime(*communicator);
-  PerSplit<SplitView> splits;
-  splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
-  const Dataset dataset{Manifest{}, "faces", "", splits};
+  const Dataset dataset = dataset_of(faces);
   const auto make = [&] {
     return std::make_unique<DeviceStep>(*model, *optimizer, dataset, runtime, config, options.teachers,
                                         by == By::kKernels ? make_host_kernels(config.precision) : nullptr);

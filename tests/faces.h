@@ -1,4 +1,4 @@
-// Images and labels for tests of training steps: noise, or stripes that tell the classes apart.
+// Images and labels for tests of training steps: noise, or stripes that tell the classes apart; and a data set of them.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 
 #include "core/expressions.h"
 #include "core/random.h"
+#include "data/dataset.h"
 #include "step/training_step.h"
 
 namespace fer_ddp {
@@ -64,5 +65,13 @@ struct Faces {
     return {.images = images, .labels = labels, .rows = rows, .global_images = static_cast<int64_t>(rows.size())};
   }
 };
+
+// Which sees the faces, as one of its splits.
+inline Dataset dataset_of(const Faces& faces, Split split = Split::kTrain,
+                          const PerSplit<std::vector<int32_t>>& copies = {}) {
+  PerSplit<SplitView> splits;
+  splits[split] = {.images = faces.images, .labels = faces.labels};
+  return {Manifest{}, "faces", "", splits, copies};
+}
 
 }  // namespace fer_ddp

@@ -161,12 +161,6 @@ inline void expect_as_reference(const Stepped& found, const Model& start, const 
   }
 }
 
-inline Dataset dataset_of(const Faces& faces) {
-  PerSplit<SplitView> splits;
-  splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
-  return {Manifest{}, "faces", "", splits};
-}
-
 enum class Drawn { kAny, kStaged };
 
 // Calls test(network, config, faces) for each drawn network.

@@ -62,9 +62,7 @@ Trained train(Engine engine, Communicator& communicator, const Network& network,
   const auto model = make_model(network, config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   HostRuntime runtime(sums_by != nullptr ? *sums_by : static_cast<Reducer&>(communicator));
-  PerSplit<SplitView> splits;
-  splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
-  const Dataset dataset{Manifest{}, "faces", "", splits};
+  const Dataset dataset = dataset_of(faces);
   std::unique_ptr<TrainingStep> step;
   if (engine == Engine::kAutograd)
     step = std::make_unique<AutogradStep>(*model, *optimizer, communicator, config);

@@ -274,9 +274,7 @@ auto of_noise(Communicator& communicator, const Config& config, const PerSplit<s
   const auto model = make_model(config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   Step step(*model, *optimizer, communicator, config);
-  PerSplit<SplitView> splits;
-  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
-  return evaluate(step, Dataset({}, "", "", splits, copies));
+  return evaluate(step, dataset_of(faces, Split::kTest, copies));
 }
 
 PerSplit<std::vector<int32_t>> four_copies() {

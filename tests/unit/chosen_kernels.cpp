@@ -106,10 +106,8 @@ class DeviceRun {
                      ConvolutionChoice convolutions = ConvolutionChoice::kAuto) {
     config_.convolutions = convolutions;
     runtime_.time_by(timer(seconds_of_own));
-    splits_[Split::kTrain] = {.images = faces_.images, .labels = faces_.labels};
-    dataset_ = std::make_unique<Dataset>(Manifest{}, "faces", "", splits_);
     step_ = std::make_unique<DeviceStep>(
-        *model_, *optimizer_, *dataset_, runtime_, config_, nullptr,
+        *model_, *optimizer_, dataset_, runtime_, config_, nullptr,
         choose_kernels(config_, model_->network(), runtime_, *communicator_, choices, fewest_measured));
   }
 
@@ -130,8 +128,7 @@ class DeviceRun {
   std::unique_ptr<Model> model_ = make_model(network(), config_);
   std::unique_ptr<Optimizer> optimizer_ = make_optimizer(config_, model_->store().layout());
   HostRuntime runtime_{*communicator_, [](Precision precision) { return make_host_kernels(precision); }};
-  PerSplit<SplitView> splits_{};
-  std::unique_ptr<Dataset> dataset_{};
+  Dataset dataset_ = dataset_of(faces_);
   std::unique_ptr<DeviceStep> step_{};
 };
 

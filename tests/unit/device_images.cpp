@@ -76,11 +76,6 @@ struct FedFaces {
     feed = std::make_unique<DeviceFeed>(dataset, *model, config, std::vector{scale}, at::kCPU, true);
     feed->begin_epoch(0, order);
   }
-  static Dataset dataset_of(const Faces& faces) {
-    PerSplit<SplitView> splits;
-    splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
-    return {Manifest{}, "faces", "", splits};
-  }
 
   // The images at [first, first + count) of the batch.
   [[nodiscard]] BatchShare share(const ImageRecipe& recipe, int epoch, int64_t first, int64_t count) const {

@@ -115,9 +115,7 @@ TEST(DeviceKernels, DropAsLibTorchsOperatorsDoInEveryPartOfAnEpoch) {
     const auto optimizer = make_optimizer(config, model->store().layout());
     const auto communicator = make_identity_communicator();
     HostRuntime runtime(*communicator);
-    PerSplit<SplitView> splits;
-    splits[Split::kTrain] = {.images = faces.images, .labels = faces.labels};
-    const Dataset dataset{Manifest{}, "faces", "", splits};
+    const Dataset dataset = dataset_of(faces);
     DeviceStep step(*model, *optimizer, dataset, runtime, config, nullptr,
                     by == By::kKernels ? make_host_kernels(config.precision) : nullptr);
     step.begin_epoch(0, faces.rows);
@@ -142,9 +140,7 @@ TEST(DeviceKernels, EvaluateAsLibTorchsOperatorsDo) {
   const auto communicator = make_identity_communicator();
   HostRuntime runtime(*communicator);
   const Faces faces = Faces::patches(140);
-  PerSplit<SplitView> splits;
-  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
-  const Dataset dataset{Manifest{}, "faces", "", splits};
+  const Dataset dataset = dataset_of(faces, Split::kTest);
   DeviceStep operators(*model, *optimizer, dataset, runtime, config);
   DeviceStep kernels(*model, *optimizer, dataset, runtime, config, nullptr, make_host_kernels(config.precision));
   constexpr PositionRange kAll{3, 140};

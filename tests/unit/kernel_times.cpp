@@ -82,9 +82,7 @@ Trained train(bool keeps_times, StepChoice step_choice) {
   const Config config{
       .batch_size = 6, .augment = AugmentPreset::kFull, .device = DeviceChoice::kCuda, .step = step_choice};
   Trained trained;
-  PerSplit<SplitView> splits;
-  splits[Split::kTrain] = {.images = trained.faces.images, .labels = trained.faces.labels};
-  const Dataset dataset(Manifest{}, "faces", "", splits);
+  const Dataset dataset = dataset_of(trained.faces);
   const auto model = make_model(config);
   const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();

@@ -125,11 +125,9 @@ TEST(FusedStep, EvaluatesAsTheModelDoes) {
   const Faces faces = Faces::noise(300);
   for (int i = 0; i < 3; ++i) step.run(Faces::noise(40).batch(), 0.001);
   step.synchronize();
-  PerSplit<SplitView> splits;
-  splits[Split::kValidation] = {.images = faces.images, .labels = faces.labels};
-  const Dataset dataset({}, "", "", splits);
+  const Dataset dataset = dataset_of(faces, Split::kValidation);
   const EvaluationSums fused = step.evaluate(dataset, Split::kValidation, {7, 300});
-  const EvaluationSums layers = evaluate_rows(*model, splits[Split::kValidation], {7, 300}, 0.0);
+  const EvaluationSums layers = evaluate_rows(*model, dataset.split(Split::kValidation), {7, 300}, 0.0);
   EXPECT_EQ(fused.confusion, layers.confusion);
   EXPECT_NEAR(fused.loss, layers.loss, 1e-5 * layers.loss);
 }
@@ -141,9 +139,7 @@ TEST(EvaluateViews, TakesTheMeanProbabilitiesOfAllViews) {
   const auto optimizer = make_optimizer(config, model->store().layout());
   const auto communicator = make_identity_communicator();
   const Faces faces = Faces::patches(30);
-  PerSplit<SplitView> splits;
-  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
-  const Dataset dataset({}, "", "", splits);
+  const Dataset dataset = dataset_of(faces, Split::kTest);
   at::Tensor mean = at::zeros({30, kExpressionCount}, at::kDouble);
   for (const ImageView& view : image_views(TestViews::kViews18)) {
     const at::Tensor images = input_images(30, [&](int64_t i, float* pixels) {
@@ -190,9 +186,7 @@ TEST(Evaluator, CountsEveryImageOnce) {
   const auto communicator = make_identity_communicator();
   AutogradStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::stripes(150);
-  PerSplit<SplitView> splits;
-  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
-  const Evaluation evaluation = evaluate(step, Dataset({}, "", "", splits), Split::kTest, *communicator);
+  const Evaluation evaluation = evaluate(step, dataset_of(faces, Split::kTest), Split::kTest, *communicator);
   EXPECT_EQ(evaluation.images, 150);
   EXPECT_EQ(total(evaluation.true_counts()), 150);
   EXPECT_EQ(evaluation.true_counts()[0], 22);
@@ -207,11 +201,9 @@ TEST(Evaluator, ScoresTheOtherRowsAsIfThereWereNoCopies) {
   const auto communicator = make_identity_communicator();
   FusedStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::noise(30);
-  PerSplit<SplitView> splits;
-  splits[Split::kValidation] = {.images = faces.images, .labels = faces.labels};
   PerSplit<std::vector<int32_t>> copies;
   copies[Split::kValidation] = {3, 4, 29};
-  const Dataset dataset({}, "", "", splits, copies);
+  const Dataset dataset = dataset_of(faces, Split::kValidation, copies);
   const Evaluation apart = evaluate_copies_apart(step, dataset, Split::kValidation, *communicator);
 
   Faces others(0);
@@ -221,8 +213,7 @@ TEST(Evaluator, ScoresTheOtherRowsAsIfThereWereNoCopies) {
     others.images.insert(others.images.end(), first, first + kImagePixels);
     others.labels.push_back(faces.labels[static_cast<size_t>(row)]);
   }
-  splits[Split::kValidation] = {.images = others.images, .labels = others.labels};
-  const Evaluation expected = evaluate(step, Dataset({}, "", "", splits), Split::kValidation, *communicator);
+  const Evaluation expected = evaluate(step, dataset_of(others, Split::kValidation), Split::kValidation, *communicator);
   ASSERT_TRUE(apart.without_copies);
   EXPECT_EQ(apart.without_copies->images, 27);
   EXPECT_EQ(apart.without_copies->loss, expected.loss);
@@ -238,12 +229,10 @@ TEST(Evaluator, ASplitOfNothingButCopiesHasNoScoreWithoutThem) {
   const auto communicator = make_identity_communicator();
   FusedStep step(*model, *optimizer, *communicator, config);
   const Faces faces = Faces::noise(2);
-  PerSplit<SplitView> splits;
-  splits[Split::kTest] = {.images = faces.images, .labels = faces.labels};
   PerSplit<std::vector<int32_t>> copies;
   copies[Split::kTest] = {0, 1};
   const Evaluation apart =
-      evaluate_copies_apart(step, Dataset({}, "", "", splits, copies), Split::kTest, *communicator);
+      evaluate_copies_apart(step, dataset_of(faces, Split::kTest, copies), Split::kTest, *communicator);
   EXPECT_EQ(apart.copies(), 2);
   EXPECT_TRUE(std::isnan(apart.without_copies->accuracy()));
   EXPECT_TRUE(std::isnan(apart.without_copies->loss));
