@@ -14,9 +14,6 @@ namespace fer_ddp {
 
 namespace {
 
-constexpr int64_t kTransformedAtOnce = 16;  // input channels whose weights a thread transforms
-constexpr int64_t kPackedAtOnce = 32;       // and packs
-
 const layer::Convolution& options_of(const StageSpec& spec) { return std::get<layer::Convolution>(spec.layer->kind); }
 
 layer::BatchNorm normalization_of(const StageSpec& spec) {
@@ -196,72 +193,64 @@ class ImageConvolutionStage final : public ConvolutionStage {
   [[nodiscard]] const float* pixels(int image) const { return around_.images + image * shape_.input_size(); }
 };
 
-class WinogradStage final : public ConvolutionStage {
- public:
-  WinogradStage(const StageSpec& spec, int index, const StageInputs& inputs)
-      : ConvolutionStage(spec, index, inputs),
-        plan_(plan_winograd(shape_of(shape_))),
-        transformed_(static_cast<size_t>(winograd_weights_size(plan_))),
-        transposed_(transformed_.size()) {}
+// 3 x 3 convolutions of stride 1, as winograd.h and tile_convolution.h have them: the same functions over other
+// weights.
+struct WinogradKernels {
+  using Weight = float;
+  static constexpr int64_t kPreparedAtOnce = 16;  // input channels whose weights a thread prepares
+  static constexpr auto plan = plan_winograd;
+  static constexpr auto weights_size = winograd_weights_size;
+  static constexpr auto scratch_size = winograd_backward_scratch_size;
+  static constexpr auto prepare = winograd_transform_weights;
+  static constexpr auto forward = winograd_forward;
+  static constexpr auto backward = winograd_backward;
+};
 
-  [[nodiscard]] int64_t scratch_size() const override { return winograd_backward_scratch_size(plan_); }
+struct TileKernels {
+  using Weight = Bf16;
+  static constexpr int64_t kPreparedAtOnce = 32;
+  static constexpr auto plan = plan_tiles;
+  static constexpr auto weights_size = tile_weights_size;
+  static constexpr auto scratch_size = tile_backward_scratch_size;
+  static constexpr auto prepare = tile_pack_weights;
+  static constexpr auto forward = tile_forward;
+  static constexpr auto backward = tile_backward;
+};
+
+template <typename Kernels>
+class UnitStrideStage final : public ConvolutionStage {
+ public:
+  UnitStrideStage(const StageSpec& spec, int index, const StageInputs& inputs)
+      : ConvolutionStage(spec, index, inputs),
+        plan_(Kernels::plan(shape_of(shape_))),
+        prepared_(static_cast<size_t>(Kernels::weights_size(plan_))),
+        transposed_(prepared_.size()) {}
+
+  [[nodiscard]] int64_t scratch_size() const override { return Kernels::scratch_size(plan_); }
 
   void prepare() override {
     ConvolutionStage::prepare();
-    at::parallel_for(0, shape_.input_channels / kTransformedAtOnce, 1, [&](int64_t begin, int64_t end) {
-      winograd_transform_weights(plan_, weights(), static_cast<int>(begin * kTransformedAtOnce),
-                                 static_cast<int>(end * kTransformedAtOnce), transformed_.data(), transposed_.data());
+    constexpr int64_t kAtOnce = Kernels::kPreparedAtOnce;
+    const int64_t inputs = shape_.input_channels;
+    at::parallel_for(0, (inputs + kAtOnce - 1) / kAtOnce, 1, [&](int64_t begin, int64_t end) {
+      Kernels::prepare(plan_, weights(), static_cast<int>(begin * kAtOnce),
+                       static_cast<int>(std::min(end * kAtOnce, inputs)), prepared_.data(), transposed_.data());
     });
   }
 
   void compute(const LeafRun& run) override {
-    winograd_forward(plan_, transformed_.data(), input_->seen(0), run.leaves, run.scratch, z_.data(), centre(),
+    Kernels::forward(plan_, prepared_.data(), input_->seen(0), run.leaves, run.scratch, z_.data(), centre(),
                      sums_of(run, run.first_leaf));
   }
 
   void backward(const LeafRun& run) override {
-    winograd_backward(plan_, transposed_.data(), input_->seen(0), readable_gradient(run), run.leaves, run.scratch,
+    Kernels::backward(plan_, transposed_.data(), input_->seen(0), readable_gradient(run), run.leaves, run.scratch,
                       gradients_of(run));
   }
 
  private:
-  WinogradPlan plan_;
-  AlignedBuffer<float> transformed_, transposed_;
-};
-
-// The same convolutions with bf16 operands.
-class TileStage final : public ConvolutionStage {
- public:
-  TileStage(const StageSpec& spec, int index, const StageInputs& inputs)
-      : ConvolutionStage(spec, index, inputs),
-        plan_(plan_tiles(shape_of(shape_))),
-        packed_(static_cast<size_t>(tile_weights_size(plan_))),
-        transposed_(packed_.size()) {}
-
-  [[nodiscard]] int64_t scratch_size() const override { return tile_backward_scratch_size(plan_); }
-
-  void prepare() override {
-    ConvolutionStage::prepare();
-    const int64_t inputs = shape_.input_channels;
-    at::parallel_for(0, (inputs + kPackedAtOnce - 1) / kPackedAtOnce, 1, [&](int64_t begin, int64_t end) {
-      tile_pack_weights(plan_, weights(), static_cast<int>(begin * kPackedAtOnce),
-                        static_cast<int>(std::min(end * kPackedAtOnce, inputs)), packed_.data(), transposed_.data());
-    });
-  }
-
-  void compute(const LeafRun& run) override {
-    tile_forward(plan_, packed_.data(), input_->seen(0), run.leaves, run.scratch, z_.data(), centre(),
-                 sums_of(run, run.first_leaf));
-  }
-
-  void backward(const LeafRun& run) override {
-    tile_backward(plan_, transposed_.data(), input_->seen(0), readable_gradient(run), run.leaves, run.scratch,
-                  gradients_of(run));
-  }
-
- private:
-  TilePlan plan_;
-  AlignedBuffer<Bf16> packed_, transposed_;
+  decltype(Kernels::plan(ConvolutionShape{})) plan_;
+  AlignedBuffer<typename Kernels::Weight> prepared_, transposed_;
 };
 
 // It reads plain values, which ask for no sums.
@@ -304,8 +293,8 @@ std::unique_ptr<Stage> make_convolution_stage(const StageSpec& spec, int index, 
   const layer::Convolution& options = options_of(spec);
   if (options.kernel == 3 && options.stride == 1) {
     if (inputs.surroundings->bf16 && tiles_pay(shape_of(strided_shape(spec))))
-      return std::make_unique<TileStage>(spec, index, inputs);
-    return std::make_unique<WinogradStage>(spec, index, inputs);
+      return std::make_unique<UnitStrideStage<TileKernels>>(spec, index, inputs);
+    return std::make_unique<UnitStrideStage<WinogradKernels>>(spec, index, inputs);
   }
   return std::make_unique<DirectConvolutionStage>(spec, index, inputs);
 }
