@@ -14,7 +14,7 @@ namespace {
 
 // The run's very certificate is trusted, under whatever name it was made for.
 void trust_certificate_of(const StatusFile& run, ServiceAccess::Tls& tls) {
-  const PemFile certificate = read_certificates(fmt::format("run {}", run.run), run.tls_certificate);
+  const CertificateFile certificate = read_certificates(fmt::format("run {}", run.run), run.tls_certificate);
   tls.ca = first_certificate(certificate);
   const std::vector<std::string> names = certificate_names(certificate);
   if (tls.server_name.empty() && !names.empty()) tls.server_name = names.front();
@@ -53,7 +53,7 @@ ServiceAccess access_by_options(const ServiceOptions& options) {
     access.tls =
         ServiceAccess::Tls{.ca = read_certificates("--ca", options.ca).text, .server_name = options.server_name};
   if (shows_certificate) {
-    const PemFile certificate = read_certificates("--certificate", options.certificate);
+    const CertificateFile certificate = read_certificates("--certificate", options.certificate);
     access.tls->certificate = certificate.text;
     access.tls->key = read_key_of(certificate, "--key", options.key).text;
   }

@@ -28,25 +28,24 @@ std::string openssl_reason() {
   return text;
 }
 
-std::vector<CertificatePointer> certificates_of(const PemFile& file) {
+// Of all that the text holds, which must be sound, the first.
+CertificatePointer first_of(const PemFile& file) {
   const BioPointer reader = reader_of(file.text);
-  std::vector<CertificatePointer> certificates;
-  while (X509* certificate = PEM_read_bio_X509(reader.get(), nullptr, nullptr, nullptr))
-    certificates.emplace_back(certificate);
+  CertificatePointer first;
+  int count = 0;
+  while (CertificatePointer each{PEM_read_bio_X509(reader.get(), nullptr, nullptr, nullptr)})
+    if (count++ == 0) first = std::move(each);
   const bool at_end = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
-  if (certificates.empty() && at_end) {
+  if (!first && at_end) {
     ERR_clear_error();
     throw user_error(fmt::format("{}: holds no certificate in PEM form", file.title()),
                      "Such a file has lines BEGIN CERTIFICATE and END CERTIFICATE.");
   }
   if (!at_end)
-    throw user_error(
-        fmt::format("{}: certificate {} is damaged: {}", file.title(), certificates.size() + 1, openssl_reason()));
+    throw user_error(fmt::format("{}: certificate {} is damaged: {}", file.title(), count + 1, openssl_reason()));
   ERR_clear_error();
-  return certificates;
+  return first;
 }
-
-CertificatePointer first_of(const PemFile& file) { return std::move(certificates_of(file).front()); }
 
 // Nobody is there to be asked for a passphrase.
 int no_passphrase(char*, int, int, void*) { return -1; }
@@ -102,7 +101,7 @@ std::string time_text(const ASN1_TIME* time) {
 
 }  // namespace
 
-PemFile read_certificates(const std::string& option, const fs::path& path) {
+CertificateFile read_certificates(const std::string& option, const fs::path& path) {
   std::string text;
   try {
     text = read_file(path, kMostTextBytes);
@@ -112,17 +111,18 @@ PemFile read_certificates(const std::string& option, const fs::path& path) {
   return parse_certificates(option, path, std::move(text));
 }
 
-PemFile parse_certificates(const std::string& option, const fs::path& path, std::string text) {
-  PemFile file{.option = option, .path = path, .text = std::move(text)};
-  static_cast<void>(certificates_of(file));
+CertificateFile parse_certificates(const std::string& option, const fs::path& path, std::string text) {
+  CertificateFile file{{.option = option, .path = path, .text = std::move(text)}, nullptr};
+  file.first = first_of(file);
   return file;
 }
 
-PemFile read_key_of(const PemFile& certificates, const std::string& option, const fs::path& path) {
+PemFile read_key_of(const CertificateFile& certificates, const std::string& option, const fs::path& path) {
   return parse_key_of(certificates, option, path, read_secret_file(option, path));
 }
 
-PemFile parse_key_of(const PemFile& certificates, const std::string& option, const fs::path& path, std::string text) {
+PemFile parse_key_of(const CertificateFile& certificates, const std::string& option, const fs::path& path,
+                     std::string text) {
   PemFile file{.option = option, .path = path, .text = std::move(text)};
   const KeyPointer key = key_of(file.text);
   if (!key) {
@@ -135,7 +135,7 @@ PemFile parse_key_of(const PemFile& certificates, const std::string& option, con
     throw user_error(fmt::format("{}: holds no private key in PEM form: {}", file.title(), reason),
                      "Such a file has lines BEGIN PRIVATE KEY and END PRIVATE KEY, and base64 text between them.");
   }
-  if (X509_check_private_key(first_of(certificates).get(), key.get()) != 1) {
+  if (X509_check_private_key(certificates.first.get(), key.get()) != 1) {
     ERR_clear_error();
     throw user_error(fmt::format("{}: is not the key of the certificate {} ({})", file.title(),
                                  certificates.path.string(), certificates.option),
@@ -144,10 +144,9 @@ PemFile parse_key_of(const PemFile& certificates, const std::string& option, con
   return file;
 }
 
-void require_valid_now(const PemFile& certificates) {
-  const CertificatePointer first = first_of(certificates);
-  const ASN1_TIME* begin = X509_get0_notBefore(first.get());
-  const ASN1_TIME* end = X509_get0_notAfter(first.get());
+void require_valid_now(const CertificateFile& certificates) {
+  const ASN1_TIME* begin = X509_get0_notBefore(certificates.first.get());
+  const ASN1_TIME* end = X509_get0_notAfter(certificates.first.get());
   if (X509_cmp_current_time(begin) == 0 || X509_cmp_current_time(end) == 0)  // which stands for no time at all
     throw user_error(
         fmt::format("{}: the certificate does not say in a known form for how long it holds", certificates.title()),
@@ -160,7 +159,7 @@ void require_valid_now(const PemFile& certificates) {
                      "Clients would refuse it before. Is this machine's clock right?");
 }
 
-std::string first_certificate(const PemFile& certificates) { return certificate_text(*first_of(certificates)); }
+std::string first_certificate(const CertificateFile& certificates) { return certificate_text(*certificates.first); }
 
 std::string certificate_text(x509_st& certificate) {
   const BioPointer writer(BIO_new(BIO_s_mem()));
@@ -168,11 +167,11 @@ std::string certificate_text(x509_st& certificate) {
   return written_text(writer.get());
 }
 
-std::vector<std::string> certificate_names(const PemFile& certificates) {
-  const CertificatePointer first = first_of(certificates);
+std::vector<std::string> certificate_names(const CertificateFile& certificates) {
+  const X509* first = certificates.first.get();
   std::vector<std::string> names;
   const NamesPointer listed(
-      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(first.get(), NID_subject_alt_name, nullptr, nullptr)));
+      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(first, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; i < sk_GENERAL_NAME_num(listed.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(listed.get(), i);
     if (name->type == GEN_DNS) names.push_back(asn1_text(name->d.dNSName));
@@ -180,7 +179,7 @@ std::vector<std::string> certificate_names(const PemFile& certificates) {
   }
   std::erase(names, "");
   if (names.empty())
-    if (const std::optional<std::string> name = common_name(first.get())) names.push_back(*name);
+    if (const std::optional<std::string> name = common_name(first)) names.push_back(*name);
   return names;
 }
 

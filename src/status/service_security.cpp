@@ -24,7 +24,7 @@ void require_whole_set(const Config& config) {
 }
 
 ServiceSecurity::Tls read_tls(const Config& config) {
-  const PemFile certificate = read_certificates("status_tls_certificate", *config.status_tls_certificate);
+  const CertificateFile certificate = read_certificates("status_tls_certificate", *config.status_tls_certificate);
   require_valid_now(certificate);
   ServiceSecurity::Tls tls{.certificate = certificate.text,
                            .key = read_key_of(certificate, "status_tls_key", *config.status_tls_key).text};

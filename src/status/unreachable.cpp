@@ -111,8 +111,11 @@ Error certificate_not_trusted(const std::string& address, const Handshake& hands
   const std::string what =
       fmt::format("the certificate of {} is not trusted: {}", address, X509_verify_cert_error_string(verdict));
   if (verdict == X509_V_ERR_HOSTNAME_MISMATCH || verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
-    return user_error(what, fmt::format("It was made for {}: ask under that name, or give --server-name.",
-                                        fmt::join(certificate_names({.text = handshake.service_certificate}), ", ")));
+    return user_error(
+        what,
+        fmt::format(
+            "It was made for {}: ask under that name, or give --server-name.",
+            fmt::join(certificate_names(parse_certificates("service", address, handshake.service_certificate)), ", ")));
   if (verdict == X509_V_ERR_CERT_HAS_EXPIRED || verdict == X509_V_ERR_CERT_NOT_YET_VALID)
     return user_error(what, "Is this machine's clock right? Then the run needs a new status_tls_certificate.");
   return user_error(what, "Give the CA that signed it, or the certificate itself, as --ca FILE.");

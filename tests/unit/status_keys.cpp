@@ -179,14 +179,17 @@ TEST_F(StatusKeys, TheLineEndingsOfOtherSystemsAreNotPartOfAToken) {
 TEST(CertificateNames, AreThoseItWasMadeFor) {
   const Identity authority = make_authority("the authority");
   const Identity service = make_signed_by(authority, "DNS:node1,IP:10.0.0.1,IP:::1");
-  EXPECT_THAT(certificate_names({.text = service.certificate}), ::testing::ElementsAre("node1", "10.0.0.1", "::1"));
-  EXPECT_THAT(certificate_names({.text = authority.certificate}), ::testing::ElementsAre("the authority"));
+  EXPECT_THAT(certificate_names(parse_certificates("a test", "", service.certificate)),
+              ::testing::ElementsAre("node1", "10.0.0.1", "::1"));
+  EXPECT_THAT(certificate_names(parse_certificates("a test", "", authority.certificate)),
+              ::testing::ElementsAre("the authority"));
 }
 
 TEST(CertificateNames, AnAddressOfNoKnownLengthIsNotReadBeyondItsEnd) {
   // GeneralNames with one iPAddress of five bytes: reading sixteen would go beyond it.
   const Identity service = make_signed_by(make_authority("the authority"), "DER:300787057F00000001");
-  EXPECT_THAT(certificate_names({.text = service.certificate}), ::testing::ElementsAre("fer-ddp test"));
+  EXPECT_THAT(certificate_names(parse_certificates("a test", "", service.certificate)),
+              ::testing::ElementsAre("fer-ddp test"));
 }
 
 }  // namespace
