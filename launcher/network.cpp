@@ -74,7 +74,8 @@ ordered_json description(const Network& network) {
                        {"runs", plan.refusal.empty()},
                        {"refusal", plan.refusal},
                        {"kernels", plan.kernels},
-                       {"sameness", plan.sameness}});
+                       {"sameness", plan.sameness},
+                       {"bf16", plan.bf16}});
   const Cost cost = cost_of(network);
   return {{"name", network.name},
           {"input", network_to_json(network)["input"]},
@@ -104,6 +105,7 @@ std::string table(const Network& network) {
   for_each_layer(network.layers, [&](const Layer& layer) { titles.push_back(title(layer)); });
   const size_t width = widest(titles, 5);
   std::vector<size_t> widths;
+  widths.reserve(plans.size());
   for (const EnginePlan& plan : plans) widths.push_back(widest(plan.kernels, plan.engine.size()));
 
   std::string text = fmt::format("{:<{}}  {:>16}  {:>12}  {:>10}", "layer", width, "output", "parameters", "MFLOP");
@@ -133,7 +135,8 @@ std::string table(const Network& network) {
       network.name, grouped(cost.parameters), grouped(cost.trained), cost.flop / 1e6,
       network_to_json(network)["input"].get<std::string>(), network_hash(network));
   for (const EnginePlan& plan : plans)
-    text += plan.refusal.empty() ? fmt::format("{}: runs it; {}\n", plan.engine, plan.sameness)
+    text += plan.refusal.empty() ? fmt::format("{}: runs it; {}{}{}\n", plan.engine, plan.sameness,
+                                               plan.bf16.empty() ? "" : "; ", plan.bf16)
                                  : fmt::format("{}: cannot run it: {}\n", plan.engine, plan.refusal);
   return text;
 }

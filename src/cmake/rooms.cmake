@@ -20,9 +20,9 @@ function(fer_ddp_room name)
 endfunction()
 
 # fer_ddp_group(OUT NAME SOURCE ...): sets OUT to files that include six of the sources each. Most of the compiler's time goes to headers,
-# LibTorch's and CLI11's above all, which it then reads once for six. Unnamed namespaces of such sources may not have the same names: where they have, SOURCES is
-# the place of one of them. That each includes what it needs is seen by tests/lint, which looks at every source alone. Includes are relative, so that ccache finds
-# what another clone has compiled.
+# LibTorch's and CLI11's above all, which it then reads once for six. Unnamed namespaces of such sources may not have the same names: where
+# they have, SOURCES is the place of one of them. That each includes what it needs is seen by tests/lint, which looks at every source alone.
+# Includes are relative, so that ccache finds what another clone has compiled.
 function(fer_ddp_group out name)
   set(_files)
   list(LENGTH ARGN _count)

@@ -169,9 +169,10 @@ EnginePlan fused_plan(const Network& network) {
   if (!is_seed_cnn(network)) {
     StagePlan stages = plan_stages(network);
     plan.refusal = stages.refusal.empty() ? "" : "the fused engine has no stage for it: " + stages.refusal;
-    plan.sameness += "; at precision bf16 matrix tiles (AMX) take the larger Winograd convolutions";
     if (stages.refusal.empty())
       for_each_layer(network.layers, [&](const Layer& layer) { plan.kernels.push_back(stages.kernels[layer.place]); });
+    if (std::ranges::find(plan.kernels, kWinograd) != plan.kernels.end())
+      plan.bf16 = "at precision bf16 matrix tiles (AMX) take the larger Winograd convolutions";
     return plan;
   }
   plan.kernels = {"first convolution + ReLU + pool",

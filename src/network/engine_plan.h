@@ -15,6 +15,7 @@ struct EnginePlan {
   std::string refusal{};               // why the engine cannot run the network, naming the layer; empty: it can
   std::vector<std::string> kernels{};  // of each layer, in the order of for_each_layer; none where it is refused
   std::string sameness{};              // between numbers of ranks and threads
+  std::string bf16{};                  // what that precision changes of the kernels; empty: nothing
 };
 
 // Whether the layers are the study's CNN's, which has kernels of its own; any share of dropout is as good.

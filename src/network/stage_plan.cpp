@@ -114,7 +114,7 @@ class StageMatcher {
         refuse(layer, "reads the image, which takes a 3 x 3 kernel of stride 1 and padding 0 or 1");
       return "image convolution";
     }
-    if (is_three && options.stride == 1) return "Winograd convolution";
+    if (is_three && options.stride == 1) return kWinograd;
     const bool is_one = options.kernel == 1 && options.padding == 0;
     if ((is_three || is_one) && options.stride <= 2) return kDirect;
     refuse(layer, "is neither 3 x 3 with padding 0 or 1 nor 1 x 1, of stride 1 or 2");

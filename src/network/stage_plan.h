@@ -18,6 +18,8 @@
 
 namespace fer_ddp {
 
+inline constexpr const char* kWinograd = "Winograd convolution";  // of 3 x 3 kernels of stride 1
+
 struct StageSpec {
   enum class Kind {
     kConvolution,

@@ -14,7 +14,6 @@ namespace {
 
 constexpr int kAxisColumns = 7;  // "1.2345 "
 constexpr int kFewestEpochs = 10;
-constexpr const char* kPlain = "\033[0m";
 
 // Bit of the dot in column x and row y of a character: Unicode 1991, block Braille Patterns from U+2800 on.
 constexpr std::array<std::array<uint8_t, 4>, 2> kDots = {{{0x01, 0x02, 0x04, 0x40}, {0x08, 0x10, 0x20, 0x80}}};
@@ -48,7 +47,7 @@ class Canvas {
 
   void set(int x, int y, const char* colour) {
     if (x < 0 || x >= width() || y < 0 || y >= height()) return;
-    const auto cell = static_cast<size_t>((y / 4) * columns_ + x / 2);
+    const size_t cell = cell_of(x / 2, y / 4);
     dots_[cell] |= kDots[static_cast<size_t>(x % 2)][static_cast<size_t>(y % 4)];
     colours_[cell] = colour;
   }
@@ -56,18 +55,22 @@ class Canvas {
   [[nodiscard]] std::string line(int row) const {
     std::string text;
     for (int column = 0; column < columns_; ++column) {
-      const auto cell = static_cast<size_t>(row * columns_ + column);
+      const size_t cell = cell_of(column, row);
       const uint32_t code = 0x2800 + dots_[cell];
       const std::string character = {static_cast<char>(0xE0 | (code >> 12)),
                                      static_cast<char>(0x80 | ((code >> 6) & 0x3F)),
                                      static_cast<char>(0x80 | (code & 0x3F))};
       const std::string colour = colours_[cell];
-      text += dots_[cell] == 0 ? std::string(" ") : colour.empty() ? character : colour + character + kPlain;
+      text += dots_[cell] == 0 ? std::string(" ") : colour.empty() ? character : colour + character + kPlainText;
     }
     return text;
   }
 
  private:
+  [[nodiscard]] size_t cell_of(int column, int row) const {
+    return static_cast<size_t>(row) * static_cast<size_t>(columns_) + static_cast<size_t>(column);
+  }
+
   int columns_;
   int rows_;
   std::vector<uint8_t> dots_;

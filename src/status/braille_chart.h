@@ -7,6 +7,8 @@
 
 namespace fer_ddp {
 
+inline constexpr const char* kPlainText = "\033[0m";  // the escape sequence that ends a colour
+
 struct TerminalCurve {
   std::vector<double> values;  // one an epoch; what is not finite leaves a gap
   const char* colour = "";     // an escape sequence; empty: the terminal's own

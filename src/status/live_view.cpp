@@ -27,14 +27,13 @@ constexpr int kGap = 2;
 constexpr const char* kTrainingColour = "\033[36m";    // cyan
 constexpr const char* kValidationColour = "\033[33m";  // yellow: told apart on dark and on light
 constexpr const char* kBold = "\033[1m";
-constexpr const char* kReset = "\033[0m";
 
 std::string both_ends(const std::string& left, const std::string& right, int columns) {
   return fitted_to_columns(left, std::max(0, columns - terminal_columns(right) - 1)) + " " + right;
 }
 
 std::string painted(const char* colour, const std::string& text, bool colours) {
-  return colours ? colour + text + kReset : text;
+  return colours ? colour + text + kPlainText : text;
 }
 
 // What is shown of one metric: its curves and the words around them.
