@@ -89,17 +89,23 @@ std::set<std::string> own_parts(const fs::path& checkpoint, const CheckpointCont
 }
 
 // Leaves what else lies in the folder, which is the user's, and then the folder as well. The mark goes first: what is
-// left by a crash in between counts as never finished.
-void remove_checkpoint(const fs::path& checkpoint, const CheckpointContent& written) {
-  std::error_code ignored;
+// left by a crash in between counts as never finished. Asks before each file: whoever is halted in the middle and loses
+// the folder meanwhile removes no more than the one that they were at.
+void remove_checkpoint(const fs::path& checkpoint, const CheckpointContent& written, const PublishCheck& check) {
+  const auto remove = [&](const fs::path& path) {
+    std::error_code ignored;
+    if (!fs::exists(path, ignored)) return;
+    if (check) check();
+    fs::remove(path, ignored);
+  };
   const std::set<std::string> names = own_parts(checkpoint, written);
-  fs::remove(checkpoint / kMark, ignored);
-  fs::remove(partial_path(checkpoint / kMark), ignored);
+  remove(checkpoint / kMark);
+  remove(partial_path(checkpoint / kMark));
   for (const std::string& name : names) {
-    fs::remove(checkpoint / name, ignored);
-    fs::remove(partial_path(checkpoint / name), ignored);
+    remove(checkpoint / name);
+    remove(partial_path(checkpoint / name));
   }
-  fs::remove(checkpoint, ignored);
+  remove(checkpoint);
 }
 
 // Takes a number's digits off the front of `text`.
@@ -166,7 +172,7 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
   }
   if (check_) check_();
   make_folder(folder_);
-  remove_checkpoint(checkpoint, content);
+  remove_checkpoint(checkpoint, content, check_);
   if (fs::exists(checkpoint)) move_aside(position, "superseded");
   const fs::path aside = partial_path(checkpoint);
   remove_quietly(aside);
@@ -199,7 +205,7 @@ void CheckpointFolder::write(int epoch, int64_t step, const CheckpointContent& c
     if (is_later) {
       move_aside(candidate, "superseded");
     } else if (!is_complete(path) || ++kept > keep_) {
-      remove_checkpoint(path, content);
+      remove_checkpoint(path, content, check_);
     }
   }
 }

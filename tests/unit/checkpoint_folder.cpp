@@ -61,6 +61,28 @@ TEST_F(Checkpoints, OneThatHasLostTheFolderRemovesNothingOld) {
   EXPECT_EQ(newest(), (CheckpointFiles{{"state", "b"}}));
 }
 
+// Halted in the middle of removing an old one, it has at most one file left to remove when it finds out.
+TEST_F(Checkpoints, BetweenTwoLooksAtWhoseTheFolderIsAtMostOneFileIsRemoved) {
+  CheckpointContent content = state("a");
+  content["weights"] = content["more"] = content.at("state");
+  for (int epoch = 0; epoch < 2; ++epoch) folder_.write(epoch, 0, content);
+  const auto old_files = [&] {
+    int64_t files = 0;
+    for (const char* name : {"epoch-00000-step-00000000", "epoch-00001-step-00000000"})
+      if (fs::exists(at(name))) files += std::distance(fs::directory_iterator(at(name)), fs::directory_iterator());
+    return files;
+  };
+  int64_t before = old_files();
+  ASSERT_EQ(before, 2 * 4) << "three parts and the mark";
+  const CheckpointFolder asking(temporary_.path() / "checkpoints", 1, [&] {
+    const int64_t now = old_files();
+    EXPECT_LE(before - now, 1);
+    before = now;
+  });
+  asking.write(2, 0, content);
+  EXPECT_EQ(old_files(), 0);
+}
+
 // A note of the user's, say, or a picture drawn from the weights.
 TEST_F(Checkpoints, AFileOfTheUsersInAnOldOneStaysAndItsFolderWithIt) {
   const fs::path old = at("epoch-00000-step-00000000");
