@@ -1,15 +1,10 @@
 # The data room's unit tests. Real images are read only where FER2013_CSV points to them.
-foreach(_subject archive batch_preview copies split sampler picture picture_folder pixel_text csv_row preprocess verify shard_format staging_folder)
-  fer_ddp_test(data_${_subject}_test
-    SOURCES ${TEST_DIR}/data_${_subject}.cpp
-    LINKS fer_ddp_data)
-  target_include_directories(data_${_subject}_test PRIVATE ${CMAKE_SOURCE_DIR})
-endforeach()
+fer_ddp_test(data_test
+  SOURCES ${TEST_DIR}/data_batch_preview.cpp ${TEST_DIR}/data_csv_row.cpp ${TEST_DIR}/data_preprocess.cpp
+  GROUPED ${TEST_DIR}/data_archive.cpp ${TEST_DIR}/data_copies.cpp ${TEST_DIR}/data_picture.cpp ${TEST_DIR}/data_pixel_text.cpp ${TEST_DIR}/data_sampler.cpp ${TEST_DIR}/data_shard_format.cpp
+          ${TEST_DIR}/data_picture_folder.cpp ${TEST_DIR}/data_split.cpp ${TEST_DIR}/data_staging_folder.cpp ${TEST_DIR}/data_verify.cpp
+  LINKS fer_ddp_data ZLIB::ZLIB hdf5::hdf5 JPEG::JPEG PNG::PNG LibArchive::LibArchive)
 fer_ddp_test(data_real_file_test MAY_SKIP SOURCES ${TEST_DIR}/data_real_file.cpp LINKS fer_ddp_data)
-target_include_directories(data_real_file_test PRIVATE ${CMAKE_SOURCE_DIR})
-target_link_libraries(data_preprocess_test PRIVATE ZLIB::ZLIB)
-target_link_libraries(data_shard_format_test PRIVATE hdf5::hdf5)
-foreach(_subject archive picture picture_folder)
-  target_link_libraries(data_${_subject}_test PRIVATE JPEG::JPEG PNG::PNG)
+foreach(_test data_test data_real_file_test)
+  target_include_directories(${_test} PRIVATE ${CMAKE_SOURCE_DIR})
 endforeach()
-target_link_libraries(data_archive_test PRIVATE LibArchive::LibArchive)

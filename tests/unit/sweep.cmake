@@ -1,3 +1,3 @@
 fer_ddp_test(sweep_test
-  SOURCES ${TEST_DIR}/sweep_comparison.cpp ${TEST_DIR}/sweep_file.cpp ${TEST_DIR}/sweep_halving.cpp
+  GROUPED ${TEST_DIR}/sweep_comparison.cpp ${TEST_DIR}/sweep_file.cpp ${TEST_DIR}/sweep_halving.cpp
   LINKS fer_ddp_sweep)

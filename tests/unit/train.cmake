@@ -8,7 +8,10 @@ fer_ddp_test(model_test
   SOURCES ${TEST_DIR}/model.cpp ${TEST_DIR}/safetensors.cpp
   LINKS fer_ddp_step)
 fer_ddp_test(train_test
-  SOURCES ${TEST_DIR}/checkpoint.cpp ${TEST_DIR}/checkpoint_folder.cpp ${TEST_DIR}/checkpoint_state.cpp ${TEST_DIR}/checkpoint_writer.cpp ${TEST_DIR}/chosen_kernels.cpp ${TEST_DIR}/decisions.cpp ${TEST_DIR}/device_images.cpp ${TEST_DIR}/device_kernels.cpp ${TEST_DIR}/device_precisions.cpp ${TEST_DIR}/fused_network.cpp ${TEST_DIR}/kernel_networks.cpp ${TEST_DIR}/kernel_times.cpp ${TEST_DIR}/kept_weights.cpp ${TEST_DIR}/random_networks.cpp ${TEST_DIR}/schedule.cpp ${TEST_DIR}/share_images.cpp ${TEST_DIR}/training_step.cpp ${CMAKE_SOURCE_DIR}/launcher/kernel_profile.cpp
+  SOURCES ${TEST_DIR}/decisions.cpp ${TEST_DIR}/fused_network.cpp ${TEST_DIR}/kernel_times.cpp ${CMAKE_SOURCE_DIR}/launcher/kernel_profile.cpp
+  GROUPED ${TEST_DIR}/chosen_kernels.cpp ${TEST_DIR}/kernel_networks.cpp ${TEST_DIR}/random_networks.cpp ${TEST_DIR}/schedule.cpp ${TEST_DIR}/share_images.cpp ${TEST_DIR}/checkpoint_folder.cpp
+          ${TEST_DIR}/device_images.cpp ${TEST_DIR}/device_kernels.cpp ${TEST_DIR}/device_precisions.cpp ${TEST_DIR}/training_step.cpp ${TEST_DIR}/checkpoint.cpp ${TEST_DIR}/checkpoint_writer.cpp
+          ${TEST_DIR}/checkpoint_state.cpp ${TEST_DIR}/kept_weights.cpp
   LINKS fer_ddp_train host_kernels)
 foreach(_test core_test kernels_test model_test optimizer_test train_test)
   target_include_directories(${_test} PRIVATE ${TEST_DIR} ${CMAKE_SOURCE_DIR})
