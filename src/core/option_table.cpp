@@ -157,8 +157,8 @@ std::span<const Option> option_table() {
       free_on_resume({"device", &Config::device, "auto: a GPU where there is one"}),
       {"precision", &Config::precision,
        "of the convolutions and dense layers; weights and updates stay fp32, but Muon's products on a GPU are TF32 "
-       "unless this is fp32; bf16 on a CPU is for processors with AMX: the fused step takes it for the larger 3 x 3 "
-       "convolutions of stride 1 and fp32 for the rest, and without AMX the step is autograd"},
+       "unless this is fp32; bf16 on a CPU is for processors with AMX: the fused step takes it for the larger "
+       "convolutions and fp32 for the rest, and without AMX the step is autograd"},
       {"convolutions", &Config::convolutions,
        "of the fused step on a GPU: this project's kernels (own) or cuDNN's; auto: own, but for passes of large ones "
        "in which cuDNN is found quicker at the start; a run's checkpoints hold what was found"},

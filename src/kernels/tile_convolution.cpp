@@ -6,35 +6,17 @@
 #include <array>
 #include <stdexcept>
 
+#include "kernels/tile_groups.h"
 #include "kernels/tile_packing.h"
 
 namespace fer_ddp {
 
 namespace {
 
-// Parts of a call's scratch, each at a multiple of 64 bytes.
-class Scratch {
- public:
-  explicit Scratch(float* memory) : memory_(memory) {}
-  float* floats(int64_t count) { return take(count); }
-  Bf16* halves(int64_t count) { return reinterpret_cast<Bf16*>(take((count + 1) / 2)); }
-  [[nodiscard]] int64_t size() const { return used_; }
-
- private:
-  float* take(int64_t count) {
-    constexpr int64_t kLine = 16;
-    float* const part = memory_ == nullptr ? nullptr : memory_ + used_;
-    used_ += round_up(count, kLine);
-    return part;
-  }
-  float* memory_;  // null: to learn the size
-  int64_t used_ = 0;
-};
-
 struct ForwardBuffers {
   Bf16* positions;
   float* block;
-  ForwardBuffers(const TilePlan& plan, Scratch& scratch) {
+  ForwardBuffers(const TilePlan& plan, TileScratch& scratch) {
     const TileGrid grid = input_grid(plan.shape);
     positions = scratch.halves(grid.positions(plan.pictures) * grid.row());
     block = scratch.floats(kBlockSide * kBlockSide);
@@ -47,7 +29,7 @@ struct BackwardBuffers {
   Bf16* gradients;  // positions
   Bf16* pairs;
   float* block;
-  BackwardBuffers(const TilePlan& plan, Scratch& scratch) {
+  BackwardBuffers(const TilePlan& plan, TileScratch& scratch) {
     const TileGrid input = input_grid(plan.shape);
     const TileGrid gradient = gradient_grid(plan.shape);
     inputs = scratch.halves(input.positions(plan.pictures) * input.row());
@@ -58,42 +40,14 @@ struct BackwardBuffers {
   }
 };
 
+WeightShape weight_shape(const ConvolutionShape& shape) { return {9, shape.input_channels, shape.output_channels}; }
+
 // Where the taps' values lie from a position's own on: of its picture, whose upper left border is where the position
 // is.
 std::array<int64_t, 9> taps_of(const TileGrid& grid, int64_t stride) {
   std::array<int64_t, 9> taps{};
   for (int tap = 0; tap < 9; ++tap) taps[static_cast<size_t>(tap)] = (tap / 3 * grid.pitch() + tap % 3) * stride;
   return taps;
-}
-
-// All outputs of a group: 32 channels at a time, whose weights stay in a cache.
-void convolve(const BlockTarget& target, const Bf16* positions, const Bf16* weights, float* block) {
-  const TileGrid& grid = target.grid;
-  const std::array<int64_t, 9> taps = taps_of(grid, grid.row());
-  TileProduct product{.a_row = grid.row(),
-                      .taps = taps,
-                      .steps = static_cast<int>(grid.depth() / kTileDepth),
-                      .b_step = 2 * kTileValues,
-                      .b_right = kTileValues,
-                      .out = block,
-                      .out_row = kBlockSide};
-  for (int channel = 0; channel < target.channels; channel += kBlockSide) {
-    product.b = weights + int64_t{channel} * 9 * grid.depth();
-    for (int64_t first = 0; first < grid.outputs(target.pictures); first += kBlockSide) {
-      product.a = positions + first * grid.row();
-      multiply_tiles(product);
-      unpack_block(target, block, first, channel);
-    }
-  }
-}
-
-// The part of a block that lies inside the weights, where not all of it does.
-void add_part(const float* block, int rows, int columns, int64_t stride, bool add, float* to) {
-  for (int row = 0; row < rows; ++row)
-    for (int column = 0; column < columns; ++column) {
-      float& value = to[row * stride + column];
-      value = (add ? value : 0.0F) + block[row * kBlockSide + column];
-    }
 }
 
 // Steps whose operands stay in the first-level cache while all taps take them.
@@ -126,7 +80,7 @@ void add_weight_gradient(const TilePlan& plan, const BackwardBuffers& buffers, i
           product.out = whole ? to : buffers.block;
           product.add = whole && add_step;
           multiply_tiles(product);
-          if (!whole) add_part(buffers.block, rows, columns, shape.output_channels, add_step, to);
+          if (!whole) write_part(buffers.block, rows, columns, shape.output_channels, add_step, to);
         }
       }
     }
@@ -163,21 +117,6 @@ void pack_group(const TilePlan& plan, const MappedValues& input, const MappedGra
   pair_positions(by, buffers.gradients, pictures, buffers.pairs);
 }
 
-// Calls work(leaf, first image, images, whether it is the leaf's first) for the groups of each leaf.
-template <typename Work>
-void for_each_group(const TilePlan& plan, std::span<const int> leaves, const Work& work) {
-  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf)
-    for (int first = leaves[leaf]; first < leaves[leaf + 1]; first += plan.pictures)
-      work(static_cast<int64_t>(leaf), first, std::min(plan.pictures, leaves[leaf + 1] - first), first == leaves[leaf]);
-}
-
-// Large pictures leave the cache before they are read again: written past it, they need not be fetched first.
-bool goes_past_cache(int64_t picture_size, const float* pictures) {
-  constexpr int64_t kLarge = 16 * 1024;
-  constexpr uintptr_t kLine = 64;
-  return picture_size >= kLarge && reinterpret_cast<uintptr_t>(pictures) % kLine == 0;
-}
-
 // As many as leave what backward goes through in the second-level cache.
 int pictures_of(const ConvolutionShape& shape) {
   constexpr int64_t kCachedValues = 256 * 1024;
@@ -194,46 +133,46 @@ TilePlan plan_tiles(const ConvolutionShape& shape) {
   return {.shape = shape, .pictures = pictures_of(shape)};
 }
 
-int64_t tile_weights_size(const TilePlan& plan) { return packed_weights_size(plan.shape); }
+int64_t tile_weights_size(const TilePlan& plan) { return packed_weights_size(weight_shape(plan.shape)); }
 
 int64_t tile_forward_scratch_size(const TilePlan& plan) {
-  Scratch scratch(nullptr);
+  TileScratch scratch(nullptr);
   static_cast<void>(ForwardBuffers(plan, scratch));
   return scratch.size();
 }
 
 int64_t tile_backward_scratch_size(const TilePlan& plan) {
-  Scratch scratch(nullptr);
+  TileScratch scratch(nullptr);
   static_cast<void>(BackwardBuffers(plan, scratch));
   return std::max(scratch.size(), tile_forward_scratch_size(plan));
 }
 
 void tile_pack_weights(const TilePlan& plan, const float* weights, int begin, int end, Bf16* forward,
                        Bf16* transposed) {
-  pack_weights(plan.shape, weights, begin, end, forward, transposed);
+  pack_weights(weight_shape(plan.shape), weights, begin, end, forward, transposed);
 }
 
 void tile_forward(const TilePlan& plan, const Bf16* packed_weights, const MappedValues& input,
                   std::span<const int> leaves, float* scratch, float* output, const float* centre, double* sums) {
   const ConvolutionShape& shape = plan.shape;
   const TileGrid grid = input_grid(shape);
-  Scratch parts(scratch);
+  TileScratch parts(scratch);
   const ForwardBuffers buffers(plan, parts);
   const bool past_cache = goes_past_cache(shape.output_size(), output);
   const TileScope tiles;
-  for_each_group(plan, leaves, [&](int64_t leaf, int first, int pictures, bool) {
+  for_each_group(plan.pictures, leaves, [&](int64_t leaf, int first, int pictures, bool) {
     for (int i = 0; i < pictures; ++i) pack_picture(grid, from_image(shape, input, first + i), i, buffers.positions);
     pack_ends(grid, pictures, buffers.positions);
-    convolve({.grid = grid,
-              .pictures = pictures,
-              .height = shape.output_height(),
-              .width = shape.output_width(),
-              .channels = shape.output_channels,
-              .output = output + first * shape.output_size(),
-              .past_cache = past_cache,
-              .sums = sums == nullptr ? nullptr : sums + leaf * 2 * shape.output_channels,
-              .middle = centre},
-             buffers.positions, packed_weights, buffers.block);
+    multiply_positions({.grid = grid,
+                        .pictures = pictures,
+                        .height = shape.output_height(),
+                        .width = shape.output_width(),
+                        .channels = shape.output_channels,
+                        .output = output + first * shape.output_size(),
+                        .past_cache = past_cache,
+                        .sums = sums == nullptr ? nullptr : sums + leaf * 2 * shape.output_channels,
+                        .middle = centre},
+                       taps_of(grid, grid.row()), buffers.positions, packed_weights, buffers.block);
   });
   hwy::FlushStream();  // before another thread is told that they are there
 }
@@ -242,28 +181,27 @@ void tile_backward(const TilePlan& plan, const Bf16* transposed_weights, const M
                    const MappedGradient& gradient, std::span<const int> leaves, float* scratch,
                    const ConvolutionGradients& gradients) {
   const ConvolutionShape& shape = plan.shape;
-  Scratch parts(scratch);
+  TileScratch parts(scratch);
   const BackwardBuffers buffers(plan, parts);
   const bool past_cache = goes_past_cache(shape.input_size(), gradients.input);
   const TileScope tiles;
-  for (size_t leaf = 0; leaf + 1 < leaves.size(); ++leaf)
-    if (leaves[leaf] == leaves[leaf + 1])
-      std::fill_n(gradients.weights + static_cast<int64_t>(leaf) * shape.weights(), shape.weights(), 0.0F);
-  for_each_group(plan, leaves, [&](int64_t leaf, int first, int pictures, bool is_first) {
+  clear_empty_leaves(leaves, shape.weights(), gradients.weights);
+  for_each_group(plan.pictures, leaves, [&](int64_t leaf, int first, int pictures, bool is_first) {
     pack_group(plan, input, gradient, first, pictures, buffers);
     add_weight_gradient(plan, buffers, pictures, !is_first, gradients.weights + leaf * shape.weights());
-    convolve({.grid = gradient_grid(shape),
-              .pictures = pictures,
-              .height = shape.height,
-              .width = shape.width,
-              .channels = shape.input_channels,
-              .output = gradients.input + first * shape.input_size(),
-              .add = gradients.add_to_input,
-              .past_cache = past_cache,
-              .sums = gradients.sums == nullptr ? nullptr : gradients.sums + leaf * 2 * shape.input_channels,
-              .middle = gradients.mean,
-              .seen = from_image(shape, input, first)},
-             buffers.gradients, transposed_weights, buffers.block);
+    multiply_positions({.grid = gradient_grid(shape),
+                        .pictures = pictures,
+                        .height = shape.height,
+                        .width = shape.width,
+                        .channels = shape.input_channels,
+                        .output = gradients.input + first * shape.input_size(),
+                        .add = gradients.add_to_input,
+                        .past_cache = past_cache,
+                        .sums = gradients.sums == nullptr ? nullptr : gradients.sums + leaf * 2 * shape.input_channels,
+                        .middle = gradients.mean,
+                        .seen = from_image(shape, input, first)},
+                       taps_of(gradient_grid(shape), gradient_grid(shape).row()), buffers.gradients, transposed_weights,
+                       buffers.block);
   });
   hwy::FlushStream();
 }

@@ -43,9 +43,15 @@ constexpr TileGrid gradient_grid(const ConvolutionShape& shape) {
   return {shape.output_height(), shape.output_width(), shape.output_channels, 2 - shape.padding};
 }
 
-// Packed weights are [panels of 32 outputs][9][steps of 32 inputs][left, right] tiles.
-constexpr int64_t packed_weights_size(const ConvolutionShape& shape) {
-  return 9 * round_up(shape.input_channels, kTileDepth) * round_up(shape.output_channels, kTileDepth);
+struct WeightShape {
+  int taps = 9;
+  int inputs = 0;
+  int outputs = 0;
+};
+
+// Packed weights are [panels of 32 outputs][taps][steps of 32 inputs][left, right] tiles.
+constexpr int64_t packed_weights_size(const WeightShape& shape) {
+  return shape.taps * round_up(shape.inputs, kTileDepth) * round_up(shape.outputs, kTileDepth);
 }
 
 }  // namespace fer_ddp

@@ -7,28 +7,11 @@
 #define HWY_TARGET_INCLUDE "kernels/tile_packing.cpp"
 #include <hwy/foreach_target.h>
 
+#include "kernels/bf16_inl.h"
 #include "kernels/mapped_values_inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace fer_ddp::HWY_NAMESPACE {
-
-using WordTag = hn::RebindToUnsigned<FloatTag>;
-using Words = hn::Vec<WordTag>;
-using HalfTag = hn::Rebind<Bf16, FloatTag>;
-
-// In the lower half of each word. NaN stays NaN.
-HWY_INLINE Words rounded(Floats value) {
-  const WordTag words;
-  const Words bits = hn::BitCast(words, value);
-  const Words odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(words, 1));
-  const Words nearest = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(words, 0x7fff))));
-  const Words quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(words, 0x40));
-  return hn::IfThenElse(hn::RebindMask(words, hn::IsNaN(value)), quiet, nearest);
-}
-
-HWY_INLINE void store_rounded(Floats value, Bf16* to) {
-  hn::StoreU(hn::DemoteTo(HalfTag(), hn::BitCast(IntTag(), rounded(value))), HalfTag(), to);
-}
 
 // A word from each two values of two rows.
 HWY_INLINE Words pairs_of(const Bf16* first, const Bf16* second) {
@@ -214,16 +197,15 @@ HWY_INLINE void pack_block(const Bf16 (&block)[kBlockSide][kBlockSide], Bf16* fo
   }
 }
 
-void pack_all_weights(const ConvolutionShape& shape, const float* weights, int begin, int end, Bf16* forward,
+void pack_all_weights(const WeightShape& shape, const float* weights, int begin, int end, Bf16* forward,
                       Bf16* transposed) {
-  const int inputs = shape.input_channels;
-  const int outputs = shape.output_channels;
+  const auto [taps, inputs, outputs] = shape;
   const int64_t in_steps = round_up(inputs, kTileDepth) / kTileDepth;
   const int64_t out_steps = round_up(outputs, kTileDepth) / kTileDepth;
   constexpr int64_t kStep = 2 * kTileValues;
   for (int input = begin; input < end; input += kTileDepth)
     for (int output = 0; output < outputs; output += kTileDepth)
-      for (int tap = 0; tap < 9; ++tap) {
+      for (int tap = 0; tap < taps; ++tap) {
         HWY_ALIGN Bf16 block[kBlockSide][kBlockSide] = {};
         const int rows = std::min(kBlockSide, inputs - input);
         const int columns = std::min(kBlockSide, outputs - output);
@@ -232,8 +214,8 @@ void pack_all_weights(const ConvolutionShape& shape, const float* weights, int b
             store_rounded(load(weights + (int64_t{tap} * inputs + input + row) * outputs + output + i), block[row] + i);
         const int64_t in = input / kTileDepth;
         const int64_t out = output / kTileDepth;
-        pack_block(block, forward + ((out * 9 + tap) * in_steps + in) * kStep,
-                   transposed + ((in * 9 + 8 - tap) * out_steps + out) * kStep);
+        pack_block(block, forward + ((out * taps + tap) * in_steps + in) * kStep,
+                   transposed + ((in * taps + taps - 1 - tap) * out_steps + out) * kStep);
       }
 }
 
@@ -377,8 +359,7 @@ void pair_positions(const TileGrid& grid, const Bf16* positions, int pictures, B
   HWY_DYNAMIC_DISPATCH(pair)(grid, positions, pictures, pairs);
 }
 
-void pack_weights(const ConvolutionShape& shape, const float* weights, int begin, int end, Bf16* forward,
-                  Bf16* transposed) {
+void pack_weights(const WeightShape& shape, const float* weights, int begin, int end, Bf16* forward, Bf16* transposed) {
   HWY_DYNAMIC_DISPATCH(pack_all_weights)(shape, weights, begin, end, forward, transposed);
 }
 

@@ -17,11 +17,10 @@ void pack_ends(const TileGrid& grid, int pictures, Bf16* positions);
 void turn_positions(const TileGrid& grid, const Bf16* positions, int pictures, Bf16* turned);
 void pair_positions(const TileGrid& grid, const Bf16* positions, int pictures, Bf16* pairs);
 
-// Weights [9][input][output] of input channels [begin, end), multiples of 32 or the last one's end, as
-// packed_weights_size() says: for forward, and for the gradient of the inputs, where inputs and
-// outputs change places and taps turn round.
-void pack_weights(const ConvolutionShape& shape, const float* weights, int begin, int end, Bf16* forward,
-                  Bf16* transposed);
+// Weights [taps][input][output] of input channels [begin, end), multiples of 32 or the last one's end, as
+// packed_weights_size() says: for forward, and for the gradient of the inputs, where inputs and outputs change places
+// and taps turn round.
+void pack_weights(const WeightShape& shape, const float* weights, int begin, int end, Bf16* forward, Bf16* transposed);
 
 // Where a block of a product goes.
 struct BlockTarget {

@@ -171,8 +171,9 @@ EnginePlan fused_plan(const Network& network) {
     plan.refusal = stages.refusal.empty() ? "" : "the fused engine has no stage for it: " + stages.refusal;
     if (stages.refusal.empty())
       for_each_layer(network.layers, [&](const Layer& layer) { plan.kernels.push_back(stages.kernels[layer.place]); });
-    if (std::ranges::find(plan.kernels, kWinograd) != plan.kernels.end())
-      plan.bf16 = "at precision bf16 matrix tiles (AMX) take the larger Winograd convolutions";
+    const auto is_tiled = [](const std::string& kernel) { return kernel == kWinograd || kernel == kDirect; };
+    if (std::ranges::any_of(plan.kernels, is_tiled))
+      plan.bf16 = "at precision bf16 matrix tiles (AMX) take the larger convolutions but the first";
     return plan;
   }
   plan.kernels = {"first convolution + ReLU + pool",

@@ -10,7 +10,6 @@ namespace {
 
 constexpr int64_t kChannelGroup = 16;  // channels that a vector holds at most
 constexpr int64_t kPoolSide = 2;
-constexpr const char* kDirect = "direct convolution";  // it reads plain values
 
 template <typename Kind>
 const Kind* as(const Layer& layer) {

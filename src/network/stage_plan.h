@@ -19,6 +19,7 @@
 namespace fer_ddp {
 
 inline constexpr const char* kWinograd = "Winograd convolution";  // of 3 x 3 kernels of stride 1
+inline constexpr const char* kDirect = "direct convolution";      // of the others; it reads plain values
 
 struct StageSpec {
   enum class Kind {

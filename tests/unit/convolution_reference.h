@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/convolution_shape.h"
+#include "kernels/strided_convolution.h"
 
 namespace fer_ddp {
 
@@ -37,13 +38,13 @@ double error_of(const Range& values, const Reference& reference) {
 
 // Calls visit(index into the inputs, into the weights, into the outputs) for each product of a direct convolution.
 template <typename Visit>
-void for_each_product(const ConvolutionShape& shape, int images, const Visit& visit) {
+void for_each_strided_product(const StridedShape& shape, int images, const Visit& visit) {
   for (int image = 0; image < images; ++image)
     for (int y = 0; y < shape.output_height(); ++y)
       for (int x = 0; x < shape.output_width(); ++x)
-        for (int tap = 0; tap < 9; ++tap) {
-          const int row = y + tap / 3 - shape.padding;
-          const int column = x + tap % 3 - shape.padding;
+        for (int tap = 0; tap < shape.taps(); ++tap) {
+          const int row = y * shape.stride + tap / shape.kernel - shape.padding;
+          const int column = x * shape.stride + tap % shape.kernel - shape.padding;
           if (row < 0 || row >= shape.height || column < 0 || column >= shape.width) continue;
           const int64_t from = ((int64_t{image} * shape.height + row) * shape.width + column) * shape.input_channels;
           const int64_t to =
@@ -54,6 +55,12 @@ void for_each_product(const ConvolutionShape& shape, int images, const Visit& vi
                     static_cast<size_t>((int64_t{tap} * shape.input_channels + i) * shape.output_channels + o),
                     static_cast<size_t>(to + o));
         }
+}
+
+template <typename Visit>
+void for_each_product(const ConvolutionShape& shape, int images, const Visit& visit) {
+  for_each_strided_product(
+      {shape.height, shape.width, shape.input_channels, shape.output_channels, 3, 1, shape.padding}, images, visit);
 }
 
 // One layer between two normalisations, on random values, and what fp64 says of it.

@@ -19,27 +19,6 @@ namespace {
 constexpr int kImages = 5;
 constexpr double kTolerance = 2e-6;
 
-// Calls visit(input, weight, output) with the indices of each product.
-template <typename Visit>
-void for_each_strided_product(const StridedShape& shape, const Visit& visit) {
-  for (int64_t image = 0; image < kImages; ++image)
-    for (int y = 0; y < shape.output_height(); ++y)
-      for (int x = 0; x < shape.output_width(); ++x)
-        for (int tap = 0; tap < shape.taps(); ++tap) {
-          const int row = y * shape.stride + tap / shape.kernel - shape.padding;
-          const int column = x * shape.stride + tap % shape.kernel - shape.padding;
-          if (row < 0 || row >= shape.height || column < 0 || column >= shape.width) continue;
-          const int64_t from = ((image * shape.height + row) * shape.width + column) * shape.input_channels;
-          const int64_t to =
-              ((image * shape.output_height() + y) * shape.output_width() + x) * int64_t{shape.output_channels};
-          for (int i = 0; i < shape.input_channels; ++i)
-            for (int o = 0; o < shape.output_channels; ++o)
-              visit(static_cast<size_t>(from + i),
-                    static_cast<size_t>((int64_t{tap} * shape.input_channels + i) * shape.output_channels + o),
-                    static_cast<size_t>(to + o));
-        }
-}
-
 class StridedConvolutionOf : public ::testing::TestWithParam<std::tuple<StridedShape, std::string>> {
  protected:
   StridedConvolutionOf() { use_instruction_set(std::get<1>(GetParam())); }
@@ -56,7 +35,7 @@ TEST_P(StridedConvolutionOf, ForwardEqualsItsDefinitionInFp64) {
   const Values centre = random_values(shape_.output_channels, 4);
   Reference expected(gradient_.size());
   for_each_strided_product(
-      shape_, [&](size_t i, size_t w, size_t o) { expected[o] += double{input_[i]} * double{weights_[w]}; });
+      shape_, kImages, [&](size_t i, size_t w, size_t o) { expected[o] += double{input_[i]} * double{weights_[w]}; });
   Reference expected_sums(2 * channels);
   for (size_t i = 0; i < expected.size(); ++i) {
     const double offset = expected[i] - double{centre[i % channels]};
@@ -74,7 +53,7 @@ TEST_P(StridedConvolutionOf, BothGradientsEqualTheirDefinitionInFp64) {
   const Values before = random_values(static_cast<int64_t>(input_.size()), 5);
   Reference expected_input(before.begin(), before.end());  // added to
   Reference expected_weights(weights_.size());
-  for_each_strided_product(shape_, [&](size_t i, size_t w, size_t o) {
+  for_each_strided_product(shape_, kImages, [&](size_t i, size_t w, size_t o) {
     expected_input[i] += double{gradient_[o]} * double{weights_[w]};
     expected_weights[w] += double{gradient_[o]} * double{input_[i]};
   });

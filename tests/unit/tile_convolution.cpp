@@ -18,6 +18,7 @@
 #include "kernels/aligned_buffer.h"
 #include "kernels/instruction_sets.h"
 #include "unit/convolution_reference.h"
+#include "unit/tile_ways.h"
 
 namespace fer_ddp {
 
@@ -26,39 +27,10 @@ namespace {
 constexpr double kTolerance = 1e-5;
 constexpr std::array<int, 2> kOne{0, 1};  // a leaf of one image
 
-// To bf16's nearest, ties to even. Where SSE multiplies and adds apart, the kernels may round a value the other way;
-// none of these does.
-double rounded(double value) {
-  const auto bits = std::bit_cast<uint32_t>(static_cast<float>(value));
-  return double{std::bit_cast<float>((bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000U)};
-}
-
-// Which tiles, and which vectors around them.
-struct Way {
-  bool plain = false;
-  std::string vectors;
-  friend std::ostream& operator<<(std::ostream& stream, const Way& way) {
-    return stream << (way.plain ? "plain, " : "tiles, ") << way.vectors;
-  }
-};
-
-std::vector<Way> ways() {
-  std::vector<Way> all;
-  for (const std::string& vectors : instruction_sets()) all.push_back({true, vectors});
-  if (matrix_tiles_refusal().empty()) all.push_back({false, instruction_sets().front()});
-  return all;
-}
-
-class TileConvolutionOf : public ::testing::TestWithParam<std::tuple<Case, Way>> {
+class TileConvolutionOf : public ::testing::TestWithParam<std::tuple<Case, TileWay>> {
  protected:
-  TileConvolutionOf() {
-    use_plain_tiles(std::get<1>(GetParam()).plain);
-    use_instruction_set(std::get<1>(GetParam()).vectors);
-  }
-  ~TileConvolutionOf() override {
-    use_plain_tiles(false);
-    use_instruction_set("");
-  }
+  TileConvolutionOf() { std::get<1>(GetParam()).take(); }
+  ~TileConvolutionOf() override { TileWay::leave(); }
   static Layer layer() {
     const Case& c = std::get<0>(GetParam());
     return {{c.height, c.width, c.inputs, c.outputs, c.padding}, c.images, c.mapped, c.pooled};
@@ -94,8 +66,8 @@ struct Kernel {
 
 TEST_P(TileConvolutionOf, EqualsTheDirectOneInFp64) {
   const Layer layer = TileConvolutionOf::layer();
-  const ExpectedForward forward(layer, rounded);
-  const ExpectedBackward backward(layer, rounded);
+  const ExpectedForward forward(layer, as_bf16);
+  const ExpectedBackward backward(layer, as_bf16);
   for (const int pictures : {plan_tiles(layer.shape).pictures, 2}) {
     Kernel kernel(layer, pictures);
     // At a multiple of 64 large outputs go past the cache; 16 bytes further they cannot.
@@ -185,7 +157,7 @@ INSTANTIATE_TEST_SUITE_P(
                                          Case{14, 14, 16, 48, 0, 2, false, false},  // values as they are
                                          Case{1, 2, 16, 16, 1, 2, false, false},
                                          Case{6, 6, 144, 160, 1, 3, true, false}),
-                       ::testing::ValuesIn(ways())));
+                       ::testing::ValuesIn(tile_ways())));
 
 TEST(TileConvolution, NanGoesThroughTheMapAndTheRounding) {
   use_plain_tiles(true);

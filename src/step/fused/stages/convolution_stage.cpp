@@ -6,6 +6,7 @@
 #include "kernels/image_convolution.h"
 #include "kernels/mapped_values.h"
 #include "kernels/strided_convolution.h"
+#include "kernels/strided_tiles.h"
 #include "kernels/tile_convolution.h"
 #include "kernels/winograd.h"
 #include "step/fused/stages/stage.h"
@@ -150,6 +151,15 @@ class ConvolutionStage : public Stage {
     mapped_gradient(from, rows, channels, dz);
     return dz;
   }
+  // Calls work(begin, end) for the input channels, `at_once` at a time, on all threads.
+  template <typename Work>
+  void for_input_channels(int64_t at_once, const Work& work) const {
+    const int64_t inputs = shape_.input_channels;
+    at::parallel_for(0, (inputs + at_once - 1) / at_once, 1, [&](int64_t begin, int64_t end) {
+      work(static_cast<int>(begin * at_once), static_cast<int>(std::min(end * at_once, inputs)));
+    });
+  }
+
   // Calls work(leaf, first image, images) for each leaf of the run.
   template <typename Work>
   static void for_each_leaf(const LeafRun& run, const Work& work) {
@@ -230,11 +240,8 @@ class UnitStrideStage final : public ConvolutionStage {
 
   void prepare() override {
     ConvolutionStage::prepare();
-    constexpr int64_t kAtOnce = Kernels::kPreparedAtOnce;
-    const int64_t inputs = shape_.input_channels;
-    at::parallel_for(0, (inputs + kAtOnce - 1) / kAtOnce, 1, [&](int64_t begin, int64_t end) {
-      Kernels::prepare(plan_, weights(), static_cast<int>(begin * kAtOnce),
-                       static_cast<int>(std::min(end * kAtOnce, inputs)), prepared_.data(), transposed_.data());
+    for_input_channels(Kernels::kPreparedAtOnce, [&](int begin, int end) {
+      Kernels::prepare(plan_, weights(), begin, end, prepared_.data(), transposed_.data());
     });
   }
 
@@ -253,7 +260,39 @@ class UnitStrideStage final : public ConvolutionStage {
   AlignedBuffer<typename Kernels::Weight> prepared_, transposed_;
 };
 
-// It reads plain values, which ask for no sums.
+// The others read plain values, which ask for no sums.
+class StridedTileStage final : public ConvolutionStage {
+ public:
+  StridedTileStage(const StageSpec& spec, int index, const StageInputs& inputs)
+      : ConvolutionStage(spec, index, inputs),
+        plan_(plan_strided_tiles(shape_)),
+        packed_(static_cast<size_t>(strided_tile_weights_size(plan_))),
+        transposed_(packed_.size()) {}
+
+  [[nodiscard]] int64_t scratch_size() const override { return strided_tile_scratch_size(plan_); }
+
+  void prepare() override {
+    ConvolutionStage::prepare();
+    for_input_channels(TileKernels::kPreparedAtOnce, [&](int begin, int end) {
+      strided_tile_pack_weights(plan_, weights(), begin, end, packed_.data(), transposed_.data());
+    });
+  }
+
+  void compute(const LeafRun& run) override {
+    strided_tile_forward(plan_, packed_.data(), input_->values, run.leaves, run.scratch, z_.data(), centre(),
+                         sums_of(run, run.first_leaf));
+  }
+
+  void backward(const LeafRun& run) override {
+    strided_tile_backward(plan_, transposed_.data(), input_->values, readable_gradient(run), run.leaves, run.scratch,
+                          adds_, input_->gradient, parts_of(run.first_leaf));
+  }
+
+ private:
+  StridedTilePlan plan_;
+  AlignedBuffer<Bf16> packed_, transposed_;
+};
+
 class DirectConvolutionStage final : public ConvolutionStage {
  public:
   DirectConvolutionStage(const StageSpec& spec, int index, const StageInputs& inputs)
@@ -290,12 +329,13 @@ class DirectConvolutionStage final : public ConvolutionStage {
 
 std::unique_ptr<Stage> make_convolution_stage(const StageSpec& spec, int index, const StageInputs& inputs) {
   if (inputs.input == nullptr) return std::make_unique<ImageConvolutionStage>(spec, index, inputs);
-  const layer::Convolution& options = options_of(spec);
-  if (options.kernel == 3 && options.stride == 1) {
-    if (inputs.surroundings->bf16 && tiles_pay(shape_of(strided_shape(spec))))
-      return std::make_unique<UnitStrideStage<TileKernels>>(spec, index, inputs);
+  const StridedShape shape = strided_shape(spec);
+  const bool bf16 = inputs.surroundings->bf16;
+  if (shape.kernel == 3 && shape.stride == 1) {
+    if (bf16 && tiles_pay(shape_of(shape))) return std::make_unique<UnitStrideStage<TileKernels>>(spec, index, inputs);
     return std::make_unique<UnitStrideStage<WinogradKernels>>(spec, index, inputs);
   }
+  if (bf16 && strided_tiles_pay(shape)) return std::make_unique<StridedTileStage>(spec, index, inputs);
   return std::make_unique<DirectConvolutionStage>(spec, index, inputs);
 }
 
