@@ -19,8 +19,6 @@ double share_of(int64_t part, int64_t whole) {
 
 Html absent(const char* text) { return fill("absent", {{"text", text}}); }
 
-Html cell(const std::string& value) { return fill("cell", {{"value", value}, {"detail", ""}}); }
-
 Html faces_figure(const std::string& png) {
   if (png.empty()) return absent("No sample faces: the shards that the run learnt from are not within reach.");
   Html names;

@@ -181,8 +181,6 @@ std::string roles_of(const RunCandidate& candidate) {
   return fmt::format("{}", fmt::join(roles, ", "));
 }
 
-Html small(const std::string& text) { return fill("small", {{"text", text}}); }
-
 // The intervals of all candidates lie on one scale.
 ShareInterval scale_of(const std::vector<RunCandidate>& candidates) {
   ShareInterval scale{.low = 1, .high = 0};

@@ -27,12 +27,6 @@ double test_accuracy(const ReportRun& run) {
   return run.result && run.result->test ? run.result->test->accuracy() : std::numeric_limits<double>::quiet_NaN();
 }
 
-Html small(const std::string& text) { return fill("small", {{"text", text}}); }
-
-Html cell(const std::string& value, const Html& detail = {}) {
-  return fill("cell", {{"value", value}, {"detail", detail}});
-}
-
 // A metric of its best epoch, with the epoch beneath.
 Html best_cell(const ReportRun& run, std::optional<int> epoch, double EpochRecord::*metric,
                std::string (*text)(double)) {
@@ -161,9 +155,8 @@ Html paired_row(std::span<const ReportRun> runs, const RunPair& pair) {
        {"first_accuracy", percent_text(accuracy_of(first.predictions, true))},
        {"second_accuracy", percent_text(accuracy_of(second.predictions, true))},
        {"difference", points_text(accuracy_of(second.predictions, true) - accuracy_of(first.predictions, true))},
-       {"difference_without", has_copies && std::isfinite(without)
-                                  ? fill("small", {{"text", points_text(without) + " without copies"}})
-                                  : Html()},
+       {"difference_without",
+        has_copies && std::isfinite(without) ? small(points_text(without) + " without copies") : Html()},
        {"only_first", grouped(counts.only_first)},
        {"only_second", grouped(counts.only_second)},
        {"p", probability_text(p)},

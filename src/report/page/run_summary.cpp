@@ -73,9 +73,7 @@ Html ruler(const Headline& headline) {
 Html absent(const std::string& text) { return fill("absent", {{"text", text}}); }
 
 Html fact(const char* name, const std::string& value, const std::string& detail = {}) {
-  return fill(
-      "fact",
-      {{"name", name}, {"value", value}, {"detail", detail.empty() ? Html() : fill("small", {{"text", detail}})}});
+  return fill("fact", {{"name", name}, {"value", value}, {"detail", detail.empty() ? Html() : small(detail)}});
 }
 
 Html outcome_facts(const ReportRun& run) {

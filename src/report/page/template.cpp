@@ -86,6 +86,10 @@ Html fill(std::string_view fragment, std::initializer_list<Place> places) {
   return filled;
 }
 
+Html cell(const std::string& value, const Html& detail) { return fill("cell", {{"value", value}, {"detail", detail}}); }
+
+Html small(const std::string& text) { return fill("small", {{"text", text}}); }
+
 Html style_sheet() {
   const auto& files = built_in_templates();
   const auto found = std::find_if(files.begin(), files.end(), [](const BuiltInTemplate& file) {

@@ -39,6 +39,10 @@ struct Place {
 // Throws Error (ours) where there is no such fragment, or its places are others than those that are given.
 [[nodiscard]] Html fill(std::string_view fragment, std::initializer_list<Place> places = {});
 
+// A table's cell: a value, and what stands under it.
+[[nodiscard]] Html cell(const std::string& value, const Html& detail = {});
+[[nodiscard]] Html small(const std::string& text);
+
 [[nodiscard]] Html style_sheet();
 
 // A whole page in the report's style: `title` and `words` stand on top of it.
