@@ -24,7 +24,8 @@ std::vector<size_t> last_readers(const StagePlan& plan) {
   return last;
 }
 
-// Of each stage, the one whose gradient is in the same memory: itself, or a residual's end.
+// Of each stage, the one whose gradient is in the same memory: itself, or a residual's end. Where a residual's body is
+// one stage, that one would still read what it adds to.
 std::vector<size_t> same_gradients(const StagePlan& plan, const std::vector<size_t>& last_reader) {
   const size_t count = plan.stages.size();
   std::vector<size_t> same_as(count);
@@ -34,6 +35,7 @@ std::vector<size_t> same_gradients(const StagePlan& plan, const std::vector<size
     if (spec.kind != StageSpec::Kind::kResidual) continue;
     same_as[static_cast<size_t>(spec.input)] = same_as[i];
     const auto shortcut = static_cast<size_t>(spec.shortcut);
+    if (plan.stages[static_cast<size_t>(spec.input)].input == spec.shortcut) continue;
     if (reading_of(plan.stages[shortcut]) == Reading::kMappedOnly || last_reader[shortcut] == i)
       same_as[shortcut] = same_as[i];
   }

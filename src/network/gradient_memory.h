@@ -1,6 +1,7 @@
 // Which stages of a plan may keep the gradients of their values in the same memory. A gradient lives from the backward
 // pass of its stage's last reader to the stage's own. Stages whose gradients never live at once share a slot; those of
-// a residual's end, of its branches and of an identity's source are one and the same. Pure.
+// a residual's end, of its branches and, unless the body is one stage, of an identity's source are one and the same.
+// Pure.
 #pragma once
 
 #include <cstdint>

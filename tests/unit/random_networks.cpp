@@ -2,6 +2,7 @@
 // against fp64 autograd that takes the engine's own decisions (tests/random_network_step.h); a device's kernels have a
 // file of their own.
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -87,20 +88,37 @@ TEST(RandomNetworks, TheDeviceStepComputesWhatFp64Does) {
 }
 
 // Winograd's transforms round a little more than products do.
+void expect_stages_as_reference(const Network& network, const Config& config, const Faces& faces) {
+  ASSERT_EQ(plan_stages(network).refusal, "");
+  const auto start = make_model(network, config);
+  const auto model = make_model(network, config);
+  const auto optimizer = make_optimizer(config, model->store().layout());
+  const auto communicator = make_identity_communicator();
+  const auto teachers = teachers_of(config);
+  auto stages = std::make_unique<StagedStep>(*model, *optimizer, *communicator, config);
+  const StagedStep& seen = *stages;
+  const auto step = taught(std::move(stages), teachers.get(), config);
+  const Stepped stepped = step_once(*step, *model, *optimizer, faces);
+  expect_as_reference(stepped, *start, config, faces, values_of(seen, faces));
+}
+
 TEST(RandomNetworks, TheFusedStagesComputeWhatFp64Does) {
-  for_each_network(Drawn::kStaged, [](const Network& network, const Config& config, const Faces& faces) {
-    ASSERT_EQ(plan_stages(network).refusal, "");
-    const auto start = make_model(network, config);
-    const auto model = make_model(network, config);
-    const auto optimizer = make_optimizer(config, model->store().layout());
-    const auto communicator = make_identity_communicator();
-    const auto teachers = teachers_of(config);
-    auto stages = std::make_unique<StagedStep>(*model, *optimizer, *communicator, config);
-    const StagedStep& seen = *stages;
-    const auto step = taught(std::move(stages), teachers.get(), config);
-    const Stepped stepped = step_once(*step, *model, *optimizer, faces);
-    expect_as_reference(stepped, *start, config, faces, values_of(seen, faces));
-  });
+  for_each_network(Drawn::kStaged, expect_stages_as_reference);
+}
+
+// The body's gradient and that of what it reads are the residual's own, in pictures of many blocks.
+TEST(FusedStages, AResidualsBodyMayBeOneConvolution) {
+  for (const char* body : {R"({"convolution":64,"kernel":1})", R"({"convolution":64,"kernel":3,"padding":1})"})
+    for (const char* pool : {"", R"({"max_pool":2},)"}) {
+      const std::string residual = fmt::format(R"({{"residual":[{}]}},{{"relu":{{}}}},)", body);
+      const Network network = parse_network(
+          fmt::format(R"({{"input":"unit","layers":[{{"convolution":64,"kernel":3,"padding":1}},{{"relu":{{}}}},)"
+                      R"({}{}{}{{"global_average_pool":{{}}}},{{"dense":7}}]}})",
+                      pool, residual, residual),
+          "residuals");
+      SCOPED_TRACE(network_to_json(network).dump());
+      expect_stages_as_reference(network, config_of(1), Faces::patches(3));
+    }
 }
 
 // Rounding changes decisions of ReLU and pools, and a BatchNorm of a channel that hardly varies magnifies it: held to
