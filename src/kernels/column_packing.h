@@ -11,9 +11,10 @@ namespace fer_ddp {
 // Channels of a tap in a row, the last ones zero.
 constexpr int64_t tap_depth(const StridedShape& shape) { return round_up(shape.input_channels, kTileDepth); }
 
-// Positions and depth of the rows: those of the output.
+// Of the rows: a position of the output each, whose channels are those of all of its taps.
 constexpr TileGrid column_grid(const StridedShape& shape) {
-  return {shape.output_height(), shape.output_width(), static_cast<int>(shape.taps() * tap_depth(shape)), 0};
+  const auto depth = static_cast<int>(shape.taps() * tap_depth(shape));
+  return {.height = shape.output_height(), .width = shape.output_width(), .channels = depth, .border = 0, .window = 1};
 }
 
 // input [height][width][input_channels]: the picture's. columns [positions][row]: the group's.

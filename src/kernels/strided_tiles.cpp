@@ -15,7 +15,11 @@ namespace {
 
 // Of the outputs' gradient, a position after the other as in the columns.
 TileGrid output_grid(const StridedShape& shape) {
-  return {shape.output_height(), shape.output_width(), shape.output_channels, 0};
+  return {.height = shape.output_height(),
+          .width = shape.output_width(),
+          .channels = shape.output_channels,
+          .border = 0,
+          .window = 1};
 }
 
 WeightShape weight_shape(const StridedShape& shape) {
@@ -24,10 +28,10 @@ WeightShape weight_shape(const StridedShape& shape) {
 
 struct Buffers {
   Bf16* columns;
-  Bf16* turned;     // the columns
+  float* block;
+  Bf16* turned;     // the columns; from here on backward's alone
   Bf16* gradients;  // positions
   Bf16* pairs;
-  float* block;
   Buffers(const StridedTilePlan& plan, TileScratch& scratch) {
     const TileGrid from = column_grid(plan.shape);
     const TileGrid by = output_grid(plan.shape);
@@ -47,21 +51,10 @@ void pack_inputs(const StridedShape& shape, const float* input, int pictures, Bf
   pack_ends(column_grid(shape), pictures, columns);
 }
 
-// From one image on.
-MappedGradient from_image(const StridedShape& shape, MappedGradient gradient, int64_t image) {
-  const bool is_pooled = gradient.winners != nullptr;
-  const int64_t windows = int64_t{shape.output_height() / 2} * (shape.output_width() / 2);
-  const int64_t given = is_pooled ? windows * shape.output_channels : shape.output_size();
-  gradient.gradient += image * given;
-  if (is_pooled) gradient.winners += image * given;
-  if (gradient.z.values != nullptr) gradient.z.values += image * shape.output_size();
-  return gradient;
-}
-
 void pack_outputs(const StridedShape& shape, const MappedGradient& gradient, int first, int pictures,
                   const Buffers& buffers) {
   const TileGrid by = output_grid(shape);
-  for (int i = 0; i < pictures; ++i) pack_gradient(by, from_image(shape, gradient, first + i), i, buffers.gradients);
+  for (int i = 0; i < pictures; ++i) pack_gradient(by, from_image(by, gradient, first + i), i, buffers.gradients);
   pack_ends(by, pictures, buffers.gradients);
   pair_positions(by, buffers.gradients, pictures, buffers.pairs);
 }
@@ -81,17 +74,16 @@ void add_weight_gradient(const StridedShape& shape, const Buffers& buffers, int 
   for (int output = 0; output < shape.output_channels; output += kBlockSide)
     for (int tap = 0; tap < shape.taps(); ++tap)
       for (int input = 0; input < shape.input_channels; input += kBlockSide) {
-        const int rows = std::min(kBlockSide, shape.input_channels - input);
-        const int columns = std::min(kBlockSide, shape.output_channels - output);
-        const bool whole = rows == kBlockSide && columns == kBlockSide;
-        float* to = weights + (int64_t{tap} * shape.input_channels + input) * shape.output_channels + output;
         product.a = buffers.turned + (tap * tap_depth(shape) + input) * row;
         product.b = buffers.pairs + output / kTileSide * half;
-        product.out = whole ? to : buffers.block;
-        product.out_row = whole ? shape.output_channels : kBlockSide;
-        product.add = whole && add;
-        multiply_tiles(product);
-        if (!whole) write_part(buffers.block, rows, columns, shape.output_channels, add, to);
+        multiply_into_weights(
+            product,
+            {.rows = std::min(kBlockSide, shape.input_channels - input),
+             .columns = std::min(kBlockSide, shape.output_channels - output),
+             .outputs = shape.output_channels,
+             .to = weights + (int64_t{tap} * shape.input_channels + input) * shape.output_channels + output,
+             .add = add},
+            buffers.block);
       }
 }
 
@@ -118,20 +110,12 @@ void add_input_gradient(const StridedShape& shape, const Bf16* weights, const Bu
     }
 }
 
-// As many as leave what backward goes through in the second-level cache.
-int pictures_of(const StridedShape& shape) {
-  constexpr int64_t kCachedValues = 512 * 1024;
-  const TileGrid from = column_grid(shape);
-  return static_cast<int>(
-      std::max<int64_t>(1, kCachedValues / (from.picture() * (from.depth() + output_grid(shape).depth()))));
-}
-
 }  // namespace
 
 StridedTilePlan plan_strided_tiles(const StridedShape& shape) {
   if (shape.input_channels % 16 != 0 || shape.output_channels % 16 != 0)
     throw std::invalid_argument("plan_strided_tiles: channels must be multiples of 16");
-  return {.shape = shape, .pictures = pictures_of(shape)};
+  return {.shape = shape, .pictures = pictures_at_once(column_grid(shape), output_grid(shape))};
 }
 
 int64_t strided_tile_weights_size(const StridedTilePlan& plan) { return packed_weights_size(weight_shape(plan.shape)); }

@@ -1,7 +1,8 @@
 // The convolutions of strided_convolution.h with bf16 operands and fp32 sums, by matrix tiles (matrix_tiles.h), as
-// products over the columns of column_packing.h. The input is read as it is, and asks for no sums of its gradient; the
-// gradient of outputs may be mapped. All else is as in tile_convolution.h: groups of a leaf's pictures, leaves,
-// scratch, and where nothing here may be called.
+// products over the columns of column_packing.h. The input is read as it is, not through a map, and nothing is summed
+// of its gradient; the gradient of outputs may be mapped. A group's gradients are read before any of the inputs' is
+// written: the two may lie in the same memory. All else is as in tile_convolution.h: groups of a leaf's pictures,
+// leaves, scratch, and where nothing here may be called.
 #pragma once
 
 #include <span>
@@ -17,7 +18,8 @@ struct StridedTilePlan {
   int pictures = 1;  // of a group
 };
 
-// Whether tiles are quicker than strided_convolution.h: see tiles_pay() in tile_convolution.h.
+// Whether tiles are quicker than strided_convolution.h: at so many channels they are in any of the shapes
+// (tests/bench/convolutions.py --direct).
 [[nodiscard]] constexpr bool strided_tiles_pay(const StridedShape& shape) {
   constexpr int64_t kFewest = int64_t{32} * 32;
   return int64_t{shape.input_channels} * shape.output_channels >= kFewest;
@@ -26,7 +28,7 @@ struct StridedTilePlan {
 // Throws std::invalid_argument where channels are no multiples of 16.
 [[nodiscard]] StridedTilePlan plan_strided_tiles(const StridedShape& shape);
 
-// Values in the packed weights, either way; floats in the scratch of one call of either.
+// Values in the packed weights, of forward as of backward; floats in the scratch of one call of either.
 [[nodiscard]] int64_t strided_tile_weights_size(const StridedTilePlan& plan);
 [[nodiscard]] int64_t strided_tile_scratch_size(const StridedTilePlan& plan);
 

@@ -64,40 +64,26 @@ void add_weight_gradient(const TilePlan& plan, const BackwardBuffers& buffers, i
   const auto steps = static_cast<int>(by.outputs(pictures) / kTileDepth);
   TileProduct product{.a_row = row, .b_step = kTileValues, .b_right = half};
   for (int output = 0; output < shape.output_channels; output += kBlockSide)
-    for (int input = 0; input < shape.input_channels; input += kBlockSide) {
-      const int rows = std::min(kBlockSide, shape.input_channels - input);
-      const int columns = std::min(kBlockSide, shape.output_channels - output);
-      const bool whole = rows == kBlockSide && columns == kBlockSide;
-      product.out_row = whole ? shape.output_channels : kBlockSide;
+    for (int input = 0; input < shape.input_channels; input += kBlockSide)
       for (int step = 0; step < steps; step += kStepsAtOnce) {
         product.steps = std::min(kStepsAtOnce, steps - step);
         product.a = buffers.turned + input * row + int64_t{step} * kTileDepth;
         product.b = buffers.pairs + output / kTileSide * half + int64_t{step} * kTileValues;
-        const bool add_step = add || step > 0;
         for (int tap = 0; tap < 9; ++tap) {
-          float* to = weights + (int64_t{tap} * shape.input_channels + input) * shape.output_channels + output;
           product.taps = std::span(taps).subspan(static_cast<size_t>(tap), 1);
-          product.out = whole ? to : buffers.block;
-          product.add = whole && add_step;
-          multiply_tiles(product);
-          if (!whole) write_part(buffers.block, rows, columns, shape.output_channels, add_step, to);
+          multiply_into_weights(
+              product,
+              {.rows = std::min(kBlockSide, shape.input_channels - input),
+               .columns = std::min(kBlockSide, shape.output_channels - output),
+               .outputs = shape.output_channels,
+               .to = weights + (int64_t{tap} * shape.input_channels + input) * shape.output_channels + output,
+               .add = add || step > 0},
+              buffers.block);
         }
       }
-    }
 }
 
 // From one image on.
-MappedGradient from_image(const ConvolutionShape& shape, MappedGradient gradient, int64_t image) {
-  const bool is_pooled = gradient.winners != nullptr;
-  const int64_t given = is_pooled
-                            ? int64_t{shape.output_height() / 2} * (shape.output_width() / 2) * shape.output_channels
-                            : shape.output_size();
-  gradient.gradient += image * given;
-  if (is_pooled) gradient.winners += image * given;
-  if (gradient.z.values != nullptr) gradient.z.values += image * shape.output_size();
-  return gradient;
-}
-
 MappedValues from_image(const ConvolutionShape& shape, const MappedValues& input, int64_t image) {
   return {input.values + image * shape.input_size(), input.scale, input.shift};
 }
@@ -109,7 +95,7 @@ void pack_group(const TilePlan& plan, const MappedValues& input, const MappedGra
   const TileGrid by = gradient_grid(shape);
   for (int i = 0; i < pictures; ++i) {
     pack_picture(from, from_image(shape, input, first + i), i, buffers.inputs);
-    pack_gradient(by, from_image(shape, gradient, first + i), i, buffers.gradients);
+    pack_gradient(by, from_image(by, gradient, first + i), i, buffers.gradients);
   }
   pack_ends(from, pictures, buffers.inputs);
   pack_ends(by, pictures, buffers.gradients);
@@ -117,20 +103,12 @@ void pack_group(const TilePlan& plan, const MappedValues& input, const MappedGra
   pair_positions(by, buffers.gradients, pictures, buffers.pairs);
 }
 
-// As many as leave what backward goes through in the second-level cache.
-int pictures_of(const ConvolutionShape& shape) {
-  constexpr int64_t kCachedValues = 256 * 1024;
-  const TileGrid from = input_grid(shape);
-  const TileGrid by = gradient_grid(shape);
-  return static_cast<int>(std::max<int64_t>(1, kCachedValues / (from.picture() * (from.depth() + by.depth()))));
-}
-
 }  // namespace
 
 TilePlan plan_tiles(const ConvolutionShape& shape) {
   if (shape.input_channels % 16 != 0 || shape.output_channels % 16 != 0 || shape.padding < 0 || shape.padding > 1)
     throw std::invalid_argument("plan_tiles: channels must be multiples of 16, padding 0 or 1");
-  return {.shape = shape, .pictures = pictures_of(shape)};
+  return {.shape = shape, .pictures = pictures_at_once(input_grid(shape), gradient_grid(shape))};
 }
 
 int64_t tile_weights_size(const TilePlan& plan) { return packed_weights_size(weight_shape(plan.shape)); }

@@ -34,12 +34,33 @@ void multiply_positions(const BlockTarget& target, std::span<const int64_t> taps
   }
 }
 
-void write_part(const float* block, int rows, int columns, int64_t stride, bool add, float* to) {
-  for (int row = 0; row < rows; ++row)
-    for (int column = 0; column < columns; ++column) {
-      float& value = to[row * stride + column];
-      value = (add ? value : 0.0F) + block[row * kBlockSide + column];
+void multiply_into_weights(TileProduct product, const WeightBlock& weights, float* block) {
+  const bool whole = weights.rows == kBlockSide && weights.columns == kBlockSide;
+  product.out = whole ? weights.to : block;
+  product.out_row = whole ? weights.outputs : kBlockSide;
+  product.add = whole && weights.add;
+  multiply_tiles(product);
+  if (whole) return;
+  for (int row = 0; row < weights.rows; ++row)
+    for (int column = 0; column < weights.columns; ++column) {
+      float& value = weights.to[int64_t{row} * weights.outputs + column];
+      value = (weights.add ? value : 0.0F) + block[row * kBlockSide + column];
     }
+}
+
+MappedGradient from_image(const TileGrid& grid, MappedGradient gradient, int64_t image) {
+  const bool is_pooled = gradient.winners != nullptr;
+  const int64_t size = int64_t{grid.height} * grid.width * grid.channels;
+  const int64_t given = is_pooled ? int64_t{grid.height / 2} * (grid.width / 2) * grid.channels : size;
+  gradient.gradient += image * given;
+  if (is_pooled) gradient.winners += image * given;
+  if (gradient.z.values != nullptr) gradient.z.values += image * size;
+  return gradient;
+}
+
+int pictures_at_once(const TileGrid& from, const TileGrid& by) {
+  constexpr int64_t kCachedValues = 256 * 1024;
+  return static_cast<int>(std::max<int64_t>(1, kCachedValues / (from.picture() * (from.depth() + by.depth()))));
 }
 
 }  // namespace fer_ddp

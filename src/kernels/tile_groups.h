@@ -48,7 +48,23 @@ void clear_empty_leaves(std::span<const int> leaves, int64_t weights, float* gra
 void multiply_positions(const BlockTarget& target, std::span<const int64_t> taps, const Bf16* positions,
                         const Bf16* weights, float* block);
 
-// The part [rows][columns] of a block that lies inside the weights' gradient, where not all of it does.
-void write_part(const float* block, int rows, int columns, int64_t stride, bool add, float* to);
+// A block of the weights' gradient, to be written to `to`, rows [outputs] apart, or added to it.
+struct WeightBlock {
+  int rows = 0;     // inputs, at most 32
+  int columns = 0;  // and outputs
+  int outputs = 0;  // of the layer
+  float* to = nullptr;
+  bool add = false;
+};
+
+// Takes the product, all but whose `out` is given. block: [32][32], for what does not fill one.
+void multiply_into_weights(TileProduct product, const WeightBlock& weights, float* block);
+
+// The outputs' gradient from one image on, of pictures as the grid has them.
+[[nodiscard]] MappedGradient from_image(const TileGrid& grid, MappedGradient gradient, int64_t image);
+
+// Pictures of a group, one at least, so that what backward goes through, the grids in both layouts, stays in the
+// second-level cache.
+[[nodiscard]] int pictures_at_once(const TileGrid& from, const TileGrid& by);
 
 }  // namespace fer_ddp

@@ -1,4 +1,4 @@
-// How the parts of tile_convolution.h lay pictures out: as bf16 values, one position after the other, all pictures of a
+// How convolutions by matrix tiles lay pictures out: as bf16 values, one position after the other, all pictures of a
 // group in one row, with zeros where a convolution would look beyond a picture's border. A row's right border is the
 // next one's left, and a picture's lower border the next one's upper. So a tap of the kernel is the same distance from
 // every position, and 32 positions one after the other are a matrix's rows; what comes out for positions of the border
@@ -19,6 +19,7 @@ struct TileGrid {
   int width = 0;
   int channels = 0;
   int border = 0;  // zeros around it: 0, 1 or 2
+  int window = 3;  // side of what a position takes, itself and to the right of and below it: 3, or 1 for itself alone
 
   [[nodiscard]] constexpr int pitch() const { return width + border; }  // positions from a row to the next
   [[nodiscard]] constexpr int64_t picture() const { return int64_t{height + border} * pitch(); }  // and of pictures
@@ -30,7 +31,7 @@ struct TileGrid {
   // Positions that come out, those of borders with them, in whole blocks; and those that are read for it.
   [[nodiscard]] constexpr int64_t outputs(int pictures) const { return round_up(pictures * picture(), kBlockSide); }
   [[nodiscard]] constexpr int64_t positions(int pictures) const {
-    return round_up(lead() + outputs(pictures) + 2 * pitch() + 2, kBlockSide);
+    return round_up(lead() + outputs(pictures) + (window - 1) * (pitch() + 1), kBlockSide);
   }
 };
 

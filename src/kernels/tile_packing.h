@@ -1,6 +1,6 @@
-// What is done to pictures and weights before and after the matrix products of tile_convolution.h: rounding to bf16, to
-// nearest, ties to even; the layouts of tile_layout.h and of TileProduct's operands; and outputs back to fp32 pictures.
-// Thread-safe, no allocation.
+// What is done to pictures and weights before and after the matrix products of tile_convolution.h and strided_tiles.h:
+// rounding to bf16, to nearest, ties to even; the layouts of tile_layout.h and of TileProduct's operands; and outputs
+// back to fp32 pictures. Thread-safe, no allocation.
 #pragma once
 
 #include "kernels/tile_layout.h"

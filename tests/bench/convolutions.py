@@ -3,10 +3,12 @@
 medians of each round's ratios and the least times. Ours include batch normalisation's map, ReLU and sums on both sides, PyTorch's layers do not;
 the networks' steps hold all but the optimizer's update.
 
-Usage: convolutions.py --build build/release --python PYTHON [--rounds 3] [--images 32] [--layers 16,16,48 ...] [--networks vgg:16,32,64,128 ...]
+Usage: convolutions.py --build build/release --python PYTHON [--rounds 3] [--images 32] [--layers 16,16,48 ...] [--direct 64,128,48,3,2 ...]
+                       [--networks vgg:16,32,64,128 ...]
 
 PYTHON has torch. GFLOP/s are those of a direct convolution, 2 * 9 * inputs * outputs * positions; ours may exceed the peak, for Winograd's
-products are fewer. Where the processor has AMX, our bf16 kernels are measured too (else nan). The targets convolutions and vgg_step must be built.
+products are fewer. Where the processor has AMX, our bf16 kernels are measured too (else nan). --direct: inputs, outputs, side, kernel and stride of
+layers that our kernels take directly, in fp32 and by tiles. The targets convolutions and vgg_step must be built.
 """
 import argparse
 import math
@@ -19,6 +21,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1 << 31)}
 LAYERS = ["1,16,48", "16,16,48", "16,32,24", "32,32,24", "32,64,12", "64,64,12", "64,128,6", "128,128,6", "256,256,6", "64,64,48", "128,128,24",
           "256,256,12", "512,512,6"]
+DIRECT = ["64,128,48,3,2", "128,256,24,3,2", "256,512,12,3,2", "32,32,24,3,2", "64,128,24,1,1", "256,512,6,1,1", "32,32,24,1,1"]
 NETWORKS = ["vgg:16,32,64,128", "vgg:32,64,128,256"]
 
 
@@ -47,6 +50,14 @@ def compare_layer(options, layer: str) -> None:
           f"{ratio(tiles_backward, bf16_backward):.2f} |", flush=True)
 
 
+def compare_direct(options, layer: str) -> None:
+    inputs, outputs, side, kernel, stride = map(int, layer.split(","))
+    rounds = [list(map(float, lines([options.build / "bin" / "convolutions", options.images, 3, layer])[0].split()[3:])) for _ in range(options.rounds)]
+    times = [min(column) * 1e3 for column in zip(*rounds)] + [math.nan] * (4 - len(rounds[0]))
+    print(f"| {inputs} to {outputs} at {side}, {kernel} x {kernel}, stride {stride} | " + " | ".join(f"{time:.2f}" for time in times) +
+          f" | {times[0] / times[2]:.1f}, {times[1] / times[3]:.1f} |", flush=True)
+
+
 def compare_network(options, network: str) -> None:
     rounds = []
     for _ in range(options.rounds):
@@ -66,6 +77,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--layers", nargs="*", default=LAYERS)
+    parser.add_argument("--direct", nargs="*", default=DIRECT)
     parser.add_argument("--networks", nargs="*", default=NETWORKS)
     options = parser.parse_args()
     if options.layers:
@@ -73,6 +85,10 @@ def main() -> None:
               "| x fp32 | x bf16 | ours in bf16 by tiles: GFLOP/s forward | backward | x bf16 |\n|" + "---|" * 15)
     for layer in options.layers:
         compare_layer(options, layer)
+    if options.direct:
+        print("| layer, ms for all images | fp32 forward | backward | bf16 by tiles forward | backward | x |\n|" + "---|" * 6)
+    for layer in options.direct:
+        compare_direct(options, layer)
     if options.networks:
         print("| step of | images/s a core | PyTorch fp32 as written | fp32 channels_last | bf16 channels_last | x each |\n|" + "---|" * 6)
     for network in options.networks:

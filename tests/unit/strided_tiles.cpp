@@ -22,7 +22,7 @@ namespace fer_ddp {
 namespace {
 
 constexpr int kImages = 5;
-constexpr double kAllowed = 1e-5;
+constexpr double kTolerance = 1e-5;
 constexpr std::array<int, 3> kLeaves{0, 3, kImages};
 
 // A layer's kernel with all that it works on. Groups of so many pictures: 0 for as many as the plan says.
@@ -84,10 +84,10 @@ TEST_P(StridedTilesOf, ForwardEqualsItsDefinitionInFp64) {
     AlignedBuffer<float> output(expected.size());
     std::vector<double> sums(expected_sums.size());
     kernel.forward(input_, kLeaves, output.span(), centre_.data(), sums.data());
-    EXPECT_LT(error_of(output.span(), expected), kAllowed);
-    EXPECT_LT(error_of(sums, expected_sums), kAllowed);
+    EXPECT_LT(error_of(output.span(), expected), kTolerance);
+    EXPECT_LT(error_of(sums, expected_sums), kTolerance);
     kernel.forward(input_, kLeaves, output.span(), nullptr, nullptr);
-    EXPECT_LT(error_of(output.span(), expected), kAllowed) << "without sums";
+    EXPECT_LT(error_of(output.span(), expected), kTolerance) << "without sums";
   }
 }
 
@@ -108,34 +108,47 @@ TEST_P(StridedTilesOf, BothGradientsEqualTheirDefinitionInFp64) {
     Values added = before;
     Values weights(expected_weights.size(), 7.0F);  // overwritten
     kernel.backward(input_, {.gradient = gradient_.data()}, kLeaves, true, added, weights);
-    EXPECT_LT(error_of(added, expected_added), kAllowed);
-    EXPECT_LT(error_of(weights, expected_weights), kAllowed);
+    EXPECT_LT(error_of(added, expected_added), kTolerance);
+    EXPECT_LT(error_of(weights, expected_weights), kTolerance);
     Values written(before.size(), std::numeric_limits<float>::quiet_NaN());
     kernel.backward(input_, {.gradient = gradient_.data()}, kLeaves, false, written, weights);
-    EXPECT_LT(error_of(written, expected_input), kAllowed);
+    EXPECT_LT(error_of(written, expected_input), kTolerance);
   }
 }
 
-// As of a rank's share where the last batch is short.
-TEST_P(StridedTilesOf, ALeafWithoutImagesHasAGradientOfZeros) {
-  Kernel kernel(shape_, weights_, 0);
-  Values input(input_.size());
-  Values weights(weights_.size(), 7.0F);
-  kernel.backward(input_, {.gradient = gradient_.data()}, std::array<int, 2>{2, 2}, false, input, weights);
-  EXPECT_EQ(weights, Values(weights_.size(), 0.0F));
-}
-
-TEST_P(StridedTilesOf, AnImagesOutputsAndGradientsDoNotDependOnTheOthersOfItsCall) {
-  Kernel kernel(shape_, weights_, 0);
-  const auto compute = [&](std::span<const int> leaves) {
-    std::pair<Values, Values> found{Values(gradient_.size()), Values(input_.size())};
-    Values weights(leaves.size() * weights_.size());
-    kernel.forward(input_, leaves, found.first, nullptr, nullptr);
-    kernel.backward(input_, {.gradient = gradient_.data()}, leaves, false, found.second, weights);
-    return found;
+TEST_P(StridedTilesOf, ALeafsResultsDoNotDependOnTheOtherLeavesOfItsCall) {
+  const std::array<int, 4> leaves{0, 2, 2, kImages};  // the middle one is empty, as where the last batch is short
+  Kernel kernel(shape_, weights_, 2);
+  struct Results {
+    Values output, input, weights;
+    std::vector<double> sums;
   };
-  const std::array<int, kImages + 1> each{0, 1, 2, 3, 4, 5};
-  EXPECT_EQ(compute(std::array<int, 2>{0, kImages}), compute(each));
+  const auto run = [&](std::span<const int> of) {
+    const size_t count = of.size() - 1;
+    Results results{Values(gradient_.size()), Values(input_.size()), Values(count * weights_.size(), 7.0F),
+                    std::vector<double>(count * 2 * channels_)};
+    kernel.forward(input_, of, results.output, centre_.data(), results.sums.data());
+    kernel.backward(input_, {.gradient = gradient_.data()}, of, false, results.input, results.weights);
+    return results;
+  };
+  const Results all = run(leaves);
+  for (size_t leaf = 0; leaf < 3; ++leaf) {
+    const Results own = run(std::span(leaves).subspan(leaf, 2));
+    const auto is_part = [](const auto& part, const auto& whole, size_t from) {
+      return std::equal(part.begin(), part.end(), whole.begin() + static_cast<ptrdiff_t>(from));
+    };
+    EXPECT_TRUE(is_part(own.sums, all.sums, leaf * 2 * channels_)) << leaf;
+    EXPECT_TRUE(is_part(own.weights, all.weights, leaf * weights_.size())) << leaf;
+    const auto same_images = [&](const Values& part, const Values& whole, int64_t size) {
+      return std::equal(part.begin() + leaves[leaf] * size, part.begin() + leaves[leaf + 1] * size,
+                        whole.begin() + leaves[leaf] * size);
+    };
+    EXPECT_TRUE(same_images(own.output, all.output, shape_.output_size())) << leaf;
+    EXPECT_TRUE(same_images(own.input, all.input, shape_.input_size())) << leaf;
+    if (leaves[leaf] == leaves[leaf + 1]) {
+      EXPECT_EQ(own.weights, Values(weights_.size(), 0.0F));
+    }
+  }
 }
 
 // As a normalisation, ReLU and a pool after the layer have it.
@@ -153,8 +166,8 @@ TEST(StridedTiles, TheGradientMayBeMappedAndPooled) {
         Values input(layer.input.size());
         Values weights(layer.weights.size());
         kernel.backward(layer.input, layer.seen_gradient(), layer.leaf(), false, input, weights);
-        EXPECT_LT(error_of(input, expected.input), kAllowed);
-        EXPECT_LT(error_of(weights, expected.weights), kAllowed);
+        EXPECT_LT(error_of(input, expected.input), kTolerance);
+        EXPECT_LT(error_of(weights, expected.weights), kTolerance);
       }
       TileWay::leave();
     }

@@ -260,7 +260,7 @@ class UnitStrideStage final : public ConvolutionStage {
   AlignedBuffer<typename Kernels::Weight> prepared_, transposed_;
 };
 
-// The others read plain values, which ask for no sums.
+// All other convolutions, by tiles or in fp32: they read plain values, which ask for no sums.
 class StridedTileStage final : public ConvolutionStage {
  public:
   StridedTileStage(const StageSpec& spec, int index, const StageInputs& inputs)

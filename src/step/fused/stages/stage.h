@@ -72,7 +72,8 @@ struct StageSurroundings {
   float* output_gradient = nullptr;  // [images] times the largest output: for kernels that want it written out
   int leaves = 0;
   int64_t most_images = 0;
-  bool bf16 = false;  // operands of the convolutions that matrix tiles take (kernels/tile_convolution.h)
+  bool bf16 =
+      false;  // operands of the convolutions that matrix tiles take (kernels/tile_convolution.h, strided_tiles.h)
 };
 
 class Stage {
