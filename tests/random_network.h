@@ -151,7 +151,8 @@ class RandomNetwork {
     const int64_t channels = 16 * number(1, 3);
     const bool direct = channels_ > 1 && side_ >= 4 && chance(5);
     const int64_t kernel = direct && chance(2) ? 1 : 3;
-    add(layers, convolution(channels, kernel, direct ? number(1, 2) : 1, kernel == 3 && side_ >= 3 ? number(0, 1) : 0));
+    const bool pads = kernel == 3 && (side_ < 3 || number(0, 1) == 1);
+    add(layers, convolution(channels, kernel, direct ? number(1, 2) : 1, pads ? 1 : 0));
     const int64_t norm = number(0, 3);  // before the ReLU twice as often, after it, or none
     if (norm <= 1) add(layers, batch_norm());
     add(layers, relu());
@@ -173,7 +174,8 @@ class RandomNetwork {
       if (!chance(3)) add(body, batch_norm());
       add(body, relu());
     }
-    add(body, convolution(channels, 3, 1, 1));
+    const int64_t kernel = chance(4) ? 1 : 3;
+    add(body, convolution(channels, kernel, 1, kernel / 2));
     if (!chance(3)) add(body, batch_norm());
     json layer = {{"residual", body}};
     if (halve) {
