@@ -127,11 +127,15 @@ void HierarchicalReducer::wait_for(int member, uint64_t count) {
 }
 
 void HierarchicalReducer::all_reduce(std::span<double> values) {
-  if (values.size() > kMostDoubles) throw machine_error("a hierarchical sum of doubles is longer than its memory");
   if (!on_one_host_) {
     communicator_.all_reduce(values, ReduceOperation::kSum);
     return;
   }
+  for (size_t begin = 0; begin < values.size(); begin += kMostDoubles)
+    sum_on_host(values.subspan(begin, std::min(kMostDoubles, values.size() - begin)));
+}
+
+void HierarchicalReducer::sum_on_host(std::span<double> values) {
   // In turns two sets of places: one that is being read is not written again before all have met once more.
   const auto members = static_cast<size_t>(members_);
   const std::span<double* const> places =
@@ -147,8 +151,7 @@ void HierarchicalReducer::gather(std::span<double> values) {
     communicator_.all_reduce(values, ReduceOperation::kMax);
     return;
   }
-  for (size_t begin = 0; begin < values.size(); begin += kMostDoubles)
-    all_reduce(values.subspan(begin, std::min(kMostDoubles, values.size() - begin)));
+  all_reduce(values);
 }
 
 void HierarchicalReducer::all_reduce(FlatRange range) {

@@ -39,7 +39,7 @@ class HierarchicalReducer {
 
   void barrier();
 
-  // Every rank ends with the sums, the same bits on all. At most kMostDoubles at once.
+  // Every rank ends with the sums, the same bits on all. A host's ranks take kMostDoubles at a time.
   static constexpr size_t kMostDoubles = 4096;
   void all_reduce(std::span<double> values);
 
@@ -72,6 +72,7 @@ class HierarchicalReducer {
 
   [[nodiscard]] FlatRange slice_of(FlatRange range, int member) const;
   void sum_members(FlatRange range, float* out) const;
+  void sum_on_host(std::span<double> values);
   void wait_for(int member, uint64_t count);
 
   Communicator& communicator_;

@@ -18,8 +18,11 @@ namespace {
 
 constexpr size_t kBufferBytes = size_t{4} << 20;
 constexpr size_t kAlignment = 64;
-constexpr std::array kKinds = {CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL, CUPTI_ACTIVITY_KIND_MEMCPY,
-                               CUPTI_ACTIVITY_KIND_MEMSET, CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION};
+// What a call was made for is told only beside the record of the call itself, of the runtime or, by libraries, of the
+// driver.
+constexpr std::array kKinds = {
+    CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL,    CUPTI_ACTIVITY_KIND_MEMCPY,  CUPTI_ACTIVITY_KIND_MEMSET,
+    CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION, CUPTI_ACTIVITY_KIND_RUNTIME, CUPTI_ACTIVITY_KIND_DRIVER};
 constexpr CUpti_ExternalCorrelationKind kNumbers = CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0;
 
 void check_cupti(CUptiResult result, const char* call) {

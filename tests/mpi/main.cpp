@@ -1,5 +1,5 @@
 // Main function of the multi-rank tests: starts the world, refuses any other size than the one CTest asked for,
-// silences passing output on all ranks but 0, and fails on every rank when a test failed on one.
+// silences all but failures on all ranks but 0, and fails on every rank when a test failed on one.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -14,6 +14,22 @@ namespace {
 
 std::unique_ptr<fer_ddp::World> test_world;
 
+// Prints what fails, and nothing else.
+class FailuresOfRank : public ::testing::EmptyTestEventListener {
+ public:
+  explicit FailuresOfRank(int rank) : rank_(rank) {}
+  void OnTestPartResult(const ::testing::TestPartResult& result) override {
+    if (!result.failed()) return;
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
+    fmt::print(stderr, "rank {}, {}.{}, {}:{}: {}\n", rank_, test == nullptr ? "" : test->test_suite_name(),
+               test == nullptr ? "" : test->name(), result.file_name() == nullptr ? "" : result.file_name(),
+               result.line_number(), result.summary());
+  }
+
+ private:
+  int rank_;
+};
+
 int run_tests(fer_ddp::Communicator& communicator) {
   const char* expected = std::getenv("FER_DDP_EXPECTED_WORLD_SIZE");
   if (expected == nullptr || std::atoi(expected) != communicator.size()) {
@@ -24,6 +40,7 @@ int run_tests(fer_ddp::Communicator& communicator) {
   if (communicator.rank() != 0) {
     auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
     delete listeners.Release(listeners.default_result_printer());
+    listeners.Append(new FailuresOfRank(communicator.rank()));
   }
   std::array<int64_t, 1> failed = {RUN_ALL_TESTS() != 0 ? 1 : 0};
   if (failed[0] != 0 && communicator.rank() != 0) fmt::print(stderr, "a test failed on rank {}\n", communicator.rank());

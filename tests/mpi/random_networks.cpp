@@ -5,6 +5,9 @@
 
 #include <bit>
 #include <cmath>
+#include <functional>
+#include <memory>
+#include <vector>
 
 #include "comm/identity_communicator.h"
 #include "data/sampler.h"
@@ -214,6 +217,79 @@ TEST(RandomStages, HaveTheSameBitsAtAnyPowerOfTwoWithBf16Operands) {
   use_plain_tiles(true);
   expect_the_same_bits_at_any_power_of_two(Precision::kBf16, 0.1);
   use_plain_tiles(false);
+}
+
+// Weights and statistics after four steps, what is between them stored and loaded again: the running mean is no zero
+// then, averages and clipping have their say, and a bias before a normalisation has a value.
+std::vector<float> after_steps(
+    const std::function<std::unique_ptr<TrainingStep>(Model&, Optimizer&, const Config&)>& make,
+    Communicator& communicator, const Faces& faces) {
+  const Config config{.batch_size = static_cast<int>(faces.rows.size()),
+                      .optimizer = OptimizerRule::kSgd,
+                      .init = "uniform_fan_in",
+                      .momentum = 0.5,
+                      .gradient_clip_norm = 0.3,
+                      .average_weights = 0.9};
+  const auto model = make_model(
+      parse_network(R"({"layers": [{"convolution": 16, "padding": 1}, {"relu": {}}, {"max_pool": 2}, {"batch_norm": {}},
+                                   {"convolution": 32, "padding": 1, "stride": 2, "bias": true}, {"batch_norm": {}},
+                                   {"relu": {}}, {"batch_norm": {}}, {"global_average_pool": {}}, {"dense": 7}]})",
+                    "table"),
+      config);
+  const auto optimizer = make_optimizer(config, model->store().layout());
+  const auto step = make(*model, *optimizer, config);
+  const auto count = static_cast<int64_t>(faces.rows.size());
+  const PositionRange mine = rank_share({0, count}, communicator.rank(), communicator.size());
+  step->begin_epoch(0, faces.rows);
+  for (int i = 0; i < 4; ++i) {
+    step->run({.images = faces.images,
+               .labels = faces.labels,
+               .rows = std::span(faces.rows).subspan(static_cast<size_t>(mine.begin), static_cast<size_t>(mine.size())),
+               .global_images = count,
+               .first_position = mine.begin},
+              0.1);
+    step->synchronize();
+  }
+  std::vector<float> all(model->store().weights().begin(), model->store().weights().end());
+  for (const Buffer& buffer : model->buffers())
+    all.insert(all.end(), buffer.value.const_data_ptr<float>(),
+               buffer.value.const_data_ptr<float>() + buffer.value.numel());
+  return all;
+}
+
+TEST(Stages, GoOnFromStepToStepAsAutogradDoes) {
+  Communicator& world = world_communicator();
+  const auto alone = make_identity_communicator();
+  const Faces faces = Faces::patches(9);
+  const auto by_stages = [&](Communicator& communicator) {
+    return after_steps(
+        [&](Model& model, Optimizer& optimizer, const Config& config) {
+          return std::make_unique<StagedStep>(model, optimizer, communicator, config);
+        },
+        communicator, faces);
+  };
+  const std::vector<float> expected = after_steps(
+      [&](Model& model, Optimizer& optimizer, const Config& config) {
+        return std::make_unique<AutogradStep>(model, optimizer, *alone, config);
+      },
+      *alone, faces);
+  const std::vector<float> together = by_stages(world);
+  EXPECT_LT(distance(together, expected), 1e-3);
+  if (std::has_single_bit(static_cast<unsigned>(world.size()))) {
+    EXPECT_EQ(together, by_stages(*alone));
+  }
+}
+
+// A layer may have more channels than a reducer sums at once.
+TEST(Stages, TakeWideLayers) {
+  const Network network = parse_network(
+      R"({"layers": [{"convolution": 16, "stride": 1}, {"relu": {}}, {"max_pool": 2}, {"max_pool": 2}, {"max_pool": 2},
+                     {"convolution": 2064, "kernel": 1}, {"batch_norm": {}}, {"relu": {}},
+                     {"global_average_pool": {}}, {"dense": 7}]})",
+      "table");
+  const Trained stages = train(Engine::kStages, world_communicator(), network, Faces::patches(4));
+  const Trained autograd = train(Engine::kAutograd, world_communicator(), network, Faces::patches(4));
+  EXPECT_LT(distance(stages.statistics, autograd.statistics), 1e-4);
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, RandomNetworksBy, ::testing::Values(Engine::kAutograd, Engine::kDevice),

@@ -40,8 +40,9 @@ void add(const Record& record) {
   if (is_enabled(record.any.kind)) state().records.push_back(record);
 }
 
+// As a companion of the call's own record alone.
 void say_what_for() {
-  if (state().calls.empty()) return;
+  if (state().calls.empty() || !is_enabled(CUPTI_ACTIVITY_KIND_RUNTIME)) return;
   Record record{};
   record.call.kind = CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION;
   record.call.externalKind = CUPTI_EXTERNAL_CORRELATION_KIND_CUSTOM0;

@@ -78,14 +78,16 @@ class ConvolutionStage : public Stage {
   [[nodiscard]] double* statistics() override { return sums_.data(); }
   [[nodiscard]] int64_t positions() const override { return int64_t{shape_.output_height()} * shape_.output_width(); }
 
-  // Of a bias before a normalisation nothing is left: its gradient stays zero.
+  // Of a bias before a normalisation nothing is left: its gradient is zero, also where something else was kept in the
+  // gradients' memory between two steps.
   void use_gradient_sums(std::span<const double> sums, int64_t count) override {
+    const std::span<float> bias = ranges_.bias.of(around_.gradients);
     if (normalizes()) {
       normalization_.backpropagate(sums, count, ranges_.gamma.of(around_.gradients),
                                    ranges_.beta.of(around_.gradients));
+      std::fill(bias.begin(), bias.end(), 0.0F);
       return;
     }
-    const std::span<float> bias = ranges_.bias.of(around_.gradients);
     for (size_t c = 0; c < bias.size(); ++c) bias[c] = static_cast<float>(sums[c]);
   }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kernels/mapped_values.h"
+#include "step/fused/stages/staged_layout.h"
 
 namespace fer_ddp {
 
@@ -174,6 +175,9 @@ void Head::backward(const LeafRun& run, std::span<const uint8_t> kept) {
         float* bias = operation->ranges.bias.size() > 0 ? parts + operation->ranges.bias.begin : nullptr;
         dense_weight_gradient(operation->size, rows.of(first), left.gradient_of(first), run.leaves[i + 1] - first,
                               parts + operation->ranges.weights.begin, bias);
+        // Up to where the next parameter begins: other stages have written there, and a norm counts it.
+        if (bias != nullptr)
+          std::fill(parts + operation->ranges.bias.end, parts + padded(operation->ranges.bias.end), 0.0F);
       }
       dense_input_gradient(operation->size, operation->ranges.weights.of(around_.weights).data(),
                            left.gradient_of(run.begin()), run.count(), rows.gradient_of(run.begin()));

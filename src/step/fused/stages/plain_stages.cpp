@@ -113,9 +113,15 @@ class BatchNormStage final : public PlainStage {
 
   void compute(const LeafRun& run) override {
     if (!run.training) return;
-    for (size_t i = 0; i + 1 < run.leaves.size(); ++i)
-      add_channel_sums(read(run.leaves[i]), normalization_.centre(), leaf_rows(run, i), activation_.channels(),
-                       sums_of(run, i));
+    const float* centre = normalization_.centre();
+    for (size_t i = 0; i + 1 < run.leaves.size(); ++i) {
+      const int64_t count = leaf_rows(run, i);
+      double* sums = sums_of(run, i);
+      add_channel_sums(read(run.leaves[i]), centre, count, activation_.channels(), sums);
+      // The kernel sums the values, and a normalisation asks for their distances from the centre.
+      for (int c = 0; c < activation_.channels(); ++c)
+        sums[c] -= static_cast<double>(centre[c]) * static_cast<double>(count);
+    }
   }
   [[nodiscard]] bool has_second_pass() const override { return true; }
   void second_pass(const LeafRun& run) override {

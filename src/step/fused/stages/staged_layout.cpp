@@ -40,7 +40,7 @@ FlatRange StagedLayout::add(const ParameterStore& store, const std::string& name
   const Parameter& parameter = *std::find_if(store.parameters().begin(), store.parameters().end(),
                                              [&](const Parameter& each) { return each.name == name; });
   const FlatRange range{layout_.size, layout_.size + parameter.size};
-  layout_.size = (range.end + 15) / 16 * 16;
+  layout_.size = padded(range.end);
   const auto size = static_cast<int64_t>(parameter.size);
   const int64_t outputs = parameter.value.size(0);
   if (is_convolution)

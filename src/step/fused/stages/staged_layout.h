@@ -17,6 +17,9 @@
 
 namespace fer_ddp {
 
+// Where the parameter behind one that ends there begins, counted in floats.
+constexpr size_t padded(size_t end) { return (end + 15) / 16 * 16; }
+
 class StagedLayout : public WeightLayout {
  public:
   StagedLayout(const StagePlan& plan, const ParameterStore& store);
