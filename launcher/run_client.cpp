@@ -53,9 +53,9 @@ void require_no_silent_holder(const std::string& folder) {
 
 // "run NAME is over: early_stopping after epoch 13; see FOLDER/report.html", from result.json where there is one.
 RunNotLive over(const std::string& folder) {
-  const fs::path result_path = fs::path(folder) / "result.json";
   const std::string name = name_of(folder);
-  if (!fs::exists(result_path))
+  // A lease is left by a process that was killed, maybe as it went on with a run that had ended once.
+  if (!fs::exists(fs::path(folder) / run_file::kResult) || fs::exists(fs::path(folder) / run_file::kLease))
     return {Fault::kMachine,
             fmt::format("run {} is not live, and not finished: --resume={} goes on with it", name, folder)};
   const RunResult result = read_result(folder);
@@ -132,6 +132,12 @@ bool answers(const std::string& folder, const ServiceOptions& options) {
   }
 }
 
+// Throws RunNotLive where the service that answers is another run's: one that was killed leaves its file behind, and
+// its port to whoever comes next.
+void require_its_service(const Found& found, StatusClient& client) {
+  if (!LeaseWatch().look(found.folder).held || client.status().snapshot.run != found.name) throw over(found.folder);
+}
+
 Found only_live_run(const ServiceOptions& options) {
   std::vector<std::string> folders;
   if (fs::is_directory("runs"))
@@ -162,6 +168,7 @@ void ask_run(const RunChoice& choice, const std::function<void(const AskedRun&)>
   const Found found = find(choice);
   try {
     StatusClient client(found.address, found.access);
+    if (!found.folder.empty()) require_its_service(found, client);
     ask({.name = found.name, .client = client});
   } catch (const ServiceGone&) {
     if (found.folder.empty()) throw;

@@ -18,16 +18,19 @@ std::unique_ptr<fer_ddp::World> test_world;
 class FailuresOfRank : public ::testing::EmptyTestEventListener {
  public:
   explicit FailuresOfRank(int rank) : rank_(rank) {}
+  void OnTestStart(const ::testing::TestInfo& test) override {
+    test_ = fmt::format("{}.{}", test.test_suite_name(), test.name());
+  }
+  // Called with GoogleTest's own lock held: it must not be asked for the test here.
   void OnTestPartResult(const ::testing::TestPartResult& result) override {
     if (!result.failed()) return;
-    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    fmt::print(stderr, "rank {}, {}.{}, {}:{}: {}\n", rank_, test == nullptr ? "" : test->test_suite_name(),
-               test == nullptr ? "" : test->name(), result.file_name() == nullptr ? "" : result.file_name(),
-               result.line_number(), result.summary());
+    fmt::print(stderr, "rank {}, {}, {}:{}: {}\n", rank_, test_,
+               result.file_name() == nullptr ? "" : result.file_name(), result.line_number(), result.summary());
   }
 
  private:
   int rank_;
+  std::string test_{};
 };
 
 int run_tests(fer_ddp::Communicator& communicator) {
