@@ -30,14 +30,12 @@ void require_same_past(const Config& config, const fs::path& folder) {
     if (option.may_change(before) || option.value(config) == option.value(before)) continue;
     std::string what = fmt::format("{}: the run was started with {} {}, and cannot be resumed with {}", folder.string(),
                                    option.key, json_text(option.value(before)), json_text(option.value(config)));
-    if (option.free_on_resume) what += fmt::format(": its schedule, {}, depends on it", choice_word(before.schedule));
+    if (option.free_on_resume && before.schedule != ScheduleShape::kConstant)
+      what += fmt::format(": its schedule, {}, depends on it", choice_word(before.schedule));
+    else if (option.free_on_resume)
+      what += fmt::format(": its finish_epochs, {}, are the last of them", before.finish_epochs);
     throw user_error(what, "Resume it as it was, or start another run with another output.");
   }
-  if (before.finish_epochs > 0 && config.epochs != before.epochs)
-    throw user_error(fmt::format("{}: the run was started with epochs {}, and cannot be resumed with {}: its "
-                                 "finish_epochs, {}, are the last of them",
-                                 folder.string(), before.epochs, config.epochs, before.finish_epochs),
-                     "Resume it as it was, or start another run with another output.");
 }
 
 // config.json held this many keys, all that there were, when a run's folder bore no mark yet.

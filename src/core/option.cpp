@@ -16,7 +16,8 @@ namespace fer_ddp {
 using nlohmann::ordered_json;
 
 bool Option::may_change(const Config& before) const {
-  return free_on_resume && !(fixed_by_schedule && before.schedule != ScheduleShape::kConstant);
+  const bool is_fixed = before.schedule != ScheduleShape::kConstant || before.finish_epochs > 0;
+  return free_on_resume && !(fixed_by_schedule && is_fixed);
 }
 
 const Option& find_option(const std::string& key, const std::string& where) {

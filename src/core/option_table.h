@@ -36,7 +36,7 @@ struct Option {
   std::string help;                // one sentence, no full stop
   Range range{};                   // numbers
   bool free_on_resume = false;     // a resumed run may change it,
-  bool fixed_by_schedule = false;  // unless its learning rate depends on it
+  bool fixed_by_schedule = false;  // unless its learning rate, or which epochs are the last ones, depends on it
 
   // Whether a run that was started with `before` may be resumed with another value.
   [[nodiscard]] bool may_change(const Config& before) const;

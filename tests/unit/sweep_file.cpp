@@ -134,6 +134,9 @@ TEST(SweepFile, AFolderGoesOnWithItsOwnSweepAlone) {
   EXPECT_NO_THROW(require_same_sweep(before, parse(text, {"threads=2", "epochs=99"})));
   EXPECT_NO_THROW(require_same_sweep(before, parse(R"({"grid": {"batch_size": [16, 32, 64]}, "seeds": [1, 2]})")));
   EXPECT_THROW(require_same_sweep(before, parse(text, {"learning_rate=0.5"})), Error);
+  // The last ones of so many epochs are not those of more.
+  EXPECT_THROW(require_same_sweep(parse(text, {"finish_epochs=1"}), parse(text, {"finish_epochs=1", "epochs=99"})),
+               Error);
   EXPECT_THROW(require_same_sweep(before, parse(text, {"early_stopping_patience=99"})), Error);
   EXPECT_THROW(require_same_sweep(before, parse(R"({"grid": {"batch_size": [16]}, "seeds": [1]})")), Error);
   EXPECT_THROW(require_same_sweep(
