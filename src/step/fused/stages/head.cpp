@@ -163,31 +163,32 @@ void Head::forward(const LeafRun& run, std::span<const uint8_t> kept) {
 
 // Each operation turns the gradient of what it left into that of what it read.
 void Head::backward(const LeafRun& run, std::span<const uint8_t> kept) {
-  for (auto operation = operations_.rbegin(); operation != operations_.rend(); ++operation) {
-    Rows& rows = rows_[operation->rows];
-    if (operation->kind == Operation::Kind::kDense) {
-      Rows& left = rows_[operation->rows + 1];
+  for (size_t number = operations_.size(); number-- > 0;) {
+    const Operation& operation = operations_[number];
+    Rows& rows = rows_[operation.rows];
+    if (operation.kind == Operation::Kind::kDense) {
+      Rows& left = rows_[operation.rows + 1];
       for (size_t i = 0; i + 1 < run.leaves.size(); ++i) {
         const int first = run.leaves[i];
         float* parts = around_.parts +
                        (run.first_leaf + static_cast<int64_t>(i)) * static_cast<int64_t>(range_.size()) -
                        static_cast<int64_t>(range_.begin);
-        float* bias = operation->ranges.bias.size() > 0 ? parts + operation->ranges.bias.begin : nullptr;
-        dense_weight_gradient(operation->size, rows.of(first), left.gradient_of(first), run.leaves[i + 1] - first,
-                              parts + operation->ranges.weights.begin, bias);
+        float* bias = operation.ranges.bias.size() > 0 ? parts + operation.ranges.bias.begin : nullptr;
+        dense_weight_gradient(operation.size, rows.of(first), left.gradient_of(first), run.leaves[i + 1] - first,
+                              parts + operation.ranges.weights.begin, bias);
         // Up to where the next parameter begins: other stages have written there, and a norm counts it.
         if (bias != nullptr)
-          std::fill(parts + operation->ranges.bias.end, parts + padded(operation->ranges.bias.end), 0.0F);
+          std::fill(parts + operation.ranges.bias.end, parts + padded(operation.ranges.bias.end), 0.0F);
       }
-      dense_input_gradient(operation->size, operation->ranges.weights.of(around_.weights).data(),
+      dense_input_gradient(operation.size, operation.ranges.weights.of(around_.weights).data(),
                            left.gradient_of(run.begin()), run.count(), rows.gradient_of(run.begin()));
-    } else if (operation->kind == Operation::Kind::kRelu) {
+    } else if (operation.kind == Operation::Kind::kRelu) {
       const float* values = rows.of(run.begin());
       float* gradient = rows.gradient_of(run.begin());
       for (int64_t i = 0; i < int64_t{run.count()} * rows.size; ++i) gradient[i] = values[i] > 0 ? gradient[i] : 0.0F;
     } else {
       for (int image = run.begin(); image < run.leaves.back(); ++image)
-        drop(*operation, kept, image, rows.gradient_of(image));
+        drop(operation, kept, image, rows.gradient_of(image));
     }
   }
 }
