@@ -119,23 +119,23 @@ Found found_in(const std::string& folder, const ServiceOptions& options) {
           .access = access_to_run(*file, options)};
 }
 
-// Is there a service where status.json says so, and is it that run's? A killed run leaves its file behind. One that
-// would not let us in, or that we cannot ask as it wants to be asked, is there.
+// Not where another run's answers: one that was killed leaves its file behind, and its port to whoever comes next.
+bool is_its_service(const Found& found, StatusClient& client) {
+  return LeaseWatch().look(found.folder).held && client.status().snapshot.run == found.name;
+}
+
+// Is there a service where status.json says so, and is it that run's? One that would not let us in, or that we cannot
+// ask as it wants to be asked, is there.
 bool answers(const std::string& folder, const ServiceOptions& options) {
   try {
     const std::optional<StatusFile> file = read_status_file(folder);
     if (!file || file->address.empty() || is_out_of_reach(*file, address_in(*file, folder))) return false;
     const Found found = found_in(folder, options);
-    return StatusClient(found.address, found.access).status().snapshot.run == found.name;
+    StatusClient client(found.address, found.access);
+    return is_its_service(found, client);
   } catch (const Error& problem) {
     return problem.fault() == Fault::kUser;
   }
-}
-
-// Throws RunNotLive where the service that answers is another run's: one that was killed leaves its file behind, and
-// its port to whoever comes next.
-void require_its_service(const Found& found, StatusClient& client) {
-  if (!LeaseWatch().look(found.folder).held || client.status().snapshot.run != found.name) throw over(found.folder);
 }
 
 Found only_live_run(const ServiceOptions& options) {
@@ -168,7 +168,7 @@ void ask_run(const RunChoice& choice, const std::function<void(const AskedRun&)>
   const Found found = find(choice);
   try {
     StatusClient client(found.address, found.access);
-    if (!found.folder.empty()) require_its_service(found, client);
+    if (!found.folder.empty() && !is_its_service(found, client)) throw over(found.folder);
     ask({.name = found.name, .client = client});
   } catch (const ServiceGone&) {
     if (found.folder.empty()) throw;
