@@ -131,7 +131,7 @@ void strided_tile_pack_weights(const StridedTilePlan& plan, const float* weights
   pack_weights(weight_shape(plan.shape), weights, begin, end, forward, transposed);
 }
 
-void strided_tile_forward(const StridedTilePlan& plan, const Bf16* packed_weights, const float* input,
+void strided_tile_forward(const StridedTilePlan& plan, const Bf16* packed_weights, const MappedValues& input,
                           std::span<const int> leaves, float* scratch, float* output, const float* centre,
                           double* sums) {
   const StridedShape& shape = plan.shape;
@@ -140,7 +140,7 @@ void strided_tile_forward(const StridedTilePlan& plan, const Bf16* packed_weight
   const bool past_cache = goes_past_cache(shape.output_size(), output);
   const TileScope tiles;
   for_each_group(plan.pictures, leaves, [&](int64_t leaf, int first, int pictures, bool) {
-    pack_inputs(shape, input + first * shape.input_size(), pictures, buffers.columns);
+    pack_inputs(shape, input.values + first * shape.input_size(), pictures, buffers.columns);
     multiply_positions({.grid = column_grid(shape),
                         .pictures = pictures,
                         .height = shape.output_height(),
@@ -155,20 +155,20 @@ void strided_tile_forward(const StridedTilePlan& plan, const Bf16* packed_weight
   hwy::FlushStream();  // before another thread is told that they are there
 }
 
-void strided_tile_backward(const StridedTilePlan& plan, const Bf16* transposed_weights, const float* input,
+void strided_tile_backward(const StridedTilePlan& plan, const Bf16* transposed_weights, const MappedValues& input,
                            const MappedGradient& gradient, std::span<const int> leaves, float* scratch,
-                           bool add_to_input, float* input_gradient, float* weight_gradient) {
+                           const ConvolutionGradients& gradients) {
   const StridedShape& shape = plan.shape;
   TileScratch parts(scratch);
   const Buffers buffers(plan, parts);
   const TileScope tiles;
-  clear_empty_leaves(leaves, shape.weights(), weight_gradient);
+  clear_empty_leaves(leaves, shape.weights(), gradients.weights);
   for_each_group(plan.pictures, leaves, [&](int64_t leaf, int first, int pictures, bool is_first) {
-    pack_inputs(shape, input + first * shape.input_size(), pictures, buffers.columns);
+    pack_inputs(shape, input.values + first * shape.input_size(), pictures, buffers.columns);
     pack_outputs(shape, gradient, first, pictures, buffers);
-    add_weight_gradient(shape, buffers, pictures, !is_first, weight_gradient + leaf * shape.weights());
-    float* const to = input_gradient + first * shape.input_size();
-    if (!add_to_input) std::fill_n(to, pictures * shape.input_size(), 0.0F);
+    add_weight_gradient(shape, buffers, pictures, !is_first, gradients.weights + leaf * shape.weights());
+    float* const to = gradients.input + first * shape.input_size();
+    if (!gradients.add_to_input) std::fill_n(to, pictures * shape.input_size(), 0.0F);
     add_input_gradient(shape, transposed_weights, buffers, pictures, to);
   });
 }

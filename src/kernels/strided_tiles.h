@@ -36,16 +36,15 @@ struct StridedTilePlan {
 void strided_tile_pack_weights(const StridedTilePlan& plan, const float* weights, int begin, int end, Bf16* forward,
                                Bf16* transposed);
 
-// Images [leaves.front(), leaves.back()). sums (null: not asked for) [leaves][2 * output_channels]: added to, of
-// (output - centre) and of its squares.
-void strided_tile_forward(const StridedTilePlan& plan, const Bf16* packed_weights, const float* input,
+// Images [leaves.front(), leaves.back()). input: without a map. sums (null: not asked for) [leaves][2 *
+// output_channels]: added to, of (output - centre) and of its squares.
+void strided_tile_forward(const StridedTilePlan& plan, const Bf16* packed_weights, const MappedValues& input,
                           std::span<const int> leaves, float* scratch, float* output, const float* centre,
                           double* sums);
 
-// Images [leaves.front(), leaves.back()) of all arrays. input_gradient: written, or added to; weight_gradient:
-// [leaves][kernel^2][input][output], written.
-void strided_tile_backward(const StridedTilePlan& plan, const Bf16* transposed_weights, const float* input,
+// Images [leaves.front(), leaves.back()) of all arrays. gradients.sums: null.
+void strided_tile_backward(const StridedTilePlan& plan, const Bf16* transposed_weights, const MappedValues& input,
                            const MappedGradient& gradient, std::span<const int> leaves, float* scratch,
-                           bool add_to_input, float* input_gradient, float* weight_gradient);
+                           const ConvolutionGradients& gradients);
 
 }  // namespace fer_ddp

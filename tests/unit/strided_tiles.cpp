@@ -40,12 +40,12 @@ class Kernel {
   }
   void forward(const Values& input, std::span<const int> leaves, std::span<float> output, const float* centre,
                double* sums) {
-    strided_tile_forward(plan_, packed_.data(), input.data(), leaves, scratch_.data(), output.data(), centre, sums);
+    strided_tile_forward(plan_, packed_.data(), {input.data()}, leaves, scratch_.data(), output.data(), centre, sums);
   }
   void backward(const Values& input, const MappedGradient& gradient, std::span<const int> leaves, bool add,
                 Values& input_gradient, Values& weight_gradient) {
-    strided_tile_backward(plan_, transposed_.data(), input.data(), gradient, leaves, scratch_.data(), add,
-                          input_gradient.data(), weight_gradient.data());
+    strided_tile_backward(plan_, transposed_.data(), {input.data()}, gradient, leaves, scratch_.data(),
+                          {.input = input_gradient.data(), .add_to_input = add, .weights = weight_gradient.data()});
   }
 
  private:

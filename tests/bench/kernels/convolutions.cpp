@@ -122,12 +122,13 @@ void measure_direct(const StridedShape& shape, int images, int rounds) {
   const std::vector<int> leaf{0, images};
   Layer::print(least_seconds(rounds,
                              [&] {
-                               strided_tile_forward(plan, packed.data(), input.data(), leaf, scratch.data(),
+                               strided_tile_forward(plan, packed.data(), {input.data()}, leaf, scratch.data(),
                                                     output.data(), centre.data(), sums.data());
                              }),
                least_seconds(rounds, [&] {
-                 strided_tile_backward(plan, turned.data(), input.data(), {.gradient = gradient.data()}, leaf,
-                                       scratch.data(), false, input_gradient.data(), weight_gradient.data());
+                 strided_tile_backward(plan, turned.data(), {input.data()}, {.gradient = gradient.data()}, leaf,
+                                       scratch.data(),
+                                       {.input = input_gradient.data(), .weights = weight_gradient.data()});
                }));
 }
 

@@ -153,15 +153,6 @@ class ConvolutionStage : public Stage {
     mapped_gradient(from, rows, channels, dz);
     return dz;
   }
-  // Calls work(begin, end) for the input channels, `at_once` at a time, on all threads.
-  template <typename Work>
-  void for_input_channels(int64_t at_once, const Work& work) const {
-    const int64_t inputs = shape_.input_channels;
-    at::parallel_for(0, (inputs + at_once - 1) / at_once, 1, [&](int64_t begin, int64_t end) {
-      work(static_cast<int>(begin * at_once), static_cast<int>(std::min(end * at_once, inputs)));
-    });
-  }
-
   // Calls work(leaf, first image, images) for each leaf of the run.
   template <typename Work>
   static void for_each_leaf(const LeafRun& run, const Work& work) {
@@ -205,12 +196,12 @@ class ImageConvolutionStage final : public ConvolutionStage {
   [[nodiscard]] const float* pixels(int image) const { return around_.images + image * shape_.input_size(); }
 };
 
-// 3 x 3 convolutions of stride 1, as winograd.h and tile_convolution.h have them: the same functions over other
-// weights.
+// Kernels that prepare weights for many images: winograd.h and tile_convolution.h for 3 x 3 convolutions of stride 1,
+// strided_tiles.h for the others, which read plain values. The same functions over other weights.
 struct WinogradKernels {
   using Weight = float;
   static constexpr int64_t kPreparedAtOnce = 16;  // input channels whose weights a thread prepares
-  static constexpr auto plan = plan_winograd;
+  static auto plan(const StridedShape& shape) { return plan_winograd(shape_of(shape)); }
   static constexpr auto weights_size = winograd_weights_size;
   static constexpr auto scratch_size = winograd_backward_scratch_size;
   static constexpr auto prepare = winograd_transform_weights;
@@ -221,7 +212,7 @@ struct WinogradKernels {
 struct TileKernels {
   using Weight = Bf16;
   static constexpr int64_t kPreparedAtOnce = 32;
-  static constexpr auto plan = plan_tiles;
+  static auto plan(const StridedShape& shape) { return plan_tiles(shape_of(shape)); }
   static constexpr auto weights_size = tile_weights_size;
   static constexpr auto scratch_size = tile_backward_scratch_size;
   static constexpr auto prepare = tile_pack_weights;
@@ -229,12 +220,23 @@ struct TileKernels {
   static constexpr auto backward = tile_backward;
 };
 
+struct StridedTileKernels {
+  using Weight = Bf16;
+  static constexpr int64_t kPreparedAtOnce = 32;
+  static auto plan(const StridedShape& shape) { return plan_strided_tiles(shape); }
+  static constexpr auto weights_size = strided_tile_weights_size;
+  static constexpr auto scratch_size = strided_tile_scratch_size;
+  static constexpr auto prepare = strided_tile_pack_weights;
+  static constexpr auto forward = strided_tile_forward;
+  static constexpr auto backward = strided_tile_backward;
+};
+
 template <typename Kernels>
-class UnitStrideStage final : public ConvolutionStage {
+class PreparedWeightsStage final : public ConvolutionStage {
  public:
-  UnitStrideStage(const StageSpec& spec, int index, const StageInputs& inputs)
+  PreparedWeightsStage(const StageSpec& spec, int index, const StageInputs& inputs)
       : ConvolutionStage(spec, index, inputs),
-        plan_(Kernels::plan(shape_of(shape_))),
+        plan_(Kernels::plan(shape_)),
         prepared_(static_cast<size_t>(Kernels::weights_size(plan_))),
         transposed_(prepared_.size()) {}
 
@@ -242,8 +244,11 @@ class UnitStrideStage final : public ConvolutionStage {
 
   void prepare() override {
     ConvolutionStage::prepare();
-    for_input_channels(Kernels::kPreparedAtOnce, [&](int begin, int end) {
-      Kernels::prepare(plan_, weights(), begin, end, prepared_.data(), transposed_.data());
+    constexpr int64_t kAtOnce = Kernels::kPreparedAtOnce;
+    const int64_t inputs = shape_.input_channels;
+    at::parallel_for(0, (inputs + kAtOnce - 1) / kAtOnce, 1, [&](int64_t begin, int64_t end) {
+      Kernels::prepare(plan_, weights(), static_cast<int>(begin * kAtOnce),
+                       static_cast<int>(std::min(end * kAtOnce, inputs)), prepared_.data(), transposed_.data());
     });
   }
 
@@ -258,43 +263,11 @@ class UnitStrideStage final : public ConvolutionStage {
   }
 
  private:
-  decltype(Kernels::plan(ConvolutionShape{})) plan_;
+  decltype(Kernels::plan(StridedShape{})) plan_;
   AlignedBuffer<typename Kernels::Weight> prepared_, transposed_;
 };
 
-// All other convolutions, by tiles or in fp32: they read plain values, which ask for no sums.
-class StridedTileStage final : public ConvolutionStage {
- public:
-  StridedTileStage(const StageSpec& spec, int index, const StageInputs& inputs)
-      : ConvolutionStage(spec, index, inputs),
-        plan_(plan_strided_tiles(shape_)),
-        packed_(static_cast<size_t>(strided_tile_weights_size(plan_))),
-        transposed_(packed_.size()) {}
-
-  [[nodiscard]] int64_t scratch_size() const override { return strided_tile_scratch_size(plan_); }
-
-  void prepare() override {
-    ConvolutionStage::prepare();
-    for_input_channels(TileKernels::kPreparedAtOnce, [&](int begin, int end) {
-      strided_tile_pack_weights(plan_, weights(), begin, end, packed_.data(), transposed_.data());
-    });
-  }
-
-  void compute(const LeafRun& run) override {
-    strided_tile_forward(plan_, packed_.data(), input_->values, run.leaves, run.scratch, z_.data(), centre(),
-                         sums_of(run, run.first_leaf));
-  }
-
-  void backward(const LeafRun& run) override {
-    strided_tile_backward(plan_, transposed_.data(), input_->values, readable_gradient(run), run.leaves, run.scratch,
-                          adds_, input_->gradient, parts_of(run.first_leaf));
-  }
-
- private:
-  StridedTilePlan plan_;
-  AlignedBuffer<Bf16> packed_, transposed_;
-};
-
+// It reads plain values, which ask for no sums.
 class DirectConvolutionStage final : public ConvolutionStage {
  public:
   DirectConvolutionStage(const StageSpec& spec, int index, const StageInputs& inputs)
@@ -334,10 +307,12 @@ std::unique_ptr<Stage> make_convolution_stage(const StageSpec& spec, int index, 
   const StridedShape shape = strided_shape(spec);
   const bool bf16 = inputs.surroundings->bf16;
   if (shape.kernel == 3 && shape.stride == 1) {
-    if (bf16 && tiles_pay(shape_of(shape))) return std::make_unique<UnitStrideStage<TileKernels>>(spec, index, inputs);
-    return std::make_unique<UnitStrideStage<WinogradKernels>>(spec, index, inputs);
+    if (bf16 && tiles_pay(shape_of(shape)))
+      return std::make_unique<PreparedWeightsStage<TileKernels>>(spec, index, inputs);
+    return std::make_unique<PreparedWeightsStage<WinogradKernels>>(spec, index, inputs);
   }
-  if (bf16 && strided_tiles_pay(shape)) return std::make_unique<StridedTileStage>(spec, index, inputs);
+  if (bf16 && strided_tiles_pay(shape))
+    return std::make_unique<PreparedWeightsStage<StridedTileKernels>>(spec, index, inputs);
   return std::make_unique<DirectConvolutionStage>(spec, index, inputs);
 }
 
